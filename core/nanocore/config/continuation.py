@@ -1,0 +1,50 @@
+"""Which keys may differ between a run and its continuation, and between a run and its fork."""
+
+from __future__ import annotations
+
+from nanocore.config.fields import changed
+from nanocore.config.schema import Config
+
+# What a resumed run may change (whole sections, and keys); anything else makes it another experiment.
+RESUMABLE = (
+    "about",
+    "training.steps",
+    "training.tokens",
+    "training.duration",
+    "logging",
+    "evaluation",
+    "checkpoint",
+    "hardware",
+)
+# Keys that decide which tensors a checkpoint holds; a fork must agree with its parent in these.
+TENSOR_KEYS = (
+    "model.d_model",
+    "model.n_layers",
+    "model.n_heads",
+    "model.n_kv_heads",
+    "model.head_dim",
+    "model.d_ff",
+    "model.activation",
+    "model.qk_norm",
+    "model.sub_norm",
+    "model.tie_embeddings",
+    "mhc.streams",
+    "mhc.dynamic",
+    "data.tokenizer",
+    "data.vocab_size",
+    "data.tokenizer_file",
+)
+
+
+def may_change_on_resume(key: str) -> bool:
+    return key in RESUMABLE or key.partition(".")[0] in RESUMABLE
+
+
+def resume_conflicts(before: Config, after: Config) -> list[str]:
+    """`key old -> new` for every difference that a resumed run must not have."""
+    return [f"{key} {old} -> {new}" for key, old, new in changed(before, after) if not may_change_on_resume(key)]
+
+
+def fork_conflicts(parent: Config, child: Config) -> list[str]:
+    """`key old -> new` for every difference that makes the parent's tensors unusable for the child."""
+    return [f"{key} {old} -> {new}" for key, old, new in changed(parent, child) if key in TENSOR_KEYS]

@@ -1,0 +1,213 @@
+"""Reading configurations of the earlier system: each key is mapped, left out with a note, or refused with the reason."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nanocore.config import toml
+from nanocore.config.legacy_keys import KEYS, Derived, Dropped, Option, Switch, To, entry
+from nanocore.config.locate import nearest_above
+from nanocore.config.messages import show
+from nanocore.config.rules import Problem
+from nanocore.config.schema import Config
+from nanocore.config.validate import build
+from nanocore.errors import ConfigError
+from nanocore.runs.text import sanitize_line
+
+
+@dataclass(frozen=True)
+class Imported:
+    """The configuration, its keys that were set from the earlier file, and what the reader should know."""
+
+    config: Config
+    values: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+def import_file(path: Path) -> Imported:
+    """Read an earlier TOML file. Raises ConfigError with one line for each key that cannot be used."""
+    text = toml.read_text(path)
+    return import_table(toml.parse(text, where=str(path)), where=str(path), places=toml.places(text, str(path)))
+
+
+def import_table(table: Mapping[str, Any], *, where: str = "", places: Mapping[str, str] | None = None) -> Imported:
+    """Translate the keys of an earlier configuration. Raises ConfigError with one line for each refusal."""
+    old = _flat(table)
+    values: dict[str, Any] = {}
+    notes: list[str] = []
+    refused: list[Problem] = []
+    for key, value in old.items():
+        _translate(key, value, values, notes, refused)
+    if not refused:
+        refused = derive({key.rpartition(".")[2]: value for key, value in old.items()}, values, notes)
+    if refused:
+        raise ConfigError([_line(problem, where, places or {}) for problem in refused])
+    nested: dict[str, dict[str, Any]] = {}
+    for key, value in values.items():
+        section, _, name = key.partition(".")
+        nested.setdefault(section, {})[name] = value
+    return Imported(build(nested, where=where, places=_targets(old, places or {})), values, tuple(notes))
+
+
+def _targets(old: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, str]:
+    """The places of the earlier keys under our names, so that a value out of range is reported where it stands."""
+    pairs = ((entry(key), nearest_above(key, places)) for key in old)
+    return {kind.key: place for kind, place in pairs if isinstance(kind, To) and place}
+
+
+def _translate(key: str, value: Any, values: dict[str, Any], notes: list[str], refused: list[Problem]) -> None:
+    shown = sanitize_line(key)
+    match entry(key):
+        case To(target, words):
+            values[target] = words.get(value, value) if isinstance(value, str | bool) else value
+        case Dropped(reason):
+            notes.append(f"{shown}: left out: {reason}")
+        case Switch(technique, off) if value in off or value in ([], {}):
+            notes.append(f"{shown}: left out: {show(value)} means no {technique}")
+        case Switch(technique, off):
+            what = f"{show(value)} asks for {technique}, not built yet in this version"
+            refused.append(Problem(shown, what, f"set {_off(value, off)} to import the rest"))
+        case Option(technique):
+            notes.append(f"{shown}: left out: an option of {technique}, which this version has not")
+        case Derived():
+            pass
+        case None:
+            near = difflib.get_close_matches(key.rpartition(".")[2], KEYS, 1)
+            fix = f"did you mean {near[0]}?" if near else "remove it"
+            refused.append(Problem(shown, "is no key of the earlier system", fix))
+
+
+def _off(value: object, off: tuple[object, ...]) -> str:
+    """The value of the same kind that switches the technique off."""
+    return show(next((word for word in off if type(word) is type(value)), off[0]))
+
+
+def derive(old: Mapping[str, Any], values: dict[str, Any], notes: list[str]) -> list[Problem]:
+    """Fill in the keys that follow from several earlier ones. Returns a problem for each value that is no number."""
+    bad = [name for name in _NUMBERS if name in old and not _is_number(old[name])]
+    betas = old.get("lion_betas", [0.9, 0.99])
+    if not isinstance(betas, list) or len(betas) != 2:
+        bad.append("lion_betas")
+    if bad:
+        return [Problem(name, f"cannot be {show(old[name])}", "give a number (lion_betas: two)") for name in bad]
+    for rule in (_shape, _streams, _batches, _rates, _lion, _decay, _loader):
+        rule(old, values, notes)
+    return []
+
+
+def _shape(old: Mapping[str, Any], values: dict[str, Any], notes: list[str]) -> None:
+    """Widths and lengths. d_ff was d_model times ffn_mult, rounded up to whole groups; absent, n_kv_heads was n_heads."""
+    group = old.get("group_size", 128)
+    if "ffn_mult" in old and group > 0:
+        width = int(_first(old, "dim", "hidden_dim", default=256) * old["ffn_mult"])
+        values["model.d_ff"] = math.ceil(width / group) * group
+    if "n_heads" in old or "num_heads" in old:
+        values.setdefault("model.n_kv_heads", values["model.n_heads"])
+    length = _first(old, "seq_len", "seq_length", "max_seq_len")
+    if length is not None:
+        values["model.context_length"] = length
+    if "seq_len" not in old and "seq_length" not in old and length is not None:
+        notes.append("max_seq_len: is the training length here; the earlier trainer took half of it by itself")
+    if "vocab_size" in old:
+        values |= {"data.tokenizer": "bpe", "data.vocab_size": old["vocab_size"]}
+        notes.append("vocab_size: a byte-level BPE of this size is trained on your text; specials are included")
+    if "n_eval_examples" in old and length is not None:
+        values["evaluation.tokens"] = old["n_eval_examples"] * length
+    if old.get("dataset") == "synthetic":
+        values["data.sources"] = [{"kind": "synthetic", "documents": old.get("n_samples", 256)}]
+    elif "n_samples" in old:
+        notes.append("n_samples: left out: it counted synthetic samples")
+
+
+def _streams(old: Mapping[str, Any], values: dict[str, Any], notes: list[str]) -> None:
+    if "mhc_n_streams" in old or "use_mhc" in old:
+        values["mhc.streams"] = old.get("mhc_n_streams", 2) if old.get("use_mhc", True) else 1
+        notes.append("mhc: the earlier system's streams stayed identical in training; here they differ")
+
+
+def _batches(old: Mapping[str, Any], values: dict[str, Any], notes: list[str]) -> None:
+    """The earlier batch was one micro-batch; ours is the whole step."""
+    accumulation = _first(old, "grad_accum_steps", "accumulation_steps", default=1)
+    if "batch_size" in old:
+        values["training.batch_size"] = old["batch_size"] * accumulation
+    if accumulation != 1:
+        values["training.accumulation"] = accumulation
+        notes.append("batch_size: counts the sequences of a whole step here, over all micro-batches")
+
+
+def _rates(old: Mapping[str, Any], values: dict[str, Any], notes: list[str]) -> None:
+    rate = _first(old, "muon_lr", "lr", "learning_rate", "peak_lr")
+    if rate is not None:
+        values["optimizer.matrix_lr"] = rate * old.get("muon_lr_mult", 1)
+    if "peak_lr" in old and "muon_lr" in old:
+        notes.append("peak_lr: left out: muon_lr is the rate of the matrices")
+    if "min_lr" in old and old.get("peak_lr"):
+        values["schedule.final_fraction"] = old["min_lr"] / old["peak_lr"]
+    if "min_lr_ratio" in old:
+        values["schedule.final_fraction"] = old["min_lr_ratio"]
+
+
+def _lion(old: Mapping[str, Any], values: dict[str, Any], notes: list[str]) -> None:
+    """The earlier system trained embeddings, norms and stream maps with Lion at one rate."""
+    rate = _first(old, "mhc_lr", "lion_lr")
+    if rate is None and "lion_lr_mult" in old and "optimizer.matrix_lr" in values:
+        rate = values["optimizer.matrix_lr"] * old["lion_lr_mult"]
+    if rate is not None:
+        values |= {"optimizer.others": "lion", "optimizer.embedding_lr": rate, "optimizer.scalar_lr": rate}
+        betas = old.get("lion_betas", [old.get("lion_beta1", 0.9), old.get("lion_beta2", 0.99)])
+        values["optimizer.beta1"], values["optimizer.beta2"] = betas
+
+
+def _decay(old: Mapping[str, Any], values: dict[str, Any], notes: list[str]) -> None:
+    stable = _first(old, "decay_start_frac", "stable_ratio")
+    if stable is not None:
+        values["schedule.decay_fraction"] = round(1 - stable, 12)
+    elif "decay_steps" in old and old.get("total_steps"):
+        values["schedule.decay_fraction"] = old["decay_steps"] / old["total_steps"]
+    if values.get("schedule.kind", "wsd") == "wsd" and "schedule.decay_fraction" in values:
+        values["schedule.decay_shape"] = "cosine"
+        values.setdefault("schedule.final_fraction", 0.1)
+        notes.append(
+            "schedule: the earlier decay was a cosine; it ended at a tenth of the peak unless the file says so"
+        )
+
+
+def _loader(old: Mapping[str, Any], values: dict[str, Any], notes: list[str]) -> None:
+    workers = _first(old, "num_workers", "async_n_workers")
+    if workers is not None:
+        values["data.workers"] = min(workers, 64)
+    if old.get("use_async_loader") is False:
+        values["data.workers"] = 0
+
+
+def _first(old: Mapping[str, Any], *names: str, default: Any = None) -> Any:
+    return next((old[name] for name in names if name in old), default)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e18
+
+
+_NOT_NUMBERS = ("use_mhc", "use_async_loader", "lion_betas")
+_NUMBERS = [name for name, kind in KEYS.items() if isinstance(kind, Derived) and name not in _NOT_NUMBERS]
+_NUMBERS += ["group_size", "dim", "hidden_dim", "total_steps"]
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, dict) and value:
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _line(problem: Problem, where: str, places: Mapping[str, str]) -> str:
+    place = nearest_above(problem.key, places) or sanitize_line(where)
+    return f"{place}: {problem}" if place else str(problem)

@@ -1,0 +1,34 @@
+"""What `auto` in [hardware] comes to on this machine, found without torch."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from nanocore.config.sections import Hardware
+
+
+def device_type(hardware: Hardware) -> Literal["cpu", "cuda"]:
+    """`auto` means CUDA where an NVIDIA driver is loaded."""
+    if hardware.device == "auto":
+        return "cuda" if Path("/dev/nvidiactl").exists() else "cpu"
+    return "cpu" if hardware.device == "cpu" else "cuda"
+
+
+def compute_bytes(hardware: Hardware) -> Literal[2, 4]:
+    """Bytes of a value inside a layer: 2 for bfloat16, which `auto` takes where the hardware multiplies it fast."""
+    if hardware.dtype == "auto":
+        return 2 if device_type(hardware) == "cuda" or cpu_multiplies_bfloat16() else 4
+    return 2 if hardware.dtype == "bfloat16" else 4
+
+
+@cache
+def cpu_multiplies_bfloat16() -> bool:
+    """bfloat16 matmuls beat float32 only with these instructions; emulated they are ten times slower."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    flags = next((line for line in text.splitlines() if line.startswith("flags")), "").split()
+    return "avx512_bf16" in flags or "amx_bf16" in flags

@@ -1,0 +1,104 @@
+"""Presets: the ones that come with the program, then the user's own, each a TOML file of what differs from the defaults."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+
+from nanocore.config import toml
+from nanocore.config.fields import changed
+from nanocore.config.schema import Config
+from nanocore.errors import ConfigError, UsageError
+from nanocore.runs.layout import NAME_RULE, valid_name
+from nanocore.runs.text import sanitize_line
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named configuration. `problem` says why the file cannot be used, and is empty when it can."""
+
+    name: str
+    description: str
+    path: Path
+    origin: Literal["built-in", "yours"]
+    problem: str = ""
+
+
+def user_folder() -> Path:
+    """The folder of the user's own presets; it need not exist."""
+    return Path(platformdirs.user_config_dir("nanoconsole")) / "presets"
+
+
+def presets() -> list[Preset]:
+    """All presets by name, built-in ones first. A file that cannot be read is listed with its problem."""
+    built_in = [_read(path, "built-in") for path in _files(Path(str(files("nanocore_presets"))))]
+    names = {preset.name for preset in built_in}
+    return built_in + [_read(path, "yours", names) for path in _files(user_folder())]
+
+
+def find(name: str) -> Preset:
+    """The preset of that name. Raises UsageError with the nearest name when there is none."""
+    known = presets()
+    for preset in known:
+        if preset.name == name:
+            return preset
+    close = difflib.get_close_matches(name, [preset.name for preset in known], 1)
+    fix = f"did you mean {close[0]}?" if close else f"the presets are {', '.join(preset.name for preset in known)}"
+    raise UsageError("no preset has this name", where=sanitize_line(name), fix=fix)
+
+
+def save_preset(name: str, config: Config, description: str, *, base: Path | None = None) -> Path:
+    """Write what differs from the defaults as the user's preset `name`; an own preset of that name is replaced.
+
+    With `base`, the TOML file the user started from, its comments and order are kept.
+    Raises UsageError when the name is not allowed or belongs to a built-in preset.
+    """
+    if not valid_name(name):
+        raise UsageError("cannot name a preset", where=sanitize_line(name, 80), fix=f"use {NAME_RULE}")
+    if any(preset.name == name and preset.origin == "built-in" for preset in presets()):
+        raise UsageError("is the name of a built-in preset", where=name, fix="choose another name")
+    text = _difference(config, description) if base is None else _edited(base, config, description)
+    path = user_folder() / f"{name}.toml"
+    toml.write_text(path, text)
+    return path
+
+
+def _difference(config: Config, description: str) -> str:
+    from nanocore.config.write import difference_text
+
+    values = {key: value for key, _, value in changed(Config(), config)}
+    return difference_text({"about.description": description, **values})
+
+
+def _edited(base: Path, config: Config, description: str) -> str:
+    """The text of `base` with the changed keys set. What the base expects no longer holds once a key differs."""
+    text = toml.read_text(base)
+    before = toml.load(base)
+    values: dict[str, object] = {"about.description": description}
+    values |= {key: value for key, _, value in changed(before, config)}
+    if before.about.expects and len(values) > 1:
+        values["about.expects"] = ""
+    return toml.update_text(text, values)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.toml")) if folder.is_dir() else []
+
+
+def _read(path: Path, origin: Literal["built-in", "yours"], taken: set[str] | None = None) -> Preset:
+    name, description, problem = sanitize_line(path.stem), "", ""
+    try:
+        about = toml.read_table(path).get("about", {})
+        description = sanitize_line(str(about.get("description", ""))) if isinstance(about, dict) else ""
+    except ConfigError as error:
+        problem = str(error)
+    if not valid_name(path.stem):
+        problem = f"its file name cannot name a preset; use {NAME_RULE}"
+    if taken and path.stem in taken:
+        problem = "a built-in preset has this name; rename the file"
+    return Preset(name, description, path, origin, problem)

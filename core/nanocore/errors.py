@@ -1,0 +1,91 @@
+"""Every error a user can meet, in one message style: what happened (where): what to do.
+
+Each class carries the exit code under which a command ends; `EXIT_CODES` is the documented list.
+"""
+
+from __future__ import annotations
+
+EXIT_CODES: dict[int, str] = {
+    0: "done",
+    1: "an unexpected error inside nanoconsole",
+    2: "wrong usage, configuration or input data",
+    3: "a validation check failed",
+    4: "training diverged (non-finite loss or gradients)",
+    5: "no checkpoint could be loaded",
+    6: "out of memory, disk or another resource",
+    75: "the run is in use by another process",
+    130: "interrupted by Ctrl-C, with a checkpoint",
+    143: "ended by SIGTERM, with a checkpoint",
+}
+
+
+class NanoError(Exception):
+    """Base of all errors shown to a user as one line.
+
+    `what` says what is wrong, `where` names the file, key or run, `fix` says what to do next.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str = "", fix: str = "") -> None:
+        self.what, self.where, self.fix = what, where, fix
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        advice = f"; {self.fix}" if self.fix else ""
+        return f"{place}{self.what}{advice}"
+
+
+class ConfigError(NanoError):
+    """The configuration cannot be used. `problems` holds one finished line for each fault."""
+
+    exit_code = 2
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+class UsageError(NanoError):
+    """A command was called with something that does not exist or does not fit."""
+
+    exit_code = 2
+
+
+class DataError(NanoError):
+    """The training text is missing, empty, unreadable or not what was trained on."""
+
+    exit_code = 2
+
+
+class DivergedError(NanoError):
+    """A loss or gradient became non-finite and the policy is to stop."""
+
+    exit_code = 4
+
+
+class CheckpointError(NanoError):
+    """A checkpoint is missing, damaged, or belongs to another configuration."""
+
+    exit_code = 5
+
+
+class ResourceError(NanoError):
+    """Memory, disk or device is exhausted."""
+
+    exit_code = 6
+
+
+class BusyError(NanoError):
+    """Another process owns the run."""
+
+    exit_code = 75
+
+
+class StopRequested(NanoError):
+    """A stop arrived in a phase in which there is nothing to save yet; ends under the signal's exit code."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__("stopped on request, before the first step")
+        self.exit_code = exit_code

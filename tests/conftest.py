@@ -1,0 +1,37 @@
+"""Shared by all tests: private folders for every test, and the time each folder of tests took."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+# Seconds of work (summed over workers) a folder may take in the default suite on two cores.
+SHARES = {"unit": 70, "integration": 60, "tui": 60, "faults": 30}
+_spent: dict[str, float] = defaultdict(float)
+
+
+@pytest.fixture(autouse=True)
+def private_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test reads or writes the user's folders."""
+    home = tmp_path_factory.mktemp("home")
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+        monkeypatch.setenv(name, str(home / name.lower()))
+    for name in ("NANOCONSOLE_RUNS", "NANOCONSOLE_CACHE", "NANO_FAIL"):
+        monkeypatch.delenv(name, raising=False)
+    return home
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    _spent[Path(report.nodeid.split("::")[0]).parent.name] += report.duration
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not _spent or hasattr(terminalreporter.config, "workerinput"):
+        return
+    terminalreporter.section("seconds of work by folder")
+    for folder, seconds in sorted(_spent.items()):
+        share = SHARES.get(folder)
+        mark = "  over its share: mark the slowest as slow" if share and seconds > share else ""
+        terminalreporter.write_line(f"{folder:<14} {seconds:6.1f} s of {share or '-'}{mark}")

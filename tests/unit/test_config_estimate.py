@@ -1,0 +1,124 @@
+"""Estimates by hand for models small enough to count on paper; the real model is asked in integration/test_estimate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nanocore.config import machine
+from nanocore.config.estimate import estimate, vocabulary
+from nanocore.config.resolve import resolve
+from nanocore.config.schema import Config
+from nanocore.errors import DataError
+
+
+def _config(**sections: dict[str, Any]) -> Config:
+    model = {"d_model": 8, "n_layers": 1, "n_heads": 2, "n_kv_heads": 1, "d_ff": 16, "context_length": 8}
+    hardware = {"device": "cpu", "dtype": "float32"}
+    tables = {
+        **sections,
+        "model": model | sections.get("model", {}),
+        "hardware": hardware | sections.get("hardware", {}),
+    }
+    return Config.model_validate(tables)
+
+
+def test_parameters_counted_on_paper() -> None:
+    # q and o 8x8, k and v 8x4, three 8x16; embedding 257x8; norms 8+8, final 8, of queries and keys 4+4
+    result = estimate(_config())
+    assert result.ternary_parameters == 2 * 64 + 2 * 32 + 3 * 128
+    assert result.embedding_parameters == 257 * 8
+    assert result.parameters == 576 + 257 * 8 + 24 + 8
+
+
+def test_the_float_twin_has_the_same_parameters_and_none_ternary() -> None:
+    ternary, twin = estimate(_config()), estimate(_config(model={"linear": "float"}))
+    assert (twin.parameters, twin.ternary_parameters) == (ternary.parameters, 0)
+
+
+def test_four_streams_cost_two_maps_of_four_and_24_permutations_where_they_mix() -> None:
+    one, four = (estimate(_config(model={"n_layers": 2}, mhc={"streams": n})).parameters for n in (1, 4))
+    assert four - one == 4 * (4 + 4) + 2 * 24  # four sub-layers; the first and the last do not mix
+
+
+def test_optimizer_bytes_are_four_a_value_for_muon_and_lion_and_eight_for_adamw() -> None:
+    matrix, rest = 576, 257 * 8 + 32
+    assert estimate(_config()).optimizer_bytes == 4 * matrix + 8 * rest + 4 * 6  # a counter for each AdamW tensor
+    lion = {"matrices": "lion", "others": "lion"}
+    assert estimate(_config(optimizer=lion)).optimizer_bytes == 4 * (matrix + rest)
+
+
+def test_weights_and_gradients_are_float32() -> None:
+    result = estimate(_config())
+    assert result.weight_bytes == result.gradient_bytes == 4 * result.parameters
+
+
+@pytest.mark.parametrize(
+    ("training", "tokens"),
+    [({"steps": 5}, 5 * 128), ({"tokens": 129}, 256), ({"duration": "8h"}, 0)],
+)
+def test_tokens_of_the_run(training: dict[str, Any], tokens: int) -> None:
+    assert estimate(_config(training=training)).tokens == tokens  # 16 sequences of 8 a step
+
+
+def test_arithmetic_of_a_token() -> None:
+    # 6 for each matmul weight, head included; attention reads (T + 1) / 2 tokens on average, twice, three times
+    assert estimate(_config()).flops_per_token == 6 * (576 + 257 * 8) + 6 * 8 * 9
+
+
+def test_more_micro_batches_keep_less() -> None:
+    whole, parts = (estimate(_config(training={"accumulation": n})) for n in (1, 4))
+    assert parts.activation_bytes < whole.activation_bytes / 2
+    assert parts.peak_bytes < whole.peak_bytes
+
+
+def test_bfloat16_keeps_less_than_float32() -> None:
+    assert estimate(_config(hardware={"dtype": "bfloat16"})).activation_bytes < estimate(_config()).activation_bytes
+
+
+def test_the_vocabulary_is_the_tokenizers(tmp_path: Path) -> None:
+    assert vocabulary(_config()) == 257
+    assert vocabulary(_config(data={"tokenizer": "bpe", "vocab_size": 4096})) == 4096
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps({"model": {"vocab": {"a": 0, "b": 7}}, "added_tokens": [{"id": 8, "content": "<s>"}]}))
+    assert vocabulary(_config(data={"tokenizer": "file", "tokenizer_file": str(path)})) == 9
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", "{}", '{"model": {"vocab": {}}}', '{"model": {"vocab": {"a": "b"}}}'])
+def test_a_tokenizer_file_that_is_none_is_one_line(tmp_path: Path, text: str | None) -> None:
+    path = tmp_path / "tokenizer.json"
+    if text is not None:
+        path.write_text(text)
+    config = _config(data={"tokenizer": "file", "tokenizer_file": str(path)})
+    with pytest.raises(DataError, match=r"cannot be read as a tokenizer\.json; check data.tokenizer_file"):
+        estimate(config)
+
+
+@pytest.mark.parametrize(
+    ("preset", "parameters", "ternary"),
+    [("d20", 17_981_508, 5_111_808), ("nano-125m", 124_317_068, 99_090_432)],
+)
+def test_presets_have_the_sizes_they_are_known_by(preset: str, parameters: int, ternary: int) -> None:
+    result = estimate(resolve(preset))
+    assert result.ternary_parameters == ternary
+    assert result.parameters == parameters
+
+
+def test_nano_125m_is_125_million_within_three_percent() -> None:
+    assert estimate(resolve("nano-125m")).parameters == pytest.approx(125e6, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("flags", "fast"), [("fpu avx512_bf16 vnni", True), ("fpu amx_bf16", True), ("fpu avx2 bf16x", False)]
+)
+def test_auto_takes_bfloat16_where_the_processor_multiplies_it(
+    flags: str, fast: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: f"processor: 0\nflags : {flags}\n")
+    machine.cpu_multiplies_bfloat16.cache_clear()
+    assert machine.compute_bytes(_config(hardware={"dtype": "auto"}).hardware) == (2 if fast else 4)
+    monkeypatch.undo()
+    machine.cpu_multiplies_bfloat16.cache_clear()
