@@ -1,0 +1,230 @@
+"""Checkpoints that are whole or not there: a manifest of hashes written last, a folder renamed into place.
+
+A flipped bit loads without an error in every tensor format, so nothing is loaded unless size and SHA-256 of each file
+agree with the manifest. There is no pointer to the latest: it is the highest step that verifies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from nanocore.runs.documents import read_document, write_document
+from nanocore.runs.failpoint import failpoint
+
+SCHEMA = 1
+MANIFEST = "manifest.json"
+_STEP = re.compile(r"step-(\d{8,15})")
+_ASIDE = re.compile(r"\.(step-\d{8,15})\.(tmp|old|gone)-\d+")
+_CHUNK = 1 << 20
+
+
+class File(msgspec.Struct, frozen=True):
+    """One file of a checkpoint as the manifest knows it."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """The part of a manifest that verification needs."""
+
+    schema: int
+    files: list[File]
+
+
+def step_folder(checkpoints_dir: Path, step: int) -> Path:
+    """The folder of the checkpoint after `step` updates, as step-00000100."""
+    return checkpoints_dir / f"step-{step:08d}"
+
+
+def step_of(checkpoint: Path) -> int:
+    """The step in a checkpoint folder's name. Raises ValueError when it is none."""
+    match = _STEP.fullmatch(checkpoint.name)
+    if match is None:
+        raise ValueError(f"{checkpoint.name} is not a checkpoint folder")
+    return int(match.group(1))
+
+
+def commit(build: Callable[[Path], None], target: Path, facts: dict[str, Any]) -> None:
+    """Let `build` write plain files into a folder and make it `target` in one step, safe on the disk.
+
+    A kill at any moment leaves the earlier checkpoints as they were and either no `target` or a whole one. A folder
+    in the way is moved aside first and removed after. Raises what `build` raises and OSError; nothing stays behind then.
+    """
+    temporary = _beside(target, "tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        failpoint("checkpoint.begin")
+        build(temporary)
+        failpoint("checkpoint.built")
+        _seal(temporary, facts)
+        _replace(temporary, target)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def verify(path: Path, *, hashes: bool = True) -> list[str]:
+    """What is wrong with a checkpoint, one line each; [] when it is whole. `hashes` false looks at sizes only."""
+    manifest = read_document(path / MANIFEST, Manifest)
+    if manifest is None:
+        return [f"{MANIFEST} is missing or torn" if path.is_dir() else "there is no such checkpoint"]
+    if manifest.schema > SCHEMA:
+        return [f"it was written by a newer version (schema {manifest.schema}, this version knows {SCHEMA})"]
+    return [problem for file in manifest.files if (problem := _problem(path, file, hashes))]
+
+
+def available(checkpoints_dir: Path) -> list[Path]:
+    """Checkpoints that have a manifest and files of the right sizes, oldest first. Contents are not read."""
+    return [path for path in _folders(checkpoints_dir) if not verify(path, hashes=False)]
+
+
+def latest(checkpoints_dir: Path) -> Path | None:
+    """The checkpoint of the highest step that verifies wholly, or None."""
+    return next((path for path in reversed(available(checkpoints_dir)) if not verify(path)), None)
+
+
+def sweep(checkpoints_dir: Path) -> list[str]:
+    """Remove what killed commits left behind; returns the names. Only for the process that holds the run's lock.
+
+    A folder that was moved aside by a commit which then died is put back if nothing took its place.
+    """
+    swept = []
+    for path in sorted(checkpoints_dir.iterdir()) if checkpoints_dir.is_dir() else []:
+        match = _ASIDE.fullmatch(path.name)
+        if match is None:
+            continue
+        home = checkpoints_dir / match.group(1)
+        if match.group(2) == "old" and not home.exists() and not verify(path):
+            path.rename(home)
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+        swept.append(path.name)
+    return swept
+
+
+def retain(checkpoints_dir: Path, keep_last: int) -> list[Path]:
+    """Remove all but the newest `keep_last` whole checkpoints; returns those removed. Broken ones count for nothing.
+
+    A folder that cannot be removed stays and is tried again next time.
+    """
+    whole = available(checkpoints_dir)
+    if len(whole) <= keep_last:
+        return []
+    oldest_kept = step_of(whole[-keep_last])
+    removed = []
+    for path in _folders(checkpoints_dir):
+        if step_of(path) >= oldest_kept:
+            break
+        gone = _beside(path, "gone")
+        try:
+            path.rename(gone)  # first out of sight, so that a kill leaves no half checkpoint under a good name
+            shutil.rmtree(gone)
+        except OSError:
+            continue
+        removed.append(path)
+    return removed
+
+
+def _seal(folder: Path, facts: dict[str, Any]) -> None:
+    """Flush every file, then write and flush the manifest, then the folder itself."""
+    mode = 0o666 & ~_umask()
+    files = [_sealed(path, mode) for path in sorted(folder.iterdir())]
+    failpoint("checkpoint.flushed")
+    write_document(folder / MANIFEST, {"schema": SCHEMA, **facts, "files": files})
+    failpoint("checkpoint.manifest")
+    _flush(folder)
+
+
+def _sealed(path: Path, mode: int) -> File:
+    """Give a file its mode (safetensors makes files that only their owner reads), flush it, and hash it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fchmod(descriptor, mode)
+        failpoint("checkpoint.fsync")
+        os.fsync(descriptor)
+        return File(path.name, os.fstat(descriptor).st_size, _sha256(descriptor))
+    finally:
+        os.close(descriptor)
+
+
+def _replace(temporary: Path, target: Path) -> None:
+    aside = None
+    if os.path.lexists(target):
+        aside = _beside(target, "old")
+        shutil.rmtree(aside, ignore_errors=True)
+        target.rename(aside)
+        failpoint("checkpoint.aside")
+    failpoint("checkpoint.rename")
+    temporary.rename(target)
+    failpoint("checkpoint.renamed")
+    _flush(target.parent)
+    if aside is not None:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _problem(path: Path, file: File, hashes: bool) -> str:
+    """What is wrong with one file, or ""."""
+    if Path(file.name).name != file.name or file.name in ("", "..", MANIFEST):
+        return f"the manifest names a file outside the checkpoint: {file.name}"
+    try:
+        descriptor = os.open(path / file.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        return f"{file.name} cannot be read: {error.strerror}"
+    try:
+        size = os.fstat(descriptor).st_size
+        if size != file.bytes:
+            return f"{file.name} has {size} bytes instead of {file.bytes}"
+        if hashes and _sha256(descriptor) != file.sha256:
+            return f"{file.name} was altered (SHA-256 differs)"
+        return ""
+    except OSError as error:
+        return f"{file.name} cannot be read: {error.strerror}"
+    finally:
+        os.close(descriptor)
+
+
+def _sha256(descriptor: int) -> str:
+    digest, offset = hashlib.sha256(), 0
+    while chunk := os.pread(descriptor, _CHUNK, offset):
+        digest.update(chunk)
+        offset += len(chunk)
+    return digest.hexdigest()
+
+
+def _folders(checkpoints_dir: Path) -> list[Path]:
+    """All checkpoint folders, whole or not, by step. Symbolic links are none."""
+    try:
+        with os.scandir(checkpoints_dir) as entries:
+            names = [e.name for e in entries if _STEP.fullmatch(e.name) and e.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
+    return sorted((checkpoints_dir / name for name in names), key=step_of)
+
+
+def _beside(target: Path, role: str) -> Path:
+    return target.with_name(f".{target.name}.{role}-{os.getpid()}")
+
+
+def _flush(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _umask() -> int:
+    """This process's umask, without setting it for a moment as os.umask would."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8", errors="replace").splitlines()
+    return next(int(line.split()[1], 8) for line in lines if line.startswith("Umask:"))

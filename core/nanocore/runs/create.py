@@ -1,0 +1,173 @@
+"""Making a run folder: its name claimed, its configuration and its facts written, before any trainer exists."""
+
+from __future__ import annotations
+
+import errno
+import platform
+import re
+import shutil
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from nanocore.checkpoint.manifest import step_folder
+from nanocore.errors import NanoError, ResourceError, UsageError
+from nanocore.runs.documents import read_document, write_document
+from nanocore.runs.layout import RunFolder, check_name
+
+if TYPE_CHECKING:
+    from nanocore.config.schema import Config
+
+SCHEMA = 1
+_PACKAGES = ("nanoconsole", "torch", "numpy", "safetensors", "tokenizers")
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@dataclass(frozen=True)
+class Parent:
+    """The checkpoint a forked run begins with: a run of the same root, its step, and what becomes of the optimizer."""
+
+    run: str
+    step: int
+    optimizer: Literal["kept", "fresh"] = "kept"
+
+
+def create_run(
+    root: Path,
+    config: Config,
+    *,
+    preset: str = "",
+    name: str = "",
+    argv: Sequence[str] = (),
+    parent: Parent | None = None,
+) -> RunFolder:
+    """Make a run under `root`, which is made too, and return it; without `name` it is numbered, as tiny-cpu-0007.
+
+    run.json is written last: a folder without it is not listed as a run. Raises UsageError when the name is taken or
+    not allowed or the folder cannot be written, ResourceError when the disk is full. Nothing half-made stays behind.
+    """
+    from nanocore.config.toml import dump  # pydantic, which readers of runs do not need
+
+    text = dump(config)
+    try:
+        run = _claim(root, preset, name)
+    except OSError as error:
+        raise _refusal(root, error) from None
+    try:
+        for folder in run.directories:
+            folder.mkdir()
+        run.config_file.write_text(text, encoding="utf-8")
+        write_document(run.run_file, {"schema": SCHEMA, "name": run.name, **_facts(preset, argv, parent)})
+    except BaseException as error:
+        shutil.rmtree(run.path, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise _refusal(root, error) from None
+        raise
+    return run
+
+
+def read_run(run: RunFolder) -> dict[str, Any]:
+    """What run.json holds, strings sanitised; {} when it cannot be read."""
+    return read_document(run.run_file, dict[str, Any]) or {}
+
+
+def update_run(run: RunFolder, **fields: Any) -> None:
+    """Set fields of run.json in one step; for the process that holds the run's lock. Raises OSError."""
+    write_document(run.run_file, {**read_run(run), **fields})
+
+
+def starting_checkpoint(run: RunFolder) -> Path | None:
+    """The checkpoint folder of the parent that a forked run begins with; None for a run that begins anew."""
+    parent = read_run(run).get("parent")
+    if not isinstance(parent, dict):
+        return None
+    family = run.path.parent / check_name(str(parent["run"]))
+    return step_folder(RunFolder(family).checkpoints_dir, int(parent["step"]))
+
+
+def _claim(root: Path, preset: str, name: str) -> RunFolder:
+    """The new, empty folder. Only mkdir decides, so any number of launches at once get different names."""
+    root.mkdir(parents=True, exist_ok=True)
+    if name:
+        run = RunFolder(root / check_name(name))
+        try:
+            run.path.mkdir()
+        except FileExistsError:
+            raise UsageError(
+                f"a run named {name!r} exists already", where=str(root), fix="choose another name"
+            ) from None
+        return run
+    for candidate in _numbered(root, _stem(preset)):
+        try:
+            candidate.mkdir()
+        except FileExistsError:
+            continue
+        return RunFolder(candidate)
+    raise UsageError("no number is left for a new run", where=str(root), fix="give it a name with --name")
+
+
+def _numbered(root: Path, stem: str) -> Iterator[Path]:
+    """stem-NNNN from the first number above all that are taken."""
+    taken = (re.fullmatch(rf"{re.escape(stem)}-(\d{{4,9}})", path.name) for path in root.iterdir())
+    start = max((int(match.group(1)) for match in taken if match), default=0) + 1
+    return (root / f"{stem}-{number:04d}" for number in range(start, 10**9))
+
+
+def _stem(preset: str) -> str:
+    """A preset's name as the beginning of a run's name; a path to a file gives the file's name."""
+    plain = re.sub(r"[^a-z0-9]+", "-", Path(preset).name.removesuffix(".toml").lower())
+    return plain.strip("-")[:50].strip("-") or "run"
+
+
+def _facts(preset: str, argv: Sequence[str], parent: Parent | None) -> dict[str, Any]:
+    """What is known at the launch; the trainer adds device, dtype, threads and corpus."""
+    origin = None
+    if parent is not None:
+        origin = {
+            **asdict(parent),
+            "checkpoint": f"../{parent.run}/checkpoints/{step_folder(Path(), parent.step).name}",
+        }
+    return {
+        "id": uuid.uuid4().hex,
+        "preset": preset,
+        "argv": list(argv),
+        "created": time.time(),
+        "versions": _versions(),
+        "git": git_revision(),
+        "parent": origin,
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = ""
+    return found
+
+
+def git_revision() -> str:
+    """The commit of this project's checkout, with -dirty when it was changed; "" when it runs from no checkout."""
+    checkout = Path(__file__).parents[3]
+    if not (checkout / ".git").exists():
+        return ""
+    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _refusal(root: Path, error: OSError) -> NanoError:
+    reason = f"a run cannot be made here: {error.strerror}"
+    if error.errno in _FULL:
+        return ResourceError(reason, where=str(root), fix="free some space, or choose another folder with --runs")
+    return UsageError(reason, where=str(root), fix="choose another folder with --runs")

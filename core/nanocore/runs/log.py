@@ -1,0 +1,72 @@
+"""The trainer's log: a text file that anything may have been printed into."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from nanocore.runs.lines import LineReader
+from nanocore.runs.text import sanitize
+
+MAX_LINE = 1 << 16
+MAX_SHOWN = 2000
+MAX_LOG = 64 << 20
+
+
+class LogTail:
+    """Follows a log while it grows: safe lines of at most 2000 characters. See `Tail` for the properties."""
+
+    def __init__(self, path: Path, *, keep: int | None = None) -> None:
+        """With `keep`, only the lines within the last `keep` bytes are read."""
+        self._lines = LineReader(path, max_line=MAX_LINE)
+        if keep is not None:
+            self._lines.skip_to_end(keep)
+
+    @property
+    def skipped(self) -> int:
+        return self._lines.overlong
+
+    @property
+    def restarted(self) -> bool:
+        return self._lines.restarted
+
+    @property
+    def pending(self) -> bool:
+        return self._lines.pending
+
+    def read(self, max_bytes: int = 1 << 18) -> list[str]:
+        """The lines appended since the last read."""
+        text = self._lines.read(max_bytes).decode("utf-8", "replace")
+        return [_shown(line) for line in text.split("\n")[:-1]]
+
+
+def _shown(line: str) -> str:
+    """A line as it may be drawn, with its indentation."""
+    return sanitize(line[:MAX_SHOWN].rstrip()).expandtabs(4)
+
+
+def last_lines(path: Path, count: int = 50, *, keep: int = 1 << 16) -> list[str]:
+    """The last `count` lines that are not empty, as safe text, from the last `keep` bytes; [] when there is no log."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - keep))
+            raw = file.read(keep)
+    except OSError:
+        return []
+    lines = [_shown(line) for line in raw.decode("utf-8", "replace").split("\n")]
+    return [line for line in lines if line][-count:]
+
+
+def cap_log(path: Path, limit: int = MAX_LOG) -> bool:
+    """Empty a log that grew beyond `limit` bytes, so that a flood never fills the disk; True when it did.
+
+    Its writers append (O_APPEND), so they go on at the new end, and readers see a truncation.
+    """
+    try:
+        if path.stat().st_size <= limit:
+            return False
+        os.truncate(path, 0)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,123 @@
+"""The one registry of metrics: what each number means, where it is shown, and when it is healthy.
+
+The trainer writes these names into metrics.jsonl and TensorBoard; charts, alerts, JSON and documentation read unit,
+help and range here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Chart = Literal["", "loss", "throughput", "mhc", "gradient", "rate", "ternary", "time", "memory"]
+Cadence = Literal["step", "evaluation", "telemetry"]
+Goal = Literal["", "low", "high"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric. `healthy` is the closed range outside which a user is warned; `chart` names the chart it belongs to.
+
+    `cadence` says how often it is written: each logged step, each evaluation, or with the rarer model telemetry.
+    """
+
+    name: str
+    unit: str
+    help: str
+    tag: str
+    healthy: tuple[float, float] | None = None
+    chart: Chart = ""
+    cadence: Cadence = "step"
+    goal: Goal = ""
+
+
+def _m(
+    name: str,
+    unit: str,
+    help: str,
+    *,
+    healthy: tuple[float, float] | None = None,
+    chart: Chart = "",
+    cadence: Cadence = "step",
+    goal: Goal = "",
+) -> Metric:
+    """A metric whose TensorBoard tag is its name."""
+    return Metric(name, unit, help, name, healthy, chart, cadence, goal)
+
+
+_ALL = (
+    _m("loss/ce", "nats", "Plain next-token cross-entropy of the training batch.", chart="loss", goal="low"),
+    _m("loss/total", "nats", "The sum that is minimised: cross-entropy and all other loss terms.", chart="loss", goal="low"),
+    _m("eval/ce", "nats", "Cross-entropy on the fixed held-out slice.", chart="loss", cadence="evaluation", goal="low"),
+    _m(
+        "eval/bits_per_byte", "bits/byte", "Held-out cross-entropy per byte of text; comparable between tokenizers.",
+        chart="loss", cadence="evaluation", goal="low",
+    ),
+    _m("eval/perplexity", "", "exp of the held-out cross-entropy per token.", cadence="evaluation", goal="low"),
+    _m("eval/accuracy", "", "Share of held-out tokens predicted exactly.", cadence="evaluation", goal="high"),
+    _m("training/entropy", "nats", "Mean entropy of the predictions; 0 means certain, ln V means uniform.", chart="loss"),
+    _m("training/accuracy", "", "Share of training tokens predicted exactly.", goal="high"),
+    _m("training/lr", "", "Learning rate of a parameter group.", chart="rate"),
+    _m("training/grad_norm", "", "Global L2 norm of the gradients before clipping.", healthy=(0.0, 100.0), chart="gradient"),
+    _m("throughput/tokens_per_sec", "tok/s", "Training tokens per second of training time.", chart="throughput", goal="high"),
+    _m("throughput/steps_per_min", "steps/min", "Optimizer steps per minute of training time.", goal="high"),
+    _m("throughput/mfu", "", "Arithmetic done as a share of the device's peak, where a peak is known.", goal="high"),
+    _m("time/step", "s", "Time of one optimizer step.", goal="low"),
+    _m("time/data_wait", "s", "Part of the step spent waiting for the next batch.", chart="time", goal="low"),
+    _m("time/forward", "s", "Part of the step spent in forward passes and loss.", chart="time"),
+    _m("time/backward", "s", "Part of the step spent in backward passes.", chart="time"),
+    _m("time/optimizer", "s", "Part of the step spent on clipping and updates.", chart="time"),
+    _m(
+        "mhc/composite_gain", "", "Largest row sum of the product of all residual maps; exactly 1 by construction.",
+        healthy=(0.95, 1.05), cadence="telemetry",
+    ),
+    _m(
+        "mhc/composite_gain_backward", "", "Largest column sum of that product, the backward gain; exactly 1 by construction.",
+        healthy=(0.95, 1.05), cadence="telemetry",
+    ),
+    _m(
+        "mhc/forward_norm_ratio", "", "RMS of the residual streams after the last block over that before the first.",
+        healthy=(0.02, 100.0), chart="mhc", cadence="telemetry",
+    ),
+    _m(
+        "mhc/backward_norm_ratio", "", "RMS of the gradient before the first block over that after the last.",
+        healthy=(0.02, 100.0), chart="mhc", cadence="telemetry",
+    ),
+    _m(
+        "mhc/stream_cosine", "", "Mean cosine between residual streams; at 1 they are copies and mixing does nothing.",
+        healthy=(-1.0, 0.995), chart="mhc", cadence="telemetry",
+    ),
+    _m(
+        "ternary/zero_fraction", "", "Share of ternary weights that are 0; 0.31 for Gaussian weights.",
+        healthy=(0.15, 0.7), chart="ternary", cadence="telemetry",
+    ),
+    _m(
+        "ternary/flip_fraction", "", "Share of ternary weights that changed since the last measurement.",
+        healthy=(0.0, 0.5), chart="ternary", cadence="telemetry",
+    ),
+    _m("memory/rss_bytes", "bytes", "Resident memory of the trainer.", chart="memory", goal="low"),
+    _m("memory/gpu_bytes", "bytes", "Highest memory allocated on the GPU.", chart="memory", goal="low"),
+    _m("memory/optimizer_bytes", "bytes", "Optimizer state, counted from its live tensors.", chart="memory", goal="low"),
+    _m("device/utilisation", "", "Share of the device in use since the last record.", goal="high"),
+)  # fmt: skip
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
+_FAMILIES = ("training/lr",)  # one metric for each parameter group: training/lr/<group>
+
+
+def find_metric(name: str) -> Metric | None:
+    """The metric called `name`, members of a family such as training/lr/matrices included; None when unknown."""
+    if name in METRICS:
+        return METRICS[name]
+    family, _, member = name.rpartition("/")
+    if family not in _FAMILIES or not member:
+        return None
+    return replace(METRICS[family], name=name, tag=name, help=f"Learning rate of the parameter group {member}.")
+
+
+def healthy(name: str, value: float) -> bool:
+    """Whether `value` lies in the metric's healthy range; a metric without a range is healthy while finite."""
+    metric = find_metric(name)
+    low, high = metric.healthy if metric and metric.healthy else (-math.inf, math.inf)
+    return math.isfinite(value) and low <= value <= high

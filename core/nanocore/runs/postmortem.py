@@ -1,0 +1,63 @@
+"""Why a trainer ended that could not say it itself: exit status if anybody saw it, else its last words."""
+
+from __future__ import annotations
+
+import re
+import signal
+
+from nanocore.runs.layout import RunFolder
+from nanocore.runs.log import last_lines
+from nanocore.runs.records import Record, read_all
+from nanocore.runs.status import Status
+
+_FATAL = re.compile(r"^Fatal Python error: (.+)$")  # faulthandler's first line
+_ERROR = re.compile(r"^[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit)\b")
+_SIGNALS = {
+    "Segmentation fault": "SIGSEGV",
+    "Aborted": "SIGABRT",
+    "Bus error": "SIGBUS",
+    "Illegal instruction": "SIGILL",
+}
+
+
+def exit_words(code: int) -> str:
+    """Plain words for a return code of `subprocess`: negative is a signal."""
+    if code >= 0:
+        return f"it ended with exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    memory = ", perhaps because memory ran out" if name == "SIGKILL" else ""
+    return f"killed by {name}{memory}"
+
+
+def cause_of_death(run: RunFolder, status: Status) -> str:
+    """One line of plain words: exit code or signal when known, and the last line of the log that explains it."""
+    lines = last_lines(run.log_file)
+    code = witnessed_exit(run, status.attempt)
+    fatal = next((match.group(1) for line in reversed(lines) if (match := _FATAL.match(line))), "")
+    error = next((line for line in reversed(lines) if _ERROR.match(line)), "")
+    if code is not None:
+        said = error if code > 0 else ""
+        return f"{exit_words(code)}{': ' if said else ''}{said}"
+    if fatal:
+        name = _SIGNALS.get(fatal, "")
+        return f"killed by {name}" if name else fatal
+    if error:
+        return error
+    return (
+        f"it ended without a word (killed, or memory ran out); last line of its log: {lines[-1] if lines else 'none'}"
+    )
+
+
+def witnessed_exit(run: RunFolder, attempt: int) -> int | None:
+    """The return code that the console which launched the attempt saw, or None."""
+    for record in reversed(read_all(run.events_file, keep=1 << 16)):
+        if _is_witness(record, attempt):
+            return record["exit_code"]
+    return None
+
+
+def _is_witness(record: Record, attempt: int) -> bool:
+    return record.get("kind") == "crashed" and record.get("attempt") == attempt and type(record.get("exit_code")) is int

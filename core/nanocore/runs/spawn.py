@@ -1,0 +1,163 @@
+"""Starting a trainer so that it outlives whoever started it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from nanocore.errors import BusyError, ResourceError
+from nanocore.runs.documents import write_document
+from nanocore.runs.identity import boot_id, host_name
+from nanocore.runs.layout import RunFolder
+from nanocore.runs.liveness import busy_error, observe
+from nanocore.runs.records import RecordWriter
+from nanocore.runs.status import ALIVE_STATES, Status, next_attempt, read_status
+
+MOST_THREADS = 8
+_UNLIMITED = 1e6  # processors
+_OTHER_HOST_WAIT = 3.0  # seconds; a heartbeat elsewhere shows within one
+_INSTALLED = tuple(sysconfig.get_path(key) for key in ("stdlib", "purelib", "platlib", "scripts"))  # found anyway
+_CGROUPS = Path("/sys/fs/cgroup")
+
+
+def spawn_trainer(run: RunFolder, *, module: str = "nanocore.train", threads: int = 0, nice: int = 5) -> int:
+    """Start `python -m module RUN` in a session of its own and return its pid at once.
+
+    Its output goes to a file, never to a pipe, so that neither the end of this process nor that of the terminal
+    reaches it. Raises BusyError when a trainer works on the run, ResourceError when no process can be started.
+    """
+    _refuse_if_busy(run)
+    attempt = _announce(run)
+    command = [sys.executable, "-P", "-m", module, str(run.path)]
+    try:
+        with run.log_file.open("ab") as log:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=trainer_environment(thread_count(threads)),
+                start_new_session=True,
+                close_fds=True,
+            )
+    except OSError as error:
+        raise ResourceError(f"the trainer cannot be started: {error.strerror}", where=run.name) from None
+    with suppress(ProcessLookupError, PermissionError):
+        os.setpriority(os.PRIO_PROCESS, process.pid, min(19, os.getpriority(os.PRIO_PROCESS, 0) + nice))
+    threading.Thread(target=_witness, args=(run, process, attempt), name="witness", daemon=True).start()
+    return process.pid
+
+
+def trainer_environment(threads: int) -> dict[str, str]:
+    """This process's environment with explicit threads, which wait without burning a core, and a readable log.
+
+    The trainer imports from the same places as this process; the folder it starts in is added by nobody else (-P).
+    """
+    places = [place or str(Path.cwd()) for place in sys.path if not place.startswith(_INSTALLED)]
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(place for place in places if Path(place).exists()),
+        "OMP_NUM_THREADS": str(threads),
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "GOMP_SPINCOUNT": "0",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONIOENCODING": "utf-8:backslashreplace",
+    }
+
+
+def thread_count(requested: int = 0) -> int:
+    """`requested` threads, or for 0 as many as affinity, cgroup quota and cores allow, at most 8."""
+    if requested > 0:
+        return requested
+    import psutil
+
+    cores = psutil.cpu_count(logical=False) or MOST_THREADS
+    return max(1, min(len(os.sched_getaffinity(0)), cgroup_quota(), cores, MOST_THREADS))
+
+
+def cgroup_quota(groups: Path = _CGROUPS, membership: Path = Path("/proc/self/cgroup")) -> int:
+    """Whole processors this process may use by the quota of its control groups; a large number without one."""
+    try:
+        lines = membership.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return int(_UNLIMITED)
+    quotas = [_group_quota(groups, line) for line in lines]
+    return int(max(1.0, min([*quotas, _UNLIMITED])))
+
+
+def _group_quota(groups: Path, line: str) -> float:
+    """The least quota from the group named in a line of /proc/self/cgroup up to the root, in processors."""
+    _, controllers, path = line.split(":", 2)
+    if controllers and "cpu" not in controllers.split(","):
+        return _UNLIMITED
+    base = groups if not controllers else groups / controllers
+    inner = base / path.lstrip("/")
+    chain = [inner, *(folder for folder in inner.parents if folder.is_relative_to(base))]
+    return min(_quota(folder) for folder in chain)
+
+
+def _quota(folder: Path) -> float:
+    """cpu.max of version 2 ("200000 100000" or "max 100000"), or the two files of version 1."""
+    try:
+        if (folder / "cpu.max").exists():
+            most, period = (folder / "cpu.max").read_text().split()
+        else:
+            most = (folder / "cpu.cfs_quota_us").read_text().strip()
+            period = (folder / "cpu.cfs_period_us").read_text().strip()
+        return _UNLIMITED if most in ("max", "-1") else float(most) / float(period)
+    except (OSError, ValueError, ZeroDivisionError):
+        return _UNLIMITED
+
+
+def _refuse_if_busy(run: RunFolder) -> None:
+    state = observe(run)
+    if state.alive:
+        raise busy_error(run, state.pid)
+    if state.state == "elsewhere" and _heart_beats(run):
+        status = read_status(run)
+        host = status.host if status else ""
+        raise BusyError(f"busy: a trainer on host {host} works on it", where=run.name, fix="stop it there first")
+
+
+def _heart_beats(run: RunFolder) -> bool:
+    """Whether the status changes while we look: over a shared folder the lock of another host may not be seen."""
+    first, deadline = read_status(run), time.monotonic() + _OTHER_HOST_WAIT
+    while time.monotonic() < deadline:
+        time.sleep(0.2)
+        if read_status(run) != first:
+            return True
+    return False
+
+
+def _announce(run: RunFolder) -> int:
+    """Write that a trainer is coming, so that every reader sees `starting` at once; returns its attempt.
+
+    A disk too full for this is left to the trainer, which reports it.
+    """
+    attempt, previous = next_attempt(run), read_status(run) or Status()
+    coming = Status(
+        host=host_name(), boot_id=boot_id(), attempt=attempt, step=previous.step, steps=previous.steps,
+        tokens=previous.tokens, updated=time.time(),
+    )  # fmt: skip
+    with suppress(OSError):
+        write_document(run.status_file, coming, durable=False)
+    return attempt
+
+
+def _witness(run: RunFolder, process: subprocess.Popen[bytes], attempt: int) -> None:
+    """Wait for the trainer and, when it could not report its own end, leave its return code in the events."""
+    code = process.wait()
+    status = read_status(run)
+    if status is None or status.pid not in (0, process.pid) or status.state not in ALIVE_STATES:
+        return  # it had its last word, or another trainer has the run
+    record = {"kind": "crashed", "step": status.step, "attempt": attempt, "time": time.time(), "exit_code": code}
+    with suppress(OSError):
+        events = RecordWriter(run.events_file)
+        events.write(record)
+        events.close()

@@ -1,0 +1,129 @@
+"""status.json: what the trainer says about itself, replaced as a whole at least once a second."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import Any
+
+import msgspec
+
+from nanocore.runs.documents import read_document, write_document
+from nanocore.runs.identity import Identity
+from nanocore.runs.layout import RunFolder
+from nanocore.runs.records import read_all
+
+SCHEMA = 1
+ALIVE_STATES = ("starting", "running", "paused")
+FINAL_STATES = ("finished", "stopped", "crashed", "diverged")
+HEARTBEAT = 1.0  # seconds between two values of `alive`
+_PAUSE = 0.1  # least seconds between two writes from the main thread
+
+
+class Status(msgspec.Struct, frozen=True):
+    """The trainer's own account. `alive` grows with time, `progress` with work; `updated` is Unix time."""
+
+    schema: int = SCHEMA
+    state: str = "starting"
+    phase: str = "starting"
+    step: int = 0
+    steps: int = 0
+    tokens: int = 0
+    host: str = ""
+    pid: int = 0
+    start_ticks: int = 0
+    boot_id: str = ""
+    attempt: int = 0
+    alive: int = 0
+    progress: int = 0
+    message: str = ""
+    exit_code: int | None = None
+    updated: float = 0.0
+
+    @property
+    def identity(self) -> Identity:
+        return Identity(self.pid, self.start_ticks, self.boot_id, self.host)
+
+
+def read_status(run: RunFolder) -> Status | None:
+    """The run's status, or None when there is none that can be read."""
+    return read_document(run.status_file, Status)
+
+
+def next_attempt(run: RunFolder) -> int:
+    """The number of the attempt that starts now: from 1, and never one that left records.
+
+    A status that `spawn_trainer` wrote for a trainer which is still to come (state starting, pid 0) has it already.
+    """
+    status = read_status(run)
+    if status is not None and status.state == "starting" and status.pid == 0:
+        return status.attempt
+    attempts = [record.get("attempt") for record in read_all(run.events_file, keep=1 << 16)]
+    known = [attempt for attempt in attempts if type(attempt) is int]
+    return max([status.attempt if status else 0, *known]) + 1
+
+
+class StatusWriter:
+    """Keeps status.json true for the process that holds the run's lock; call `finish` at the end.
+
+    A daemon thread adds one to `alive` each second and writes, so a reader sees that the process lives even when one
+    step takes minutes; `update`, called by the main thread, adds one to `progress`, so it sees that work goes on.
+    A full disk never ends training: `failure` says why the last write failed.
+    """
+
+    def __init__(self, run: RunFolder, *, attempt: int, **first: Any) -> None:
+        """`first` sets fields of Status, such as steps=1000. The file exists when this returns. Raises OSError."""
+        me = Identity.mine()
+        self._path = run.status_file
+        self._status = Status(
+            pid=me.pid, start_ticks=me.start_ticks, boot_id=me.boot_id, host=me.host, attempt=attempt, **first
+        )
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._written = 0.0
+        self.failure = ""
+        self._write(durable=True)
+        if self.failure:
+            raise OSError(self.failure)
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._thread.start()
+
+    @property
+    def status(self) -> Status:
+        return self._status
+
+    def update(self, **fields: Any) -> None:
+        """Set fields of Status and add one to `progress`. Cheap: the file follows within 0.1 s, or a second."""
+        with self._lock:
+            changed = fields.get("state", self._status.state) != self._status.state
+            self._status = msgspec.structs.replace(self._status, progress=self._status.progress + 1, **fields)
+            if changed or time.monotonic() - self._written >= _PAUSE:
+                self._write()
+
+    def finish(self, state: str, exit_code: int, message: str = "") -> None:
+        """Write the last word and end the heartbeat. A second call changes nothing."""
+        if self._ended.is_set():
+            return
+        self._ended.set()
+        self._thread.join()
+        with self._lock:
+            self._status = msgspec.structs.replace(
+                self._status, state=state, phase="ended", exit_code=exit_code, message=message
+            )
+            self._write(durable=True)
+
+    def _beat(self) -> None:
+        while not self._ended.wait(HEARTBEAT):
+            with self._lock:
+                self._status = msgspec.structs.replace(self._status, alive=self._status.alive + 1)
+                self._write()
+
+    def _write(self, *, durable: bool = False) -> None:
+        self._status = msgspec.structs.replace(self._status, updated=time.time())
+        try:
+            write_document(self._path, self._status, durable=durable)
+            self.failure = ""
+        except OSError as error:
+            self.failure = error.strerror or os.strerror(error.errno or 0)
+        self._written = time.monotonic()

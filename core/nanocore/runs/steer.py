@@ -1,0 +1,98 @@
+"""Asking, and if need be forcing, a trainer to end; only ever the very process that holds the run's lock."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from nanocore.errors import ResourceError, UsageError
+from nanocore.runs.control import send
+from nanocore.runs.identity import Identity
+from nanocore.runs.layout import RunFolder
+from nanocore.runs.liveness import RunState, observe
+
+SAVE_SECONDS = 30.0  # what a trainer may take to finish its step and save after SIGTERM
+_WAKE_SECONDS = 5.0
+_DEATH_SECONDS = 10.0
+
+
+def request(run: RunFolder, command: str, **arguments: Any) -> RunState:
+    """Send a control command to a run that works now, and return the state it had. Raises UsageError otherwise."""
+    state = observe(run)
+    if not state.alive and state.state != "starting":
+        raise UsageError(f"the run is not running: {state.text}", where=run.name, fix="see `nanoconsole runs list`")
+    send(run, command, **arguments)
+    return state
+
+
+def stop(run: RunFolder, *, after_checkpoint: bool = False) -> RunState:
+    """Ask the trainer to finish its step, save and end; returns at once."""
+    return request(run, "stop-after-checkpoint" if after_checkpoint else "stop")
+
+
+def wait_until_ended(run: RunFolder, seconds: float) -> bool:
+    """Whether the run's process ended within `seconds`."""
+    deadline = time.monotonic() + seconds
+    while observe(run).alive:
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def force_stop(run: RunFolder, *, patience: float = SAVE_SECONDS) -> str:
+    """End the trainer: SIGTERM, wait `patience` seconds for it to save, SIGCONT (it may be suspended), SIGKILL.
+
+    Returns the signal that ended it: "SIGTERM", "SIGCONT" or "SIGKILL". Raises UsageError when no process of this
+    host holds the run, ResourceError when it cannot be signalled.
+    """
+    with _trainer(run) as process:
+        for name, number, wait in (
+            ("SIGTERM", signal.SIGTERM, patience),
+            ("SIGCONT", signal.SIGCONT, min(patience, _WAKE_SECONDS)),
+            ("SIGKILL", signal.SIGKILL, _DEATH_SECONDS),
+        ):
+            if _signal_and_wait(process, number, wait):
+                return name
+    raise ResourceError(
+        "the trainer cannot be killed: it hangs inside the kernel", where=run.name, fix="check its disk"
+    )
+
+
+@contextmanager
+def _trainer(run: RunFolder) -> Iterator[int]:
+    """A pidfd of the trainer, checked after it was opened: from then on it can mean no other process."""
+    state = observe(run)
+    if not state.alive or state.pid <= 0:
+        raise UsageError(f"no trainer of this host works on it: {state.text}", where=run.name)
+    try:
+        process = os.pidfd_open(state.pid)
+    except ProcessLookupError:
+        raise UsageError("the trainer has just ended", where=run.name) from None
+    except OSError as error:
+        raise ResourceError(f"the trainer cannot be reached: {error.strerror}", where=run.name) from None
+    try:
+        again = observe(run)
+        named = again.status is None or again.status.pid != state.pid or again.status.identity == Identity.of(state.pid)
+        if not again.alive or again.pid != state.pid or not named:
+            raise UsageError("the trainer has just ended", where=run.name)
+        yield process
+    finally:
+        os.close(process)
+
+
+def _signal_and_wait(process: int, number: signal.Signals, seconds: float) -> bool:
+    """Send a signal and say whether the process ended within `seconds`."""
+    try:
+        signal.pidfd_send_signal(process, number)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        raise ResourceError("the trainer belongs to another user", fix="stop it as that user") from None
+    ended, _, _ = select.select([process], [], [], seconds)
+    return bool(ended)

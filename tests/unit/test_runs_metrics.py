@@ -1,0 +1,65 @@
+"""The registry says enough about every metric to show it."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from nanocore.runs.metrics import METRICS, find_metric, healthy
+
+PROMISED = [
+    "loss/ce",
+    "loss/total",
+    "eval/ce",
+    "eval/bits_per_byte",
+    "eval/perplexity",
+    "eval/accuracy",
+    "training/entropy",
+    "training/accuracy",
+    "training/grad_norm",
+    "throughput/tokens_per_sec",
+    "throughput/steps_per_min",
+    "time/data_wait",
+    "time/forward",
+    "time/backward",
+    "time/optimizer",
+    "time/step",
+    "throughput/mfu",
+    "mhc/composite_gain",
+    "mhc/composite_gain_backward",
+    "mhc/forward_norm_ratio",
+    "mhc/backward_norm_ratio",
+    "mhc/stream_cosine",
+    "ternary/zero_fraction",
+    "ternary/flip_fraction",
+    "memory/rss_bytes",
+    "memory/gpu_bytes",
+    "memory/optimizer_bytes",
+    "device/utilisation",
+    "training/lr/matrices",
+]
+
+
+@pytest.mark.parametrize("name", PROMISED)
+def test_every_promised_metric_is_known(name: str) -> None:
+    metric = find_metric(name)
+    assert metric is not None
+    assert metric.name == metric.tag == name
+    assert metric.help.endswith(".")
+
+
+def test_unknown_names_are_unknown() -> None:
+    assert find_metric("loss/invented") is None
+    assert find_metric("training/lr/") is None
+
+
+def test_health_is_the_stated_range_and_never_a_number_that_is_not_finite() -> None:
+    low, high = METRICS["mhc/composite_gain"].healthy or (0, 0)
+    assert low <= 1.0 <= high
+    assert healthy("mhc/composite_gain", 1.0)
+    assert not healthy("mhc/composite_gain", 3000.0)
+    for name in METRICS:
+        assert not healthy(name, math.nan)
+        assert not healthy(name, math.inf)
+    assert healthy("loss/ce", 5.5)
