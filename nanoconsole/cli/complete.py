@@ -1,0 +1,35 @@
+"""Shell completion of presets, files and runs. Typer keeps those that begin with what is typed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from nanocore.errors import NanoError
+
+
+def presets(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """The presets with their descriptions."""
+    from nanocore.config.presets import presets as known
+
+    return [(preset.name, preset.description) for preset in known()]
+
+
+def runs(context: typer.Context, incomplete: str) -> list[str]:
+    """The runs; none when their folder cannot be read, for the user is in the middle of a line."""
+    from nanocore.runs.layout import list_runs, run_root
+
+    chosen = context.params.get("runs") or context.find_root().params.get("runs")
+    try:
+        return [run.name for run in list_runs(run_root(Path(chosen) if chosen else None))]
+    except NanoError:
+        return []
+
+
+def targets(context: typer.Context, incomplete: str) -> list[str | tuple[str, str]]:
+    """Presets, TOML files of the folder that is typed, and runs."""
+    folder = incomplete.rpartition("/")[0]
+    prefix = f"{folder}/" if "/" in incomplete else ""
+    files = [f"{prefix}{path.name}" for path in sorted(Path(prefix or ".").glob("*.toml"))]
+    return [*presets(context, incomplete), *files, *runs(context, incomplete)]

@@ -1,0 +1,131 @@
+"""`nanoconsole config`: show, check, compare, import and edit configurations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nanoconsole.cli.options import Json, Runs, Set, Target, examples
+from nanoconsole.cli.output import emit, say, table, tell
+
+if TYPE_CHECKING:
+    from nanocore.config.schema import Config
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A .toml file.")]
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(
+        help="Show, check, compare, import or edit a configuration.", rich_markup_mode=None, no_args_is_help=True
+    )
+    group.command("show", epilog=examples("config show tiny-cpu", "config show tiny-cpu-0001 --json"))(show)
+    group.command("check", epilog=examples("config check my.toml", "config check my.toml --set model.n_layers=8"))(
+        check
+    )
+    group.command("diff", epilog=examples("config diff tiny-cpu my.toml", "config diff tiny-cpu-0001 tiny-cpu-0002"))(
+        diff
+    )
+    group.command("import", epilog=examples("config import old.toml > new.toml"))(import_file)
+    group.command("edit", epilog=examples("config edit tiny-cpu", "config edit my.toml"))(edit)
+    app.add_typer(group, name="config")
+
+
+def show(
+    target: Target,
+    set: Set = None,
+    comments: Annotated[bool, typer.Option("--comments", help="Each key with its meaning.")] = False,
+    runs: Runs = None,
+    json: Json = False,
+) -> None:
+    """Print a whole configuration: every key, defaults included."""
+    from nanoconsole.cli.target import configuration
+    from nanocore.config.toml import dump
+    from nanocore.runs.layout import run_root
+
+    config = configuration(target, run_root(runs), set or ())
+    if json:
+        return emit(config.model_dump(mode="json"))
+    return tell(dump(config, comments=comments).rstrip("\n"))
+
+
+def check(file: File, set: Set = None, json: Json = False) -> None:
+    """Check a file: exit 0 and its size when it can be trained, else exit 2 and one line for each fault."""
+    from nanocore.config.resolve import resolve
+    from nanocore.errors import ConfigError
+
+    try:
+        facts = _size(resolve(_as_path(file), set or ()))
+    except ConfigError as error:
+        if json:
+            emit({"file": str(file), "valid": False, "problems": error.problems})
+        raise
+    if json:
+        return emit({"file": str(file), "valid": True, "problems": [], **facts})
+    tell(f"{file}: can be trained")
+    return table(("estimate", "value"), _readable(facts))
+
+
+def diff(a: Target, b: Target, runs: Runs = None, json: Json = False) -> None:
+    """List the keys in which two configurations differ."""
+    from nanoconsole.cli.target import configuration
+    from nanocore.config.fields import changed
+    from nanocore.runs.layout import run_root
+
+    root = run_root(runs)
+    rows = changed(configuration(a, root), configuration(b, root))
+    if json:
+        return emit([{"key": key, "a": before, "b": after} for key, before, after in rows])
+    if not rows:
+        return say(f"{a} and {b} are the same configuration")
+    return table(("key", a, b), rows)
+
+
+def import_file(file: File, json: Json = False) -> None:
+    """Print an earlier system's configuration as one of ours; what was left out is told on stderr."""
+    from nanocore.config.legacy import import_file as translate
+    from nanocore.config.write import difference_text
+
+    found = translate(file)
+    if json:
+        return emit({"values": found.values, "notes": found.notes, "config": found.config.model_dump(mode="json")})
+    for note in found.notes:
+        say(note)
+    return tell(difference_text(found.values).rstrip("\n"))
+
+
+def edit(target: Target, runs: Runs = None) -> None:
+    """Open the app's editor on a preset, a file or a run's configuration."""
+    from nanoconsole.cli.target import source
+    from nanoconsole.cli.terminal import need_terminal
+    from nanocore.runs.layout import run_root
+
+    need_terminal("the editor", "config show, config check and --set")
+    root = run_root(runs)
+    found = source(target, root)
+    from nanoconsole.tui.app import run_config_editor
+
+    raise typer.Exit(run_config_editor(found, root))
+
+
+def _as_path(file: Path) -> str:
+    """The file in a form that is never taken for a preset's name."""
+    return str(file) if "/" in str(file) or file.suffix == ".toml" else f"./{file}"
+
+
+def _size(config: Config) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from nanocore.config.estimate import estimate
+
+    return asdict(estimate(config))
+
+
+def _readable(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    from nanoconsole.services.format import count, size
+
+    return [
+        (name.replace("_", " "), size(value) if name.endswith("_bytes") else count(value))
+        for name, value in facts.items()
+    ]

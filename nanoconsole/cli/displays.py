@@ -1,0 +1,145 @@
+"""Three ways to show a run that is followed: a display that redraws, plain lines, JSON lines."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING, Any, Protocol
+
+from nanoconsole.cli.output import emit_line, say, tell
+from nanoconsole.services import format
+
+if TYPE_CHECKING:
+    from nanoconsole.cli.view import RunView
+    from nanocore.runs.records import Record
+
+TOLD = ("checkpoint", "warning", "nonfinite", "resumed", "paused", "crashed")
+
+
+class Display(Protocol):
+    """Shows a view after each poll; used as a context, so that the terminal is left in order."""
+
+    def __enter__(self) -> Display: ...
+    def __exit__(self, *exception: object) -> None: ...
+    def show(self, view: RunView) -> None: ...
+    def note(self, text: str) -> None: ...
+
+
+def choose(*, as_json: bool, every: int) -> Display:
+    """The display that suits stdout; `every` is the number of steps between plain lines."""
+    from nanoconsole.cli.terminal import draws
+
+    if as_json:
+        return JsonDisplay()
+    if draws():
+        from nanoconsole.cli.live import LiveDisplay
+
+        return LiveDisplay()
+    return LineDisplay(every)
+
+
+class _Plain:
+    """A display without anything to put in order at its end."""
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        sys.stdout.flush()
+
+    def note(self, text: str) -> None:
+        say(text)
+
+
+class JsonDisplay(_Plain):
+    """Every record and event as one JSON line: `{"kind": "metrics" | "event" | "state", ...}`."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, Any] = {}
+
+    def note(self, text: str) -> None:
+        emit_line({"kind": "note", "text": text})
+
+    def show(self, view: RunView) -> None:
+        for entry in view.news:
+            kind = {"kind": "event", "event": entry["kind"]} if "kind" in entry else {"kind": "metrics"}
+            emit_line({**entry, **kind})
+        state = {
+            "state": view.state.state,
+            "phase": view.state.phase,
+            "reason": view.state.reason,
+            "stall": view.stall,
+            "exit_code": view.exit_code if view.ended else None,
+        }
+        if state != self._told:
+            self._told = state
+            emit_line({"kind": "state", "run": view.run.name, "step": view.step, "steps": view.steps, **state})
+
+
+class LineDisplay(_Plain):
+    """A line every so many steps and at each evaluation, and one for each phase and event worth knowing."""
+
+    def __init__(self, every: int) -> None:
+        self._every, self._phase = max(1, every), ""
+
+    def show(self, view: RunView) -> None:
+        for entry in view.news:
+            for line in self._lines(entry, view):
+                tell(line)
+        self._show_phase(view)
+
+    def _lines(self, entry: Record, view: RunView) -> list[str]:
+        """What is told of a record or an event."""
+        step, kind = entry.get("step"), entry.get("kind")
+        if kind == "sample":
+            return [f"step {step}: sample", *(f"  | {line}" for line in view.sample)]
+        if kind is not None:
+            return [event_line(entry)] if kind in TOLD else []
+        due = isinstance(step, int) and (step % self._every == 0 or "eval/bits_per_byte" in entry)
+        return [record_line(entry, view.steps)] if due else []
+
+    def _show_phase(self, view: RunView) -> None:
+        """Preparation is told by phase, not by percent; once steps are counted their lines say enough."""
+        text = f"{view.run.name}: {view.stall or view.activity}"
+        phase = re.sub(r"\d+", "", text)
+        if phase != self._phase and (not view.step or view.ended or view.stall):
+            self._phase = phase
+            tell(f"{text}{result(view)}" if view.ended else text)
+
+
+def record_line(record: Record, steps: int) -> str:
+    """One record in words: `step 120/1000  loss 1.832  held-out 2.61 bits/byte  31.0k tok/s`."""
+    nonfinite = record.get("nonfinite")
+    values = {**record, **(nonfinite if isinstance(nonfinite, dict) else {})}
+    parts = [f"step {record['step']}" + (f"/{steps}" if steps else "")]
+    for key, before, after in (
+        ("loss/ce", "loss ", ""),
+        ("eval/bits_per_byte", "held-out ", " bits/byte"),
+        ("throughput/tokens_per_sec", "", " tok/s"),
+    ):
+        if values.get(key) is not None:
+            parts.append(f"{before}{measure(key, values[key])}{after}")
+    return "  ".join(parts)
+
+
+def event_line(event: Record) -> str:
+    """One event in words: `step 400: checkpoint`."""
+    message = event.get("message") or event.get("path") or ""
+    place = f"step {event['step']}: " if isinstance(event.get("step"), int) else ""
+    return f"{place}{event.get('kind')}" + (f": {message}" if message else "")
+
+
+def result(view: RunView) -> str:
+    """What a run has reached, beside what a compressor reaches on the same text: `, 1.72 bits/byte held-out (xz -9: 1.84)`."""
+    bits = view.measures.get("eval/bits_per_byte")
+    if bits is None:
+        return ""
+    beside = f" (xz -9: {format.number(view.xz)})" if view.xz is not None else ""
+    return f", {measure('eval/bits_per_byte', bits)} bits/byte held-out{beside}"
+
+
+def measure(key: str, value: float | str | None) -> str:
+    """A metric as people read it; nan and inf stay words."""
+    if isinstance(value, str):
+        return value
+    return format.count(value) if key.startswith("throughput/") else format.number(value)

@@ -1,0 +1,74 @@
+"""Every failure of a verb ends here: one line for the reader, an object for a program, a documented exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+import typer
+
+from nanocore.errors import ConfigError, NanoError
+
+
+def report(error: Exception, *, as_json: bool, runs: Path | None) -> int:
+    """Say what went wrong on stderr and return the exit code of the command."""
+    if isinstance(error, NanoError):
+        lines, code = _lines(error), error.exit_code
+    elif isinstance(error, typer.TyperException):
+        lines, code = [_usage(error)], 2
+    else:
+        lines, code = [_unexpected(error, runs)], 1
+    if as_json:
+        _object(error, lines, code)
+    else:
+        for line in lines:
+            print(f"nanoconsole: {line}", file=sys.stderr)
+    return code
+
+
+def _lines(error: NanoError) -> list[str]:
+    from nanocore.runs.text import sanitize_line
+
+    found = error.problems if isinstance(error, ConfigError) else [str(error)]
+    return [sanitize_line(line) for line in found]
+
+
+def _usage(error: typer.TyperException) -> str:
+    """`train: No such option: --stes; see nanoconsole train --help`."""
+    from nanocore.runs.text import sanitize_line
+
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "nanoconsole"
+    return sanitize_line(f"{error.format_message().rstrip('.')}; see {path} --help")
+
+
+def _object(error: Exception, lines: list[str], code: int) -> None:
+    facts = {"type": type(error).__name__, "message": "; ".join(lines), "problems": lines, "exit_code": code}
+    print(json.dumps({"error": facts}, ensure_ascii=True), file=sys.stderr)
+
+
+def _unexpected(error: Exception, runs: Path | None) -> str:
+    from nanocore.runs.text import sanitize_line
+
+    text = "".join(traceback.format_exception(error))
+    summary = sanitize_line(f"{type(error).__name__}: {error}")
+    return f"unexpected error: {summary}; the full trace is in {_keep(text, runs)}"
+
+
+def _keep(text: str, runs: Path | None) -> Path:
+    """Write a trace where only this user reads it: the private folder, or the system's when that one is not writable."""
+    from nanocore.runs.layout import private, run_root
+
+    try:
+        folder = private(run_root(runs)) / "traces"
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        folder = Path(tempfile.mkdtemp(prefix="nanoconsole-"))
+    path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
+    return path

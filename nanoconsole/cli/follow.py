@@ -1,0 +1,80 @@
+"""Following a run until it ends: the loop behind `train --follow`, `resume --follow` and `watch`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from nanoconsole.cli.displays import choose
+from nanoconsole.cli.output import say
+from nanocore.errors import ResourceError
+
+if TYPE_CHECKING:
+    from nanoconsole.cli.displays import Display
+    from nanoconsole.cli.view import RunView
+    from nanoconsole.services.tensorboard import Companion
+    from nanocore.runs.layout import RunFolder
+
+INTERVAL = 0.25  # seconds between two looks at the run folder
+INTERRUPTED = 130
+
+
+def follow(run: RunFolder, *, board: Companion | None = None, as_json: bool = False) -> int:
+    """Show the run until it ends and return the trainer's exit code; say where TensorBoard is when it is there.
+
+    Ctrl-C asks the trainer to stop with a checkpoint and waits for it; a second one leaves it alone. Both return 130.
+    """
+    from nanocore.runs.control import send
+
+    try:
+        view, display = _opened(run, as_json)
+        with display:
+            try:
+                return _until_end(view, display, board)
+            except KeyboardInterrupt:
+                send(run, "stop")
+                display.note(f"stopping {run.name} with a checkpoint; Ctrl-C again leaves it alone")
+            _until_end(view, display)
+    except KeyboardInterrupt:
+        say(f"{run.name} still runs; look: nanoconsole watch {run.name}; stop it: nanoconsole stop {run.name} [--kill]")
+    return INTERRUPTED
+
+
+def watch(run: RunFolder, *, as_json: bool = False) -> int:
+    """Show the run until it ends and return the trainer's exit code; Ctrl-C ends only the watching and returns 0."""
+    try:
+        view, display = _opened(run, as_json)
+        with display:
+            return _until_end(view, display)
+    except KeyboardInterrupt:
+        say(f"{run.name} goes on")
+        return 0
+
+
+def _opened(run: RunFolder, as_json: bool) -> tuple[RunView, Display]:
+    from nanoconsole.cli.view import RunView
+    from nanocore.config.toml import load
+
+    every = load(run.config_file).logging.console_every
+    return RunView(run, whole=as_json), choose(as_json=as_json, every=every)
+
+
+def _until_end(view: RunView, display: Display, board: Companion | None = None) -> int:
+    while True:
+        if board is not None and (said := _address(board)):
+            display.note(said)
+            board = None
+        display.show(view)
+        if view.ended:
+            return view.exit_code
+        time.sleep(INTERVAL)
+        view.poll()
+
+
+def _address(board: Companion) -> str:
+    """What to say of TensorBoard, once: its address, or why it has none. Its failure never ends the following."""
+    try:
+        url = board.url()
+    except ResourceError as error:
+        return str(error)
+    return f"TensorBoard: {url}" if url else ""

@@ -1,0 +1,74 @@
+"""`nanoconsole resume`: let a paused run go on, or start an ended one again from its last checkpoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nanoconsole.cli.options import Json, Run, Runs, Set, examples
+from nanocore.errors import UsageError
+
+if TYPE_CHECKING:
+    from nanocore.runs.layout import RunFolder
+
+Follow = Annotated[bool, typer.Option("--follow/--detach", help="Show progress until it ends, or return at once.")]
+Board = Annotated[bool, typer.Option("--tensorboard", help="Open TensorBoard beside it, for as long as it trains.")]
+
+
+def register(app: typer.Typer) -> None:
+    lines = ("resume tiny-cpu-0001", "resume tiny-cpu-0001 --set training.steps=2000 --follow")
+    app.command("resume", epilog=examples(*lines))(resume)
+
+
+def resume(
+    run: Run,
+    set: Set = None,
+    follow: Follow = False,
+    tensorboard: Board = False,
+    runs: Runs = None,
+    json: Json = False,
+) -> None:
+    """Continue a paused or ended run.
+
+    A paused one goes on at once, an ended one starts again from its last checkpoint.
+
+    --set may change training.steps, tokens or duration and the sections logging, evaluation, checkpoint and hardware
+    of an ended run. Anything else makes it another experiment: train --from RUN.
+    """
+    from nanoconsole.cli.train import beside
+    from nanoconsole.services.launcher import restart
+    from nanocore.runs.layout import find_run, run_root
+    from nanocore.runs.liveness import observe
+
+    root = run_root(runs)
+    folder = find_run(root, run)
+    state = observe(folder)
+    if state.state == "paused":
+        _refuse_options(run, bool(set), tensorboard)
+        return _unpause(folder, follow=follow, as_json=json)
+    if state.alive or state.state == "starting":
+        raise UsageError(f"is {state.text}", where=run, fix=f"look: nanoconsole watch {run}")
+    if state.state == "elsewhere":
+        raise UsageError(state.reason, where=run, fix="resume it there")
+    if state.state == "finished" and not set:
+        raise UsageError("has done all its steps", where=run, fix="give it more: --set training.steps=N")
+    return beside(restart(folder, set or ()), root, follow=follow, tensorboard=tensorboard, as_json=json)
+
+
+def _unpause(folder: RunFolder, *, follow: bool, as_json: bool) -> None:
+    from nanoconsole.cli.control import ask
+    from nanoconsole.cli.follow import follow as stay
+    from nanocore.runs.steer import request
+
+    if not follow:
+        return ask(folder, "resume", as_json=as_json)
+    request(folder, "resume")
+    raise typer.Exit(stay(folder, as_json=as_json))
+
+
+def _refuse_options(run: str, sets: bool, tensorboard: bool) -> None:
+    if sets:
+        raise UsageError("is paused, and only an ended run takes --set", where=run, fix="stop it first")
+    if tensorboard:
+        raise UsageError("is paused, not ended", where=run, fix=f"open it with nanoconsole tensorboard {run}")

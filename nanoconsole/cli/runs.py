@@ -1,0 +1,111 @@
+"""`nanoconsole runs`: what there is, and everything about one run."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from nanoconsole.cli.options import Json, Run, Runs, examples
+from nanoconsole.cli.output import emit, say, table, tell
+
+if TYPE_CHECKING:
+    from nanocore.runs.layout import RunFolder
+    from nanocore.runs.summary import Summary
+
+LOG_LINES = 20
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(help="List the runs, or show one.", rich_markup_mode=None, no_args_is_help=True)
+    group.command("list", epilog=examples("runs list", "runs list --json | jq '.[].name'"))(list_all)
+    group.command("show", epilog=examples("runs show tiny-cpu-0001", "runs show tiny-cpu-0001 --json"))(show)
+    app.add_typer(group, name="runs")
+
+
+def list_all(runs: Runs = None, json: Json = False) -> None:
+    """List the runs, the newest first, with their state and newest measures."""
+    from nanocore.runs.layout import list_runs, run_root
+    from nanocore.runs.summary import export_json, summarize
+
+    root = run_root(runs)
+    if json:
+        return emit(sorted((export_json(run) for run in list_runs(root)), key=lambda facts: -facts["created"]))
+    found = sorted((summarize(run) for run in list_runs(root)), key=lambda summary: -summary.created)
+    if not found:
+        return say(f"no runs in {root}; start one with: nanoconsole train tiny-cpu")
+    say(f"runs in {root}")
+    return table(("run", "state", "step", "loss", "bits/byte", "tok/s", "left", "started"), map(_row, found))
+
+
+def show(run: Run, runs: Runs = None, json: Json = False) -> None:
+    """Show a run: its state, measures, checkpoints, and the end of its log when it went wrong."""
+    from nanocore.runs.layout import find_run, run_root
+    from nanocore.runs.summary import export_json
+
+    folder = find_run(run_root(runs), run)
+    facts = export_json(folder)
+    if json:
+        return emit(facts)
+    table(("run", facts["name"]), _lines(facts))
+    if facts["state"] in ("crashed", "diverged"):
+        _show_log(folder)
+    return _show_sample(folder)
+
+
+def _row(summary: Summary) -> tuple[Any, ...]:
+    from nanoconsole.services import format
+
+    steps = f"{summary.step}/{summary.steps}" if summary.steps else summary.step
+    measures = (format.number(summary.loss), format.number(summary.bits_per_byte))
+    speed, left = format.count(summary.tokens_per_second), format.duration(summary.eta)
+    return (summary.name, summary.state, steps, *measures, speed, left, format.age(summary.created, time.time()))
+
+
+def _lines(facts: dict[str, Any]) -> list[tuple[str, Any]]:
+    """What `show` prints of a run's JSON document, a line each."""
+    from nanoconsole.services import format
+
+    run = facts["run"]
+    parent, machine, held_out = (run.get(part) or {} for part in ("parent", "machine", "heldout"))
+    measured = {**facts, **facts.get("nonfinite", {})}
+    return [
+        ("state", f"{facts['state']}: {facts['message']}" if facts["message"] else facts["state"]),
+        ("preset", facts["preset"]),
+        ("step", f"{facts['step']} of {facts['steps'] or 'unknown'}"),
+        ("tokens", format.count(facts["tokens"])),
+        ("loss", _measure(measured["loss"])),
+        ("held-out bits/byte", _measure(measured["bits_per_byte"])),
+        ("xz -9 of the same text", format.number(held_out.get("xz_bits_per_byte"))),
+        ("tokens per second", format.count(facts["tokens_per_second"])),
+        ("time left", format.duration(facts["eta"])),
+        ("checkpoints", ", ".join(facts["checkpoints"])),
+        ("parent", f"{parent['run']}@{parent['step']}, optimizer {parent['optimizer']}" if parent else ""),
+        ("parameters", format.count(run.get("parameters"))),
+        ("machine", ", ".join(f"{key} {value}" for key, value in machine.items())),
+        ("process", facts["pid"]),
+        ("folder", facts["path"]),
+    ]
+
+
+def _measure(value: float | str | None) -> str:
+    from nanoconsole.services import format
+
+    return value if isinstance(value, str) else format.number(value)
+
+
+def _show_log(folder: RunFolder) -> None:
+    from nanocore.runs.log import last_lines
+
+    tell(f"\nthe end of {folder.log_file}:")
+    for line in last_lines(folder.log_file, LOG_LINES):
+        tell(f"  {line}")
+
+
+def _show_sample(folder: RunFolder) -> None:
+    from nanoconsole.cli.view import RunView
+
+    sample = RunView(folder).sample
+    if sample:
+        tell("\nlast sample:\n" + "\n".join(f"  | {line}" for line in sample))

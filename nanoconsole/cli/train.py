@@ -1,0 +1,129 @@
+"""`nanoconsole train`: start a trainer, and stay beside it or not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nanoconsole.cli import complete
+from nanoconsole.cli.options import Json, Runs, Set, examples
+from nanoconsole.cli.output import emit, emit_line, say, tell
+from nanocore.errors import UsageError
+
+if TYPE_CHECKING:
+    from nanoconsole.services.launcher import Launched
+    from nanocore.config.schema import Config
+    from nanocore.runs.create import Parent
+
+StartTarget = Annotated[
+    str | None,
+    typer.Argument(metavar="TARGET", help="A preset, a .toml file or a run.", autocompletion=complete.targets),
+]
+Name = Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the new run; else PRESET-0001 and so on.")]
+For = Annotated[str, typer.Option("--for", metavar="TIME", help="Train this long (30m, 8h, 1h30m), not by steps.")]
+From = Annotated[
+    str,
+    typer.Option(
+        "--from", metavar="RUN@STEP", help="Begin with a checkpoint of a run; without @STEP its last.",
+        autocompletion=complete.runs,
+    ),
+]  # fmt: skip
+Fresh = Annotated[bool, typer.Option("--fresh-optimizer", help="With --from: the weights only, a new optimizer.")]
+Follow = Annotated[bool, typer.Option("--follow/--detach", help="Show progress until it ends, or return at once.")]
+Board = Annotated[bool, typer.Option("--tensorboard", help="Open TensorBoard beside it, for as long as it trains.")]
+
+
+def register(app: typer.Typer) -> None:
+    lines = (
+        "train tiny-cpu",
+        "train tiny-cpu --set training.steps=200 --name quick",
+        "train my.toml --for 8h --detach",
+        "train --from tiny-cpu-0001@400 --set optimizer.matrix_lr=0.01",
+    )
+    app.command("train", epilog=examples(*lines))(train)
+
+
+def train(
+    context: typer.Context,
+    target: StartTarget = None,
+    set: Set = None,
+    name: Name = "",
+    duration: For = "",
+    origin: From = "",
+    fresh_optimizer: Fresh = False,
+    follow: Follow = True,
+    tensorboard: Board = False,
+    runs: Runs = None,
+    json: Json = False,
+) -> None:
+    """Train a preset, a file or a run's settings.
+
+    With --follow, Ctrl-C stops the training with a checkpoint (exit 130); a second Ctrl-C leaves it alone.
+    With --detach the name of the run is all that is printed. Either way the training outlives this command.
+    """
+    from nanoconsole.services.launcher import launch
+    from nanocore.runs.layout import run_root
+
+    root = run_root(runs)
+    parent = _parent(root, origin, fresh_optimizer)
+    preset, config = _start(target, root, [*_horizon(duration), *(set or ())], parent)
+    argv = ["nanoconsole", *(context.find_root().obj or ())]
+    launched = launch(config, root=root, preset=preset, name=name, parent=parent, argv=argv)
+    beside(launched, root, follow=follow, tensorboard=tensorboard, as_json=json)
+
+
+def beside(launched: Launched, root: Path, *, follow: bool, tensorboard: bool, as_json: bool) -> None:
+    """Say what was started, then stay with it until it ends (and leave with its exit code) or return."""
+    from nanoconsole.services.tensorboard import Companion
+
+    run = launched.run
+    board = Companion(run, root) if tensorboard else None
+    facts = {"run": run.name, "path": str(run.path), "pid": launched.pid, "step": launched.step}
+    say(f"{run.name}: training from step {launched.step} in {run.path} (process {launched.pid})")
+    if follow:
+        from nanoconsole.cli.follow import follow as stay
+
+        if as_json:
+            emit_line({"kind": "run", **facts})
+        raise typer.Exit(stay(run, board=board, as_json=as_json))
+    if board:
+        facts["tensorboard"] = board.wait()
+        say(f"TensorBoard: {facts['tensorboard']}")
+    emit(facts) if as_json else tell(run.name)
+    say(f"look: nanoconsole watch {run.name}; stop: nanoconsole stop {run.name}")
+
+
+def _parent(root: Path, origin: str, fresh_optimizer: bool) -> Parent | None:
+    from nanoconsole.services.launcher import fork_point
+
+    if fresh_optimizer and not origin:
+        raise UsageError("--fresh-optimizer needs --from", fix="without a parent every optimizer is fresh")
+    return fork_point(root, origin, fresh_optimizer=fresh_optimizer) if origin else None
+
+
+def _horizon(duration: str) -> list[str]:
+    return [f'training.duration="{duration}"'] if duration else []
+
+
+def _start(target: str | None, root: Path, sets: list[str], parent: Parent | None) -> tuple[str, Config]:
+    """The preset's name and the configuration to train: those of the target, without one those of the parent.
+
+    A fork must have the tensors of its parent's checkpoint. Raises UsageError when nothing is named.
+    """
+    from nanoconsole.cli.target import configuration, label, run_label
+    from nanoconsole.services.launcher import check_fork
+    from nanocore.config.resolve import resolve
+    from nanocore.config.toml import load
+    from nanocore.runs.layout import find_run
+
+    if parent is None:
+        if target is None:
+            raise UsageError("nothing to train is named", fix="name a preset, a .toml file or a run, such as tiny-cpu")
+        return label(target, root), configuration(target, root, sets)
+    run = find_run(root, parent.run)
+    preset = label(target, root) if target else run_label(run)
+    config = configuration(target, root, sets) if target else resolve(str(run.config_file), sets)
+    check_fork(config, load(run.config_file))
+    return preset, config

@@ -1,0 +1,144 @@
+"""What a follower knows of a run, read from its folder alone: the same for a live run, a finished one, over ssh."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from nanocore.runs.create import read_run
+from nanocore.runs.liveness import observe
+from nanocore.runs.records import Tail
+from nanocore.runs.stall import StallWatch
+from nanocore.runs.status import FINAL_STATES
+from nanocore.runs.text import sanitize
+
+if TYPE_CHECKING:
+    from nanocore.runs.layout import RunFolder
+    from nanocore.runs.records import Record
+
+RECENT_BYTES = 1 << 18  # of a long run's records, enough for the newest value of every metric
+PACE_RECORDS = 100
+SAMPLE_LINES = 6
+SAMPLE_BYTES = 1 << 16
+_COUNT = re.compile(r"(\d+)/(\d+)")
+
+
+@dataclass
+class Measures:
+    """The newest value of each metric, as shown: numbers, or "nan" and "inf" in words."""
+
+    values: dict[str, float | str] = field(default_factory=dict)
+
+    def take(self, record: Record) -> None:
+        self.values |= {key: value for key, value in record.items() if isinstance(value, int | float)}
+        nonfinite = record.get("nonfinite")
+        self.values |= nonfinite if isinstance(nonfinite, dict) else {}
+
+    def get(self, key: str) -> float | str | None:
+        return self.values.get(key)
+
+
+class RunView:
+    """A run followed by polling. After `poll`, the attributes tell its newest state and what came since the last one."""
+
+    def __init__(self, run: RunFolder, *, whole: bool = False) -> None:
+        """With `whole` the first poll brings the run's whole history, else only its newest record."""
+        self.run = run
+        self.measures = Measures()
+        self.sample: list[str] = []
+        self.news: list[Record] = []  # metrics records and events (which have a kind), in the order of their time
+        self.xz: float | None = None  # bits per byte of `xz -9` on the held-out text, to measure the model against
+        self._watch = StallWatch()
+        self._pace: deque[tuple[int, float]] = deque(maxlen=PACE_RECORDS)
+        keep = None if whole else RECENT_BYTES
+        self._metrics, self._events = Tail(run.metrics_file, keep=keep), Tail(run.events_file, keep=keep)
+        self.poll()
+        if not whole:
+            self.news = [entry for entry in self.news if "kind" not in entry][-1:]
+
+    def poll(self) -> None:
+        """Read what the trainer wrote since the last call. The state is read first, so an ended run is read whole."""
+        self.state = observe(self.run)
+        stall = self._watch.see(self.state.status) if self.state.alive and self.state.status else None
+        self.stall = stall.text if stall else ""
+        if self.xz is None and self.step:
+            self.xz = _xz_bits_per_byte(self.run)
+        self.news = sorted([*_drain(self._metrics), *_drain(self._events)], key=_time)
+        for entry in self.news:
+            self.measures.take(entry)
+            self._keep_pace(entry)
+            if entry.get("kind") == "sample":
+                self.sample = self._sample_lines(entry)
+
+    @property
+    def ended(self) -> bool:
+        return not self.state.alive and self.state.state in FINAL_STATES
+
+    @property
+    def step(self) -> int:
+        return self.state.status.step if self.state.status else 0
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole run; 0 while they are not known."""
+        return self.state.status.steps if self.state.status else 0
+
+    @property
+    def activity(self) -> str:
+        """What the run is doing, in one line; counts of bytes in it are told as a share."""
+        return _COUNT.sub(lambda match: f"{100 * int(match[1]) // max(int(match[2]), 1)} %", self.state.text)
+
+    @property
+    def eta(self) -> float | None:
+        """Seconds to the last step at the pace of the newest records, or None while it is not known."""
+        if self.ended or len(self._pace) < 2 or self.steps <= self.step:
+            return None
+        (first, began), (last, now) = self._pace[0], self._pace[-1]
+        return (self.steps - self.step) * (now - began) / (last - first) if last > first and now > began else None
+
+    @property
+    def exit_code(self) -> int:
+        """The trainer's exit code; 1 when it ended without leaving one."""
+        code = self.state.status.exit_code if self.state.status else None
+        return 1 if code is None else code
+
+    def _keep_pace(self, entry: Record) -> None:
+        """Remember at which step the run was after how many seconds; a new attempt begins anew."""
+        step, elapsed = entry.get("step"), entry.get("elapsed")
+        if not isinstance(step, int) or not isinstance(elapsed, int | float):
+            return
+        if self._pace and step < self._pace[-1][0]:
+            self._pace.clear()
+        self._pace.append((step, float(elapsed)))
+
+    def _sample_lines(self, event: Record) -> list[str]:
+        """The last lines of the text sample an event tells of."""
+        step: Any = event.get("step")
+        if not isinstance(step, int):
+            return []
+        try:
+            with self.run.sample_file(step).open("rb") as file:
+                text = file.read(SAMPLE_BYTES).decode("utf-8", "replace")
+        except OSError:
+            return []
+        return sanitize(text).strip().split("\n")[-SAMPLE_LINES:]
+
+
+def _xz_bits_per_byte(run: RunFolder) -> float | None:
+    facts = read_run(run).get("heldout")
+    value = facts.get("xz_bits_per_byte") if isinstance(facts, dict) else None
+    return value if isinstance(value, float) else None
+
+
+def _time(entry: Record) -> float:
+    time = entry.get("time")
+    return float(time) if isinstance(time, int | float) else 0.0
+
+
+def _drain(tail: Tail) -> list[Record]:
+    records = tail.read()
+    while tail.pending:
+        records += tail.read()
+    return records

@@ -1,0 +1,101 @@
+"""Presets and configurations on the command line: what is printed can be read back and means the same."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from nanocore.config.estimate import estimate
+from nanocore.config.presets import find, user_folder
+from nanocore.config.resolve import resolve
+from nanocore.config.schema import Config
+from nanocore.config.validate import build
+from nanocore.runs.create import create_run
+from tests import command_line
+from tests.command_line import Nano
+
+nano = command_line.nano
+
+
+def test_the_list_of_presets_has_sizes_and_says_which_file_is_broken(nano: Nano) -> None:
+    user_folder().mkdir(parents=True)
+    (user_folder() / "mine.toml").write_text("[model]\nd_model = 7\n")
+    listed = {facts["name"]: facts for facts in nano("presets", "list", "--json").data}
+    assert listed["tiny-cpu"]["parameters"] == estimate(resolve("tiny-cpu")).parameters
+    assert listed["mine"]["parameters"] is None
+    assert "cannot be used" in listed["mine"]["description"]
+    table = nano("presets", "list")
+    assert table.code == 0
+    assert [line.split()[0] for line in table.out.splitlines()] == ["name", *listed]
+
+
+def test_a_preset_is_shown_as_written_and_in_full(nano: Nano) -> None:
+    short, full = nano("presets", "show", "tiny-cpu").out, nano("presets", "show", "tiny-cpu", "--full").out
+    assert short.rstrip("\n") == find("tiny-cpu").path.read_text().rstrip("\n")
+    assert "rope_theta = " in full
+    assert full.count("#") > full.count("[")
+    assert build(tomllib.loads(short)) == build(tomllib.loads(full)) == resolve("tiny-cpu")
+    data = nano("presets", "show", "tiny-cpu", "--json").data
+    assert build(data["config"]) == resolve("tiny-cpu")
+
+
+def test_config_show_takes_a_preset_a_file_or_a_run_with_overrides(nano: Nano, tmp_path: Path) -> None:
+    file = tmp_path / "my.toml"
+    file.write_text("[model]\nn_layers = 3\n")
+    create_run(nano.root, resolve(str(file), ["model.n_layers=5"]), name="a-run")
+    shown = {target: nano("config", "show", target, "--json").data for target in ("tiny-cpu", str(file), "a-run")}
+    assert [data["model"]["n_layers"] for data in shown.values()] == [resolve("tiny-cpu").model.n_layers, 3, 5]
+    text = nano("config", "show", "a-run", "--set", "training.steps=7").out
+    assert tomllib.loads(text)["training"]["steps"] == 7
+    assert nano("config", "show", "a-run", "--comments").out.count("#") > 50
+
+
+def test_config_diff_lists_the_keys_that_differ(nano: Nano, tmp_path: Path) -> None:
+    file = tmp_path / "my.toml"
+    file.write_text("[model]\nn_layers = 3\n[training]\nseed = 4\n")
+    create_run(nano.root, Config(), name="plain")
+    differing = {
+        entry["key"]: (entry["a"], entry["b"]) for entry in nano("config", "diff", "plain", str(file), "--json").data
+    }
+    assert differing == {
+        "model.n_layers": (Config().model.n_layers, 3),
+        "training.seed": (Config().training.seed, 4),
+    }
+    same = nano("config", "diff", "plain", "plain")
+    assert (same.code, same.out) == (0, "")
+    assert "same configuration" in same.err
+
+
+def test_config_check_tells_what_a_file_would_cost(nano: Nano, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("plain.toml").write_text("[model]\nn_layers = 3\n")
+    checked = nano("config", "check", "plain.toml", "--set", "model.n_layers=4", "--json").data
+    assert checked["valid"] is True
+    assert checked["parameters"] == estimate(resolve("plain.toml", ["model.n_layers=4"])).parameters
+    assert "can be trained" in nano("config", "check", "plain.toml").out
+    Path("no-suffix").write_text("[model]\nn_layers = 3\n")
+    assert nano("config", "check", "no-suffix").code == 0
+
+
+def test_config_import_prints_a_configuration_that_can_be_trained(nano: Nano, tmp_path: Path) -> None:
+    old, new = tmp_path / "old.toml", tmp_path / "new.toml"
+    old.write_text("dim = 64\nn_layers = 3\nn_heads = 4\nn_kv_heads = 2\nbatch_size = 8\nuse_async_loader = false\n")
+    result = nano("config", "import", str(old))
+    assert result.code == 0, result.err
+    new.write_text(result.out)
+    assert resolve(str(new)).model.d_model == 64
+    old.write_text("dim = 64\nnonsense_key = 3\n")
+    refused = nano("config", "import", str(old))
+    assert (refused.code, refused.out) == (2, "")
+    assert "nonsense_key" in refused.err
+
+
+def test_text_from_files_reaches_the_terminal_without_its_escapes(nano: Nano) -> None:
+    user_folder().mkdir(parents=True)
+    (user_folder() / "hostile.toml").write_text("# \u009b31m \u202e [/] [red]\n[about]\ndescription = 'a [/] preset'\n")
+    for arguments in (["presets", "show", "hostile"], ["presets", "list"], ["presets", "list", "--json"]):
+        result = nano(*arguments)
+        assert not any(character in result.out for character in "\x9b\u202e\u2028")
+        assert "[/]" in result.out

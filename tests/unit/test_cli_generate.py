@@ -1,0 +1,78 @@
+"""`generate` on the command line, with a worker whose answers are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from nanocore.config.schema import Config
+from nanocore.runs.create import create_run
+from tests import command_line
+from tests.command_line import Nano
+
+nano = command_line.nano
+DONE = {"kind": "done", "checkpoint": "step-00000004", "text": "x", "seconds": 1.5}
+
+
+class ScriptedWorker:
+    """Gives the answers it was told to, and remembers the request and that it was cancelled."""
+
+    answers: list[dict[str, Any]] = []
+    request: dict[str, Any] = {}
+    cancelled = False
+
+    def __init__(self, request: dict[str, Any]) -> None:
+        type(self).request = request
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        yield from self.answers
+
+    def cancel(self) -> None:
+        type(self).cancelled = True
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch, nano: Nano) -> type[ScriptedWorker]:
+    create_run(nano.root, Config(), name="a-run")
+    monkeypatch.setattr("nanoconsole.services.workers.Worker", ScriptedWorker)
+    monkeypatch.setattr(ScriptedWorker, "answers", [])
+    monkeypatch.setattr(ScriptedWorker, "cancelled", False)
+    return ScriptedWorker
+
+
+def test_the_text_is_printed_after_its_prompt_as_it_comes_without_escapes(
+    nano: Nano, worker: type[ScriptedWorker]
+) -> None:
+    worker.answers = [{"kind": "text", "text": piece} for piece in ("add(a,", " b):\n    ", "\x1b]0;owned\x07[/]")] + [
+        DONE
+    ]
+    result = nano("generate", "a-run", "--prompt", "def ", "--tokens", "9", "--seed", "3", "--step", "4")
+    assert result.code == 0
+    assert result.out == "def add(a, b):\n    ␛]0;owned␇[/]\n"
+    assert "step-00000004" in result.err
+    assert {key: worker.request[key] for key in ("verb", "step", "prompt", "tokens", "seed")} == {
+        "verb": "generate", "step": 4, "prompt": "def ", "tokens": 9, "seed": 3,
+    }  # fmt: skip
+
+
+def test_json_gives_the_answers_as_lines(nano: Nano, worker: type[ScriptedWorker]) -> None:
+    worker.answers = [{"kind": "text", "text": "\u202ex"}, DONE]
+    result = nano("generate", "a-run", "--prompt", "", "--json")
+    assert result.lines == worker.answers
+    assert result.out.isascii()
+    assert worker.request["step"] == "latest"
+
+
+def test_the_workers_error_is_the_commands_and_the_worker_is_ended(nano: Nano, worker: type[ScriptedWorker]) -> None:
+    worker.answers = [
+        {"kind": "text", "text": "x"},
+        {"kind": "error", "message": "out of memory", "exit_code": 6},
+        DONE,
+    ]
+    result = nano("generate", "a-run", "--prompt", "a")
+    assert (result.code, result.err) == (6, "nanoconsole: out of memory\n")
+    assert worker.cancelled
+    worker.answers = []
+    assert nano("generate", "a-run", "--prompt", "a").code == 1

@@ -1,0 +1,99 @@
+"""The root of the command line: the app, the version, help and shell completion."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import typer.main
+
+from nanoconsole.cli import terminal
+from nanoconsole.cli.main import app, run
+from nanocore.config.schema import Config
+from nanocore.runs.create import create_run
+from tests import command_line
+from tests.command_line import Nano
+
+nano = command_line.nano
+
+
+def verbs() -> list[list[str]]:
+    """Every verb with its group, read from the command tree itself."""
+    found: list[list[str]] = []
+    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        group = getattr(command, "commands", None)
+        found += [[name, verb] for verb in group] if group else [[name]]
+    return found
+
+
+@pytest.mark.parametrize("verb", verbs(), ids=" ".join)
+def test_every_verb_has_help_with_examples_and_json(capsys: pytest.CaptureFixture[str], verb: list[str]) -> None:
+    assert run([*verb, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "Examples:" in text
+    assert f"$ nanoconsole {' '.join(verb)}" in text
+    assert "--json" in text or verb == ["config", "edit"]
+
+
+def test_on_a_pipe_the_app_is_refused_in_one_line_that_names_the_verbs(nano: Nano) -> None:
+    result = nano()
+    assert result.code == 2
+    assert result.out == ""
+    assert result.err.count("\n") == 1
+    assert all(verb[0] in result.err for verb in verbs())
+
+
+@pytest.mark.parametrize("term", ["dumb", "unknown", ""])
+def test_a_terminal_that_cannot_draw_is_refused_too(nano: Nano, monkeypatch: pytest.MonkeyPatch, term: str) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", term)
+    assert nano().code == 2
+    monkeypatch.setenv("TERM", "xterm-256color")
+    assert terminal.interactive()
+
+
+def test_on_a_terminal_the_app_opens_over_the_chosen_runs(nano: Nano, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+    monkeypatch.setattr("nanoconsole.cli.terminal.interactive", lambda: True)
+    monkeypatch.setattr("nanoconsole.tui.app.run_app", lambda root: opened.append(root) or 0)
+    monkeypatch.setattr(
+        "nanoconsole.tui.app.run_config_editor", lambda target, root: opened.append((target, root)) or 0
+    )
+    assert nano().code == 0
+    assert nano("config", "edit", "tiny-cpu").code == 0
+    assert opened == [nano.root, ("tiny-cpu", nano.root)]
+
+
+def test_version(nano: Nano) -> None:
+    result = nano("--version")
+    assert result.code == 0
+    assert result.out.startswith("nanoconsole 0.")
+
+
+def complete(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, line: str) -> list[str]:
+    """What bash is offered at the end of a line."""
+    words = line.split(" ")
+    monkeypatch.setenv("_NANOCONSOLE_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", line)
+    monkeypatch.setenv("COMP_CWORD", str(len(words) - 1))
+    assert run([]) == 0
+    return capsys.readouterr().out.split()
+
+
+def test_the_shell_completes_verbs_presets_files_and_runs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, nano: Nano
+) -> None:
+    for name in ("tin-run", "other"):
+        create_run(nano.root, Config(), name=name)
+    monkeypatch.setenv("NANOCONSOLE_RUNS", str(nano.root))
+    monkeypatch.chdir(nano.root)
+    (nano.root / "tin.toml").write_text("")
+    offered = partial(complete, capsys, monkeypatch)
+    assert offered("nanoconsole wat") == ["watch"]
+    assert "tiny-cpu" in offered("nanoconsole presets show ti")
+    assert offered("nanoconsole watch ti") == ["tin-run"]
+    assert {"tiny-cpu", "tin.toml", "tin-run"} <= set(offered("nanoconsole train ti"))
+    assert offered(f"nanoconsole train {nano.root}/t") == [f"{nano.root}/tin.toml"]
+    monkeypatch.setenv("NANOCONSOLE_RUNS", "/proc/1/mem")
+    assert offered("nanoconsole watch ") == []
