@@ -1,0 +1,71 @@
+"""Initial weights: the same for a seed on every device, and for a ternary model and its float twin."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from nanocore.config.schema import Config
+from nanocore.model.hyper_connections import HyperConnection
+from nanocore.model.norm import RMSNorm
+
+MATRIX_STD = 0.02
+LOGIT_RMS = 0.25
+OWN_TOKEN_SHARE = 0.01  # of the loss at step 0
+
+
+@torch.no_grad()
+def initialise(model: nn.Module, config: Config, vocab_size: int, seed: int) -> None:
+    """Draw every parameter of a Transformer with a generator of its own, in the order of their names in the model.
+
+    | parameter                        | initial value                                             |
+    |----------------------------------|-----------------------------------------------------------|
+    | matrices                         | normal, std 0.02                                          |
+    | attention.output, feed_forward.down | normal, std 0.02 / sqrt(2 n_layers): the sum of all branches keeps its size (GPT-2) |
+    | embedding, head                  | normal, `embedding_std`, `head_std`                       |
+    | norm gains                       | 1                                                         |
+    | stream maps                      | as published, see HyperConnection                         |
+
+    No projection starts at zero, as float models like: a zero matrix has ternary scale 0 and passes no gradient back.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    for module in model.modules():
+        if isinstance(module, RMSNorm):
+            module.weight.fill_(1.0)
+        elif isinstance(module, HyperConnection):
+            module.reset_parameters()
+    for name, parameter in model.named_parameters():
+        std = _std(name, config, vocab_size)
+        if std:
+            parameter.copy_(torch.randn(parameter.shape, generator=generator).mul_(std))
+
+
+def _std(name: str, config: Config, vocab_size: int) -> float:
+    """Standard deviation of a drawn parameter; 0 for norms and stream maps, which are not drawn."""
+    if name == "embedding.weight":
+        return embedding_std(config.model.d_model, vocab_size, config.model.tie_embeddings)
+    if name == "head.weight":
+        return head_std(config.model.d_model)
+    if name.endswith(("attention.output.weight", "feed_forward.down.weight")):
+        return MATRIX_STD / math.sqrt(2 * config.model.n_layers)
+    parent = name.removesuffix(".weight").rpartition(".")[2]
+    return MATRIX_STD if parent in ("query", "key", "value", "gate", "up") else 0.0
+
+
+def head_std(d_model: int) -> float:
+    """Logits of normalised hidden states then have an rms of at most 0.25."""
+    return min(MATRIX_STD, LOGIT_RMS / math.sqrt(d_model))
+
+
+def embedding_std(d_model: int, vocab_size: int, tied: bool) -> float:
+    """0.02; tied, small enough for the head and for the logit that each token gives itself.
+
+    At the start hidden states still point along their own token's embedding, whose logit is then up to d_model * std.
+    Its exponential stands in the softmax beside vocab_size others; it may raise the loss by 1 % of ln V.
+    """
+    if not tied:
+        return MATRIX_STD
+    own_logit = math.log1p(OWN_TOKEN_SHARE * vocab_size * math.log(vocab_size))
+    return min(head_std(d_model), own_logit / d_model)
