@@ -1,0 +1,146 @@
+"""From a configuration to the parts of a job: data, model, optimizers, position."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import cast
+
+import torch
+from torch import nn
+
+from nanocore.analysis.streams import StreamProbe
+from nanocore.analysis.ternary import TernaryProbe
+from nanocore.checkpoint.state import Checkpoint
+from nanocore.config.schema import Config
+from nanocore.data.heldout import HeldOut, validation_slice, xz_bits_per_byte
+from nanocore.data.prefetch import open_loader
+from nanocore.data.prepare import Corpus, prepare
+from nanocore.errors import DataError, UsageError
+from nanocore.model.transformer import Transformer
+from nanocore.optim.optimizers import Optimizers
+from nanocore.runs.create import read_run, starting_checkpoint, update_run
+from nanocore.runs.layout import RunFolder, cache_root
+from nanocore.train.checkpoints import own_checkpoint, parent_checkpoint, restore, stored_progress
+from nanocore.train.distributed import World, broadcast_json
+from nanocore.train.hardware import Machine
+from nanocore.train.horizon import Horizon
+from nanocore.train.job import Job
+from nanocore.train.orders import Orders
+from nanocore.train.progress import Progress
+from nanocore.train.reporter import Reporter
+
+
+def build(run: RunFolder, config: Config, world: World, machine: Machine, orders: Orders, reporter: Reporter) -> Job:
+    """Prepare everything up to the first step. Raises DataError, CheckpointError, ResourceError, StopRequested."""
+    if config.training.batch_size < world.size:
+        raise UsageError(
+            f"{world.size} processes need a batch of at least as many sequences", where="training.batch_size"
+        )
+    own = own_checkpoint(run, config)
+    corpus = _corpus(config, world, orders, reporter)
+    heldout = validation_slice(corpus, config)
+    reporter.status(phase="building")
+    core = Transformer(config, corpus.tokenizer.vocab_size)
+    core.initialise(config.training.seed)
+    core.to(machine.device)
+    optimizers = Optimizers(core, config)
+    progress = stored_progress(own) if own else Progress()
+    _check_corpus(own, corpus)
+    job = Job(
+        run=run,
+        config=config,
+        world=world,
+        machine=machine,
+        corpus=corpus,
+        heldout=heldout,
+        core=core,
+        model=_compiled(core, config),
+        optimizers=optimizers,
+        loader=open_loader(corpus, config, progress.loader),
+        progress=progress,
+        horizon=Horizon(config, progress.horizon or None),
+        orders=orders,
+        reporter=reporter,
+        streams=StreamProbe(core) if config.mhc.streams > 1 else None,
+        ternary=TernaryProbe(core),
+    )
+    reporter.step = progress.step
+    if own:
+        restore(job, own)
+    else:
+        _fork(job)
+    if world.rank == 0:
+        _record_facts(job)
+        if config.logging.tensorboard:
+            reporter.open_tensorboard(run)
+    return job
+
+
+def _corpus(config: Config, world: World, orders: Orders, reporter: Reporter) -> Corpus:
+    """Rank 0 prepares; the others then find everything in the cache."""
+
+    def progress(phase: str, done: int, total: int) -> None:
+        orders.raise_if_stopped()
+        reporter.status(phase="preparing", message=f"{phase} {done}/{total}" if total else phase)
+
+    reporter.status(phase="preparing")
+    corpus = prepare(config.data, cache=cache_root(), progress=progress) if world.rank == 0 else None
+    broadcast_json("prepared")
+    corpus = corpus or prepare(config.data, cache=cache_root(), progress=lambda *_: None)
+    reporter.status(message="")
+    if corpus.facts["skipped_files"]:
+        reporter.warn(
+            f"{corpus.facts['skipped_files']} files are no text and were left out", files=corpus.facts["skipped"]
+        )
+    return corpus
+
+
+def _check_corpus(own: Checkpoint | None, corpus: Corpus) -> None:
+    if own and own.state["corpus"] != corpus.key:
+        raise DataError(
+            "the training text is not the one this run began with",
+            where="data.sources",
+            fix="restore the text, or start a new run from this one with --from",
+        )
+
+
+def _compiled(core: Transformer, config: Config) -> nn.Module:
+    if not config.hardware.compile:
+        return core
+    return cast(nn.Module, torch.compile(core))
+
+
+def _fork(job: Job) -> None:
+    """Begin with another run's weights, and its optimizer state unless a fresh one was asked for."""
+    path = starting_checkpoint(job.run)
+    if path is None:
+        return
+    kept = read_run(job.run)["parent"]["optimizer"] == "kept"
+    checkpoint = parent_checkpoint(path, job.config, with_optimizer=kept)
+    job.core.load_state_dict(checkpoint.model)
+    if kept:
+        job.optimizers.load_state_tensors(checkpoint.optimizer)
+    job.reporter.log(
+        f"starts from {path.parent.parent.name} at step {checkpoint.step}, optimizer {'kept' if kept else 'fresh'}"
+    )
+
+
+def _record_facts(job: Job) -> None:
+    """Add to run.json what is known only now; the held-out text as xz -9 stands beside every bits-per-byte figure."""
+    corpus = job.corpus.facts
+    update_run(
+        job.run,
+        machine=job.machine.facts(),
+        world=job.world.size,
+        corpus=corpus,
+        heldout=_heldout_facts(job.heldout, read_run(job.run).get("heldout")),
+        parameters=sum(parameter.numel() for parameter in job.core.parameters()),
+        vocabulary=job.corpus.tokenizer.vocab_size,
+        groups=[asdict(group) for group in job.optimizers.groups],
+    )
+
+
+def _heldout_facts(heldout: HeldOut, known: dict[str, float] | None) -> dict[str, float]:
+    if known and known.get("bytes") == heldout.target_bytes:
+        return known
+    return {"bytes": heldout.target_bytes, "tokens": heldout.scored, "xz_bits_per_byte": xz_bits_per_byte(heldout.text)}

@@ -1,0 +1,96 @@
+"""Saving the run, and starting from a checkpoint: the run's own (resume) or another's (fork)."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nanocore.checkpoint.manifest import latest, retain, step_folder, verify
+from nanocore.checkpoint.state import Checkpoint, load_checkpoint, save_checkpoint
+from nanocore.config.continuation import fork_conflicts, resume_conflicts
+from nanocore.config.schema import Config
+from nanocore.config.validate import build as build_config
+from nanocore.errors import CheckpointError, ResourceError
+from nanocore.runs.layout import RunFolder
+from nanocore.runs.log import cap_log
+from nanocore.train.job import Job
+from nanocore.train.progress import Progress
+
+
+def save(job: Job) -> bool:
+    """Write a checkpoint of the present step. A failure is a warning: the previous one stays, False is returned."""
+    if job.world.rank != 0 or verify(step_folder(job.run.checkpoints_dir, job.progress.step)) == []:
+        return True
+    job.reporter.status(phase="saving")
+    started = time.monotonic()
+    job.progress.horizon = job.horizon.steps
+    state = {
+        "progress": job.progress.to_json(),
+        "config": job.config.model_dump(),
+        "corpus": job.corpus.key,
+        "machine": machine_facts(job),
+    }
+    try:
+        path = save_checkpoint(
+            job.run,
+            job.progress.step,
+            model=dict(job.core.state_dict()),
+            optimizer=job.optimizers.state_tensors(),
+            state=state,
+            tokenizer_json=job.corpus.tokenizer.to_json(),
+        )
+    except ResourceError as error:
+        job.reporter.warn(str(error))
+        return False
+    seconds = time.monotonic() - started
+    job.reporter.event("checkpoint", path=f"checkpoints/{path.name}", seconds=round(seconds, 3))
+    job.reporter.log(f"checkpoint saved in {seconds:.2f} s")
+    retain(job.run.checkpoints_dir, job.config.checkpoint.keep_last)
+    cap_log(job.run.log_file)
+    return True
+
+
+def machine_facts(job: Job) -> dict[str, Any]:
+    return {**job.machine.facts(), "torch": str(torch.__version__), "world": job.world.size}
+
+
+def own_checkpoint(run: RunFolder, config: Config) -> Checkpoint | None:
+    """The newest good checkpoint of this run, or None before the first. CheckpointError for another configuration."""
+    path = latest(run.checkpoints_dir)
+    if path is None:
+        return None
+    checkpoint = load_checkpoint(path)
+    conflicts = resume_conflicts(build_config(checkpoint.state["config"], where=str(path.name)), config)
+    if conflicts:
+        raise CheckpointError(
+            f"was trained with another configuration: {', '.join(conflicts)}",
+            where=path.name,
+            fix=f"start a new run with --from {run.name}",
+        )
+    return checkpoint
+
+
+def parent_checkpoint(path: Path, config: Config, *, with_optimizer: bool) -> Checkpoint:
+    """Another run's checkpoint to start from. CheckpointError when its tensors do not fit."""
+    checkpoint = load_checkpoint(path, with_optimizer=with_optimizer)
+    conflicts = fork_conflicts(build_config(checkpoint.state["config"], where=path.name), config)
+    if conflicts:
+        raise CheckpointError(f"has another model: {', '.join(conflicts)}", where=path.name, fix="keep these keys")
+    return checkpoint
+
+
+def restore(job: Job, checkpoint: Checkpoint) -> None:
+    """Continue the run: weights, optimizer, counters. Warns of what makes the continuation not bit-exact."""
+    job.core.load_state_dict(checkpoint.model)
+    job.optimizers.load_state_tensors(checkpoint.optimizer)
+    before = checkpoint.state["machine"]
+    for key, now in machine_facts(job).items():
+        if before.get(key) != now:
+            job.reporter.warn(f"not bit-exact: {key} {before.get(key)} -> {now}")
+
+
+def stored_progress(checkpoint: Checkpoint) -> Progress:
+    return Progress.from_json(checkpoint.state["progress"])

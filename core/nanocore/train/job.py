@@ -1,0 +1,77 @@
+"""All parts of one training process, as the loop needs them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from nanocore.analysis.streams import StreamProbe
+from nanocore.analysis.ternary import TernaryProbe
+from nanocore.config.estimate import estimate
+from nanocore.config.schema import Config
+from nanocore.data.batch import Batch
+from nanocore.data.heldout import HeldOut
+from nanocore.data.prefetch import Prefetcher
+from nanocore.data.prepare import Corpus
+from nanocore.data.stream import Plan
+from nanocore.model.transformer import Transformer
+from nanocore.optim.optimizers import Optimizers
+from nanocore.runs.layout import RunFolder
+from nanocore.train.distributed import World
+from nanocore.train.hardware import Machine
+from nanocore.train.horizon import Horizon
+from nanocore.train.orders import Orders
+from nanocore.train.progress import Progress
+from nanocore.train.reporter import Reporter
+from nanocore.train.window import Window
+
+
+@dataclass
+class Job:
+    """Parts made once by `build`; `model` is `core`, or its compiled form."""
+
+    run: RunFolder
+    config: Config
+    world: World
+    machine: Machine
+    corpus: Corpus
+    heldout: HeldOut
+    core: Transformer
+    model: nn.Module
+    optimizers: Optimizers
+    loader: Prefetcher[Plan, Batch]
+    progress: Progress
+    horizon: Horizon
+    orders: Orders
+    reporter: Reporter
+    streams: StreamProbe | None
+    ternary: TernaryProbe
+    window: Window = field(default_factory=Window)
+    findings: dict[str, float] = field(default_factory=dict)
+    first_step: int = 0
+    optimizer_bytes: int = 0
+    flops_per_token: int = 0
+    clock: float = field(default_factory=time.monotonic)
+    processor_clock: float = field(default_factory=time.process_time)
+
+    def __post_init__(self) -> None:
+        self.first_step = self.progress.step
+        self.optimizer_bytes = self.optimizers.live_bytes()
+        self.flops_per_token = estimate(self.config).flops_per_token
+
+    def processor_seconds(self) -> float:
+        """Processor time of all threads since the last call."""
+        before, self.processor_clock = self.processor_clock, time.process_time()
+        return self.processor_clock - before
+
+    def tick(self) -> None:
+        """Move the time since the last call into `progress.elapsed`."""
+        now = time.monotonic()
+        self.progress.elapsed += now - self.clock
+        self.clock = now
+
+    def skip_time(self) -> None:
+        """Time since the last call does not count (a pause)."""
+        self.clock = time.monotonic()

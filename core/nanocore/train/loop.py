@@ -1,0 +1,207 @@
+"""The training loop, top to bottom."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from nanocore.data.batch import Batch
+from nanocore.errors import DivergedError
+from nanocore.optim.schedule import lr_factor, weight_decay_factor
+from nanocore.train.checkpoints import save
+from nanocore.train.distributed import broadcast_json
+from nanocore.train.evaluate import evaluate, sample
+from nanocore.train.job import Job
+from nanocore.train.step import StepResult, take_step
+from nanocore.train.telemetry import analyse, record
+
+MOST_SKIPS_IN_A_ROW = 10
+PLAN_EVERY = 10  # steps between two looks at the clock, when the length is given in time
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How training ended: `finished` or `stopped`, and the exit code."""
+
+    state: str
+    exit_code: int
+
+
+def train(job: Job) -> Outcome:
+    """Train until the horizon, or until a stop is asked for. Raises DivergedError; the last checkpoint stays good."""
+    progress, every, skipped = job.progress, job.config, 0
+    while progress.step < job.horizon.steps:
+        batch, loader_state = next_batch(job)
+        result = one_step(job, batch)
+        skipped = 0 if result.applied else skipped + 1
+        if not result.applied:
+            refuse_update(job, result, loader_state, skipped)
+        progress.step += 1
+        progress.tokens += batch.tokens.size
+        progress.loader = loader_state
+        job.window.add(result, batch.tokens.size)
+        progress.training_seconds += sum(result.seconds.values())
+        job.tick()
+        plan(job)
+        record(job)
+        if due(job, every.evaluation.every):
+            measure(job)
+        if due(job, every.evaluation.sample_every):
+            write_sample(job)
+        if due(job, every.checkpoint.every):
+            scheduled_save(job)
+        obey(job)
+        if job.orders.stop:
+            break
+    return finish(job)
+
+
+def next_batch(job: Job) -> tuple[Batch, dict[str, Any]]:
+    """The next batch, and the data position behind it."""
+    job.reporter.step = job.progress.step + 1
+    show(job)
+    return job.loader.next()
+
+
+def one_step(job: Job, batch: Batch) -> StepResult:
+    step, steps, config = job.progress.step, job.horizon.steps, job.config
+    with analyse(job):
+        result = take_step(
+            job.model,
+            job.core,
+            job.optimizers,
+            batch,
+            machine=job.machine,
+            world=job.world,
+            accumulation=config.training.accumulation,
+            grad_clip=config.optimizer.grad_clip,
+            lr_factor=lr_factor(config.schedule, step, steps),
+            weight_decay_factor=weight_decay_factor(config.schedule, step, steps),
+        )
+    result.seconds["data_wait"] = job.loader.waited
+    return result
+
+
+def refuse_update(job: Job, result: StepResult, loader_state: dict[str, Any], skipped: int) -> None:
+    """A non-finite loss or gradient: the update was not applied. Say so; stop unless the policy is to skip."""
+    job.progress.skipped_updates += 1
+    job.reporter.event("nonfinite", loss=result.ce, grad_norm=result.grad_norm, batch=loader_state)
+    job.reporter.metrics({"loss/ce": result.ce, "training/grad_norm": result.grad_norm})
+    message = f"non-finite loss {result.ce} or gradient norm {result.grad_norm}; the update was not applied"
+    job.reporter.log(message, "ERROR")
+    if job.config.training.on_nonfinite == "stop" or skipped >= MOST_SKIPS_IN_A_ROW:
+        raise DivergedError(
+            message,
+            where=f"step {job.reporter.step}",
+            fix="resume with a lower learning rate, or set training.on_nonfinite = skip in a fork",
+        )
+
+
+def plan(job: Job) -> None:
+    """Correct the horizon of a run whose length was given in time."""
+    progress = job.progress
+    if job.config.training.duration and progress.step % PLAN_EVERY == 0:
+        job.horizon.replan(progress.step, progress.elapsed, progress.elapsed / progress.step)
+        job.horizon.steps = broadcast_json(job.horizon.steps)
+
+
+def due(job: Job, every: int) -> bool:
+    return every > 0 and job.progress.step % every == 0 and job.progress.step < job.horizon.steps
+
+
+def measure(job: Job) -> None:
+    """Held-out measures; their time is not training time."""
+    job.reporter.status(phase="evaluating")
+    started = time.monotonic()
+    values = evaluate(job.core, job.heldout, job.machine, job.world, job.reporter.pulse)
+    best = job.progress.best_bits_per_byte
+    bits = values["eval/bits_per_byte"]
+    job.progress.best_bits_per_byte = bits if best is None else min(best, bits)
+    job.progress.last_eval = values
+    job.reporter.metrics(values, tokens=job.progress.tokens, elapsed=job.progress.elapsed)
+    job.reporter.event("eval", seconds=round(time.monotonic() - started, 3), **values)
+    job.reporter.log(f"held-out ce {values['eval/ce']:.4f}, bits per byte {bits:.4f}")
+
+
+def write_sample(job: Job) -> None:
+    """One text from the model as it is now, the same prompt and seed at every step."""
+    if job.world.rank != 0:
+        return
+    job.reporter.status(phase="sampling")
+    settings = job.config.evaluation
+    pieces = []
+    for piece in sample(
+        job.core, job.corpus.tokenizer, settings.sample_prompt, settings.sample_tokens, job.config.training.seed
+    ):
+        pieces.append(piece)
+        job.reporter.pulse()
+    text = settings.sample_prompt + "".join(pieces)
+    path = job.run.sample_file(job.progress.step)
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
+    job.reporter.text("samples", text)
+    job.reporter.event("sample", path=f"samples/{path.name}")
+
+
+def obey(job: Job) -> None:
+    """Carry out what was asked for since the last step; a pause waits here."""
+    orders = job.orders
+    take_orders(job)
+    if orders.paused and not orders.stop:
+        pause(job)
+    if orders.sample:
+        orders.sample = False
+        write_sample(job)
+    if orders.checkpoint and not orders.stop:
+        orders.checkpoint = False
+        save(job)
+    if orders.stop_after_checkpoint and not job.config.checkpoint.every:  # none is scheduled: the stop makes one
+        orders.stop = True
+
+
+def scheduled_save(job: Job) -> None:
+    """A checkpoint in its turn, at which a run may have been asked to stop."""
+    saved = save(job)
+    job.orders.stop = job.orders.stop or (saved and job.orders.stop_after_checkpoint)
+
+
+def take_orders(job: Job) -> None:
+    for command in job.orders.poll():
+        job.reporter.event("acknowledged", command=command.name)
+        job.reporter.log(f"command: {command.name}")
+    job.orders.sync(job.world)
+
+
+def pause(job: Job) -> None:
+    job.reporter.event("paused")
+    job.reporter.log("paused")
+    while job.orders.paused and not job.orders.stop:
+        job.reporter.status(state="paused", phase="paused")
+        time.sleep(0.2)
+        take_orders(job)
+    job.skip_time()
+    job.reporter.event("unpaused")
+
+
+def finish(job: Job) -> Outcome:
+    """The last evaluation, sample and checkpoint of a run that is done; a stopped one only saves."""
+    done = job.progress.step >= job.horizon.steps
+    show(job)
+    record(job, last=True)
+    if done and job.progress.step > job.first_step:  # else this attempt found nothing left to do
+        measure(job)
+        write_sample(job)
+    saved = save(job)
+    job.loader.close()
+    state = "finished" if done else "stopped"
+    job.reporter.event(state, exit_code=job.orders.exit_code, saved=saved)
+    job.reporter.log(f"{state} at step {job.progress.step}")
+    return Outcome(state, 0 if done else job.orders.exit_code)
+
+
+def show(job: Job) -> None:
+    """Where the run is, in status.json; the number of steps is 0 while it is not known."""
+    steps = job.horizon.steps if job.horizon.known else 0
+    job.reporter.status(
+        state="running", phase="training", step=job.progress.step, steps=steps, tokens=job.progress.tokens
+    )

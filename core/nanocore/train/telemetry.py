@@ -1,0 +1,86 @@
+"""Metrics of a step: what is averaged, what is measured now and then, what a log line says."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from nanocore.optim.schedule import lr_factor
+from nanocore.train.job import Job
+from nanocore.train.window import Window
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@contextmanager
+def analyse(job: Job) -> Iterator[None]:
+    """Around one step: measure streams and ternary codes when their turn has come; else do nothing at all."""
+    step = job.progress.step + 1
+    probe = job.streams if job.streams and _turn(step, job.config.mhc.every) else None
+    if probe is None:
+        yield
+    else:
+        with probe.attached():
+            yield
+        report = probe.report()
+        job.findings.update(report.summary)
+        job.reporter.layers(report.layers)
+    if job.ternary.names and _turn(step, job.config.logging.layers_every):
+        ternary = job.ternary.measure()
+        job.findings.update(ternary.summary)
+        job.reporter.layers(ternary.layers)
+
+
+def _turn(step: int, every: int) -> bool:
+    return step == 1 or step % every == 0
+
+
+def record(job: Job, *, last: bool = False) -> None:
+    """Write the metrics since the last record, when their turn has come, and a line for people."""
+    step, window = job.progress.step, job.window
+    if not window.steps or not (last or step % job.config.logging.every == 0):
+        return
+    values = {**window.values(), **_learning_rates(job), **_memory(job), **_utilisation(job), **job.findings}
+    job.reporter.metrics(values, tokens=job.progress.tokens, elapsed=round(job.progress.elapsed, 4))
+    if last or step % job.config.logging.console_every == 0 or step == 1:
+        job.reporter.log(_line(values))
+    job.findings.clear()
+    job.window = Window()
+
+
+def _line(values: dict[str, float]) -> str:
+    return (
+        f"ce {values['loss/ce']:.4f}, grad norm {values['training/grad_norm']:.3f}, "
+        f"lr {values['training/lr/matrix']:.2e}, {values['throughput/tokens_per_sec']:,.0f} tok/s"
+    )
+
+
+def _learning_rates(job: Job) -> dict[str, float]:
+    """Rates used by the update just made, by group."""
+    factor = lr_factor(job.config.schedule, job.progress.step - 1, job.horizon.steps)
+    return {f"training/lr/{group.name}": group.lr * factor for group in job.optimizers.groups}
+
+
+def _memory(job: Job) -> dict[str, float]:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    values = {"memory/rss_bytes": float(pages * _PAGE), "memory/optimizer_bytes": float(job.optimizer_bytes)}
+    if job.machine.device.type == "cuda":
+        values["memory/gpu_bytes"] = float(torch.cuda.max_memory_allocated(job.machine.device))
+    return values
+
+
+def _utilisation(job: Job) -> dict[str, float]:
+    """Share of the device's time spent computing; on the CPU, processor time over threads times wall time."""
+    seconds = job.window.total_seconds
+    if job.machine.device.type == "cuda":
+        values = {"device/utilisation": torch.cuda.utilization(job.machine.device) / 100.0}
+    else:
+        values = {"device/utilisation": job.processor_seconds() / (job.machine.threads * seconds)}
+    if job.machine.peak_flops:
+        flops = job.flops_per_token * job.window.tokens
+        values["throughput/mfu"] = flops / seconds / (job.machine.peak_flops * job.world.size)
+    return values
