@@ -114,7 +114,8 @@ def _read(streams: Tensor, maps: StreamMaps) -> tuple[Tensor, Tensor]:
     if maps.res is None:
         return products.view(*streams.shape[:2], -1), streams.flatten(0, 1)
     seen, kept = products.split((1, streams.shape[-2]), dim=1)
-    return seen.reshape(*streams.shape[:2], -1), kept
+    # The layer keeps what it sees until backward: as a view it would keep the other rows too.
+    return seen.squeeze(1).clone().view(*streams.shape[:2], -1), kept
 
 
 def _write(kept: Tensor, maps: StreamMaps, output: Tensor) -> Tensor:

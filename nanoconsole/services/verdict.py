@@ -1,0 +1,59 @@
+"""The answer to "is it healthy?" in one line of plain words, from what the run itself recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from nanoconsole.services.format import number
+from nanoconsole.services.history import History
+from nanoconsole.services.trend import WINDOW, trend
+from nanocore.runs.liveness import RunState
+from nanocore.runs.metrics import METRICS, healthy
+from nanocore.runs.stall import Stall
+from nanocore.runs.text import sanitize_line
+
+STEADY = 0.005  # relative change that is still called level
+RISE = 0.03  # relative rise that is worth a warning
+
+Level = Literal["good", "info", "warning", "bad"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`level` chooses the mark and colour, `text` says it in words."""
+
+    level: Level
+    text: str
+
+
+def judge(state: RunState, history: History, stall: Stall | None) -> Verdict:
+    """The verdict on a run: how it ended, whether it gets on, and what its newest numbers say."""
+    words = sanitize_line(state.reason if state.state in state.reason else state.text)
+    if not state.alive:
+        return Verdict("bad" if state.state in ("crashed", "diverged") else "info", words)
+    if stall is not None:
+        return Verdict("warning", sanitize_line(stall.text))
+    losses = history.tail("loss/ce", WINDOW)
+    if state.state != "running" or not len(losses):
+        return Verdict("info", words)
+    return _training(history, losses)
+
+
+def _training(history: History, losses: np.ndarray) -> Verdict:
+    """What the newest losses and the health ranges of the registry say."""
+    bad = int(np.count_nonzero(~np.isfinite(losses)))
+    if bad:
+        return Verdict("bad", f"non-finite loss in {bad} of the last {len(losses)} records")
+    for name in METRICS:
+        value = history.last(name)
+        if value is not None and not healthy(name, value):
+            return Verdict("warning", f"{name} is {number(value)}, outside its healthy range")
+    change = trend(losses.tolist())
+    if change is None:
+        return Verdict("info", f"warming up: {len(losses)} records so far")
+    course = "is level" if abs(change) < STEADY else f"{'falls' if change < 0 else 'rises'} {abs(change):.1%}"
+    words = f"loss {course} over the last {len(losses)} records"
+    return Verdict("warning", words) if change > RISE else Verdict("good", f"healthy: {words}")

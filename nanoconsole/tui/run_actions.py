@@ -1,0 +1,112 @@
+"""What can be done to a run, from any screen that shows one. Nothing here waits in the interface's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nanoconsole.tui.keys import Key
+from nanoconsole.tui.screens.base import ConsoleScreen
+from nanoconsole.tui.screens.stop import StopScreen
+from nanocore.errors import NanoError
+from nanocore.runs.layout import RunFolder
+from nanocore.runs.status import FINAL_STATES
+
+ON_WORKING = ("pause", "checkpoint", "stop")
+ENDED = (*FINAL_STATES, "created")
+
+
+class RunActions(ConsoleScreen):
+    """Actions on the chosen run of a screen."""
+
+    def chosen(self) -> RunFolder | None:
+        """The run that actions mean."""
+        raise NotImplementedError
+
+    def chosen_state(self) -> str:
+        """Its state as last seen, "" without a run."""
+        raise NotImplementedError
+
+    def offers(self, action: str) -> bool:
+        state = self.chosen_state()
+        if action in ON_WORKING:
+            return state in ("starting", "running", "paused")
+        return state in ENDED if action == "resume" else super().offers(action)
+
+    def key_label(self, key: Key) -> str:
+        return "Go on" if key.action == "pause" and self.chosen_state() == "paused" else super().key_label(key)
+
+    def action_pause(self) -> None:
+        if self.chosen_state() == "paused":
+            self._send("resume", "goes on")
+        else:
+            self._send("pause", "pauses after this step")
+
+    def action_checkpoint(self) -> None:
+        self._send("checkpoint", "saves a checkpoint after this step")
+
+    def action_stop(self) -> None:
+        run = self.chosen()
+        if run is not None and self._possible("stop"):
+            self.app.push_screen(StopScreen(run.name), self._stop)
+
+    def action_resume(self) -> None:
+        """Start the trainer of an ended run again."""
+        run = self.chosen()
+        if run is None or not self._possible("resume"):
+            return
+
+        def start() -> str:
+            from nanoconsole.services.launcher import restart
+
+            return f"{run.name} goes on from step {restart(run).step}"
+
+        self._do(start)
+
+    def _stop(self, way: str | None) -> None:
+        """Carry out the choice made in the stop dialog."""
+        if way == "stop":
+            self._send("stop", "saves a checkpoint after this step and ends")
+        elif way == "stop-after-checkpoint":
+            self._send("stop-after-checkpoint", "ends at its next checkpoint")
+        elif way == "kill" and (run := self.chosen()) is not None:
+            self._do(lambda: _kill(run))
+
+    def _send(self, command: str, promise: str) -> None:
+        run = self.chosen()
+        if run is None or not self._possible("stop"):
+            return
+
+        def request() -> str:
+            from nanocore.runs.steer import request
+
+            request(run, command)
+            return f"{run.name} {promise}"
+
+        self._do(request)
+
+    def _possible(self, action: str) -> bool:
+        """Whether the chosen run is in a state for it; says so when it is not."""
+        if self.offers(action):
+            return True
+        if self.chosen() is not None:
+            self.console.say(f"not possible: the run is {self.chosen_state()}", "warning")
+        return False
+
+    def _do(self, work: Callable[[], str]) -> None:
+        """Run `work` in a thread and tell its words, or what went wrong."""
+
+        def guarded() -> None:
+            try:
+                self.console.say(work())
+            except NanoError as error:
+                self.console.say(str(error), "error")
+            self.console.follower.look()
+
+        self.run_worker(guarded, thread=True, group="run actions")
+
+
+def _kill(run: RunFolder) -> str:
+    from nanocore.runs.steer import force_stop
+
+    force_stop(run, patience=0.0)
+    return f"{run.name} was killed; its last checkpoint is kept"

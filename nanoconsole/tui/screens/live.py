@@ -1,0 +1,201 @@
+"""Live: one run, watched. Is it healthy? is answered without a key press."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from textual.app import ComposeResult
+from textual.containers import Container, Horizontal, Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from nanoconsole.services.watched import RunUpdate, Sample
+from nanoconsole.tui import keys
+from nanoconsole.tui.run_actions import RunActions
+from nanoconsole.tui.widgets.chart import Chart
+from nanoconsole.tui.widgets.log_view import LogView
+from nanoconsole.tui.widgets.meters_panel import MetersPanel
+from nanoconsole.tui.widgets.plot import SMOOTHING, ChartSpec, Line, View
+from nanoconsole.tui.widgets.run_header import RunHeader
+from nanocore.runs.layout import RunFolder
+
+AXES = ("step", "tokens", "time")
+CHARTS = (
+    ChartSpec(
+        "loss",
+        "loss",
+        "nats",
+        (Line("loss/ce", "train", "train", "line1"), Line("eval/ce", "held-out", "held", "line2", "◆")),
+    ),
+    ChartSpec("gradient", "gradient norm", "", (Line("training/grad_norm", "newest", "", "line1"),)),
+    ChartSpec(
+        "mhc",
+        "mHC",
+        "",
+        (
+            Line("mhc/stream_cosine", "cosine", "cos", "line1", "●"),
+            Line("mhc/forward_norm_ratio", "forward", "fwd", "line2", "▲"),
+            Line("mhc/backward_norm_ratio", "backward", "bwd", "line3", "▼"),
+        ),
+        beside=("mhc/composite_gain", "gain", "1"),
+    ),
+    ChartSpec("throughput", "throughput", "tok/s", (Line("throughput/tokens_per_sec", "newest", "", "line1"),)),
+)
+
+
+class LiveScreen(RunActions):
+    """Charts, numbers, log and sample of the opened run."""
+
+    SCOPE = "live"
+    CSS_PATH = "live.tcss"
+    BINDINGS = [*keys.bindings("live")]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._view = View()
+        self._update: RunUpdate | None = None
+        self._sample: Sample | None = None
+
+    def compose_body(self) -> ComposeResult:
+        yield Static(_no_run(), id="no-run")
+        yield RunHeader()
+        with Horizontal(id="body"):
+            with Container(id="charts"):
+                for spec in CHARTS:
+                    yield Chart(spec)
+            with Vertical(id="side"):
+                yield MetersPanel()
+                with Container(id="texts"):
+                    yield LogView()
+                    yield Static(id="sample")
+
+    def on_mount(self) -> None:
+        self._charts()[0].add_class("-current")
+        self._arrange()
+
+    def on_screen_resume(self) -> None:
+        if self._update is None or self._update.run != self.console.opened:
+            self._update = None
+            self._arrange()
+        self.console.follower.look()
+
+    def show_update(self, update: RunUpdate) -> None:
+        """Show a look at the run."""
+        first = self._update is None or self._update.run != update.run
+        self._update = update
+        if first:
+            self._arrange()
+        self.query_one(RunHeader).show(update)
+        self.query_one(MetersPanel).show(update.meters)
+        self.query_one(LogView).feed(update.log)
+        self._show_sample(update.sample, first)
+        self._show_charts()
+        self.refresh_keys()
+
+    def _arrange(self) -> None:
+        """The charts when there is a run, else what to do to get one."""
+        self.set_class(self._update is None, "-no-run")
+        if self._update is None and self.console.opened is not None:
+            self.query_one("#no-run", Static).update(Content(f"Reading {self.console.opened.name} …"))
+
+    def _show_sample(self, sample: Sample | None, first: bool) -> None:
+        if sample != self._sample or first:
+            self._sample = sample
+            title = f"sample at step {sample.step:,}\n" if sample else "no sample yet"
+            text = sample.text if sample else ""
+            self.query_one("#sample", Static).update(Content.assemble((title, "$axis"), text))
+
+    def _charts(self) -> list[Chart]:
+        return list(self.query(Chart))
+
+    def _show_charts(self) -> None:
+        """Give every chart the history; only those on the screen draw it."""
+        if self._update is not None:
+            for chart in self._charts():
+                chart.show(self._update.history, self._view, _empty(chart.spec, self._update))
+
+    def _rule_charts(self) -> None:
+        """Stacked charts share the x axis of the last one."""
+        seen = [chart for chart in self._charts() if chart.size.height]
+        stacked = len({chart.region.x for chart in seen}) == 1
+        for chart in seen:
+            chart.set_ruler(not stacked or chart is seen[-1])
+
+    def on_chart_placed(self) -> None:
+        self.call_after_refresh(self._rule_charts)
+
+    # What is looked at, and how
+
+    def action_axis(self) -> None:
+        self._look(replace(self._view, axis=AXES[(AXES.index(self._view.axis) + 1) % len(AXES)]))
+
+    def action_log_scale(self) -> None:
+        self._look(replace(self._view, log=not self._view.log))
+
+    def action_smoothing(self) -> None:
+        decay = SMOOTHING[(SMOOTHING.index(self._view.smoothing) + 1) % len(SMOOTHING)]
+        self._look(replace(self._view, smoothing=decay))
+        self.console.say(f"smoothing: EMA {decay}" if decay else "smoothing: off, every point is drawn")
+
+    def _look(self, view: View) -> None:
+        self._view = view
+        self._show_charts()
+
+    def action_chart(self, by: int) -> None:
+        """Make the next chart the current one."""
+        charts = self._charts()
+        place = next(index for index, chart in enumerate(charts) if chart.has_class("-current"))
+        self._choose(charts[(place + by) % len(charts)])
+
+    def on_chart_chosen(self, event: Chart.Chosen) -> None:
+        self._choose(event.chart)
+
+    def _choose(self, chosen: Chart) -> None:
+        for chart in self._charts():
+            chart.set_class(chart is chosen, "-current")
+        chosen.focus()
+
+    def action_zoom(self) -> None:
+        self.query_one("#body").toggle_class("-zoomed")
+
+    def action_text(self) -> None:
+        self.query_one("#body").toggle_class("-text")
+
+    def action_follow(self) -> None:
+        following = self.query_one(LogView).toggle_follow()
+        self.console.say("the log follows its end" if following else "the log stays where it is")
+
+    def step_out(self) -> bool:
+        """Escape leaves zoom and text first."""
+        body = self.query_one("#body")
+        inner = [name for name in ("-text", "-zoomed") if body.has_class(name)]
+        if inner:
+            body.remove_class(inner[0])
+        return bool(inner)
+
+    # Which run the actions mean
+
+    def chosen(self) -> RunFolder | None:
+        return self.console.opened
+
+    def chosen_state(self) -> str:
+        return self._update.state.state if self._update else ""
+
+
+def _no_run() -> Content:
+    return Content.assemble(
+        ("No run is opened\n\n", "bold"),
+        ("1", "bold $accent"),
+        " shows the runs, ",
+        ("enter", "bold $accent"),
+        " opens one; ",
+        ("2", "bold $accent"),
+        " launches a new one.",
+    )
+
+
+def _empty(spec: ChartSpec, update: RunUpdate) -> str:
+    """Why a chart is empty."""
+    if not update.history.names():
+        return "no step yet" if update.state.alive else "no step was recorded"
+    return "not measured yet (or one stream: nothing is mixed)" if spec.key == "mhc" else "not recorded"

@@ -1,0 +1,42 @@
+"""The stop dialog: four ways to end, or not to end, a run, with what each of them means."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+WAYS = (
+    ("stop", "After this step", "Finish the step, save a checkpoint, end. Nothing is lost."),
+    ("stop-after-checkpoint", "At the next checkpoint", "Train on to the next planned checkpoint, then end."),
+    ("kill", "Kill it now", "Kill the process. Steps since the last checkpoint are lost; the checkpoint is kept."),
+    ("leave", "Leave it running", "Close this dialog; training goes on."),
+)
+
+
+class StopScreen(ModalScreen[str | None]):
+    """Dismissed with the id of the way chosen, None for escape."""
+
+    BINDINGS = [Binding("escape,q", "dismiss(None)", "Leave it running", show=False)]
+
+    def __init__(self, run: str) -> None:
+        super().__init__()
+        self._run = run
+
+    def compose(self) -> ComposeResult:
+        options = [
+            Option(Content.assemble((title, "bold"), "\n", (meaning, "$axis")), id=way) for way, title, meaning in WAYS
+        ]
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_subtitle = "enter chooses, esc leaves it running"
+            yield Static(
+                Content.assemble(("Stop ", "bold"), (self._run, "bold $accent"), " how?"), classes="dialog-title"
+            )
+            yield OptionList(*options)
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(event.option_id)

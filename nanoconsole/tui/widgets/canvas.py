@@ -1,0 +1,68 @@
+"""A grid of characters with a named style each, drawn by pure functions and shown by widgets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+
+import numpy as np
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+
+Span = tuple[str, str]  # text and the name of its style
+
+
+class Canvas:
+    """`codes` (height, width) are code points, `styles` indices into `names`; index 0 is plain."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self.width, self.height = width, height
+        self.codes = np.full((height, width), ord(" "), np.int64)
+        self.styles = np.zeros((height, width), np.int64)
+        self.names = [""]
+
+    def style(self, name: str) -> int:
+        if name not in self.names:
+            self.names.append(name)
+        return self.names.index(name)
+
+    def write(self, x: int, y: int, text: str, style: str = "") -> int:
+        """Write single-width text, clipped to the canvas; returns the column after it."""
+        if 0 <= y < self.height:
+            start, stop = max(0, x), min(self.width, x + len(text))
+            if start < stop:
+                self.codes[y, start:stop] = [ord(character) for character in text[start - x : stop - x]]
+                self.styles[y, start:stop] = self.style(style)
+        return x + len(text)
+
+    def spans(self, x: int, y: int, spans: Sequence[Span], limit: int) -> int:
+        """Write spans one after another while they fit whole before column `limit`."""
+        for text, style in spans:
+            if x + len(text) > limit:
+                break
+            x = self.write(x, y, text, style)
+        return x
+
+    def paint(self, x: int, y: int, codes: np.ndarray, style: str, *, ignore: int) -> None:
+        """Lay a block of code points over the canvas, clipped, leaving what is under `ignore` alone."""
+        codes = codes[: max(0, self.height - y), : max(0, self.width - x)]
+        height, width = codes.shape
+        hit = codes != ignore
+        self.codes[y : y + height, x : x + width][hit] = codes[hit]
+        self.styles[y : y + height, x : x + width][hit] = self.style(style)
+
+    def rows(self) -> Iterator[list[Span]]:
+        """Each row as spans of one style."""
+        for codes, styles in zip(self.codes.tolist(), self.styles.tolist(), strict=True):
+            runs = groupby(zip(codes, styles, strict=True), key=lambda pair: pair[1])
+            yield [("".join(chr(code) for code, _ in run), self.names[index]) for index, run in runs]
+
+    def strips(self, styles: Callable[[str], Style]) -> list[Strip]:
+        """Rows for a Textual widget; `styles` turns names into colours."""
+        known = {name: styles(name) for name in self.names}
+        return [Strip([Segment(text, known[name]) for text, name in row], self.width) for row in self.rows()]
+
+    def text(self) -> str:
+        """Plain text of the whole canvas, for tests and headless output."""
+        return "\n".join("".join(text for text, _ in row).rstrip() for row in self.rows())

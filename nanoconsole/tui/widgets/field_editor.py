@@ -1,0 +1,96 @@
+"""The lines under the form: what the field under the cursor means, what it accepts, and where its value is typed."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Input, Static
+
+from nanoconsole.services.draft import Draft
+from nanoconsole.tui import keys
+from nanoconsole.tui.widgets.form_rows import words_of
+from nanocore.config.fields import Field
+
+
+class ValueInput(Input):
+    """A line of text in a screen; the key bar says how to leave it."""
+
+    KEY_SCOPE = "value"
+    BINDINGS = [*keys.bindings("value")]
+
+    def __init__(self, placeholder: str = "", id: str | None = None) -> None:
+        super().__init__(placeholder=placeholder, id=id, compact=True, select_on_focus=False)
+
+
+class FieldEditor(Vertical):
+    """Edits take effect in the draft at each key press; escape gives the value before back."""
+
+    class Edited(Message):
+        """The draft has another value."""
+
+    class Done(Message):
+        """Editing ended; the form gets the focus back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._draft: Draft | None = None
+        self._field: Field | None = None
+        self._before = ""
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="field-help")
+        with Horizontal(id="field-line"):
+            yield Static(id="field-name")
+            yield ValueInput()
+
+    @property
+    def editing(self) -> bool:
+        return self.query_one("#field-line").visible
+
+    def show(self, draft: Draft | None, field: Field | None) -> None:
+        """Explain a field."""
+        self._draft, self._field = draft, field
+        problem = draft.problems.get(field.key, "") if draft and field else ""
+        lines = [Content.styled(f"✗ {problem}", "$error")] if problem else []
+        if field is not None:
+            accepts = (f"  {words_of(field)}", "$axis")
+            lines = [Content.assemble((field.key, "bold $primary"), accepts), *lines, Content(field.help)]
+        self.query_one("#field-help", Static).update(Content("\n").join(lines), layout=False)
+
+    def edit(self, draft: Draft, field: Field) -> None:
+        """Begin to edit."""
+        self.show(draft, field)
+        self._before = draft.text(field.key)
+        self.query_one("#field-line").visible = True  # at once, or it could not take the focus
+        self.query_one("#field-name", Static).update(Content.styled(f" {field.name} = ", "bold"))
+        line = self.query_one(Input)
+        with line.prevent(Input.Changed):
+            line.value = self._before
+        line.cursor_position = len(self._before)
+        line.focus()
+
+    def cancel(self) -> None:
+        """Stop editing with the value as it was."""
+        self._set(self._before)
+        self._end()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        if self.editing:
+            self._set(event.value)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self._end()
+
+    def _set(self, text: str) -> None:
+        if self._draft is not None and self._field is not None:
+            self._draft.set(self._field.key, text)
+            self.show(self._draft, self._field)
+            self.post_message(self.Edited())
+
+    def _end(self) -> None:
+        self.query_one("#field-line").visible = False
+        self.post_message(self.Done())

@@ -1,0 +1,147 @@
+"""The configuration form: all fields in one virtual list, drawn line by line, so that it opens at once."""
+
+from __future__ import annotations
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.events import Click
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from nanoconsole.services.draft import Draft
+from nanoconsole.tui import keys
+from nanoconsole.tui.widgets.form_rows import Row, rows, spans, value_column
+from nanocore.config.fields import Field
+
+
+class Form(ScrollView, can_focus=True):
+    """Shows a draft. Switches and choices change here; text and numbers are edited in the line below it."""
+
+    KEY_SCOPE = "form"
+    BINDINGS = [*keys.bindings("form")]
+    COMPONENT_CLASSES = {
+        f"form--{name}" for name in ("section", "name", "value", "changed", "problem", "hint", "cursor")
+    }
+
+    class Changed(Message):
+        """A value of the draft was changed in the form."""
+
+    class Moved(Message):
+        """The cursor stands on another field (None: on nothing)."""
+
+        def __init__(self, field: Field | None) -> None:
+            super().__init__()
+            self.field = field
+
+    class EditWanted(Message):
+        """A text or number is to be edited."""
+
+        def __init__(self, field: Field) -> None:
+            super().__init__()
+            self.field = field
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.draft: Draft | None = None
+        self._rows: list[Row] = []
+        self._cursor = 0
+
+    @property
+    def field(self) -> Field | None:
+        """The field under the cursor."""
+        return self._rows[self._cursor].field if self._cursor < len(self._rows) else None
+
+    def show(self, draft: Draft | None, query: str = "") -> None:
+        """Show a draft, or the part of it that a search finds; the cursor stays on its field when it can."""
+        before = self.field
+        self.draft, self._rows = draft, rows(query) if draft else []
+        self.virtual_size = Size(self.size.width, len(self._rows))
+        places = [index for index, row in enumerate(self._rows) if row.field is not None]
+        same = [index for index in places if self._rows[index].field == before]
+        self._place((same or places or [0])[0])
+
+    def _place(self, index: int) -> None:
+        self._cursor = index
+        self._keep_in_view()
+        self.refresh()
+        self.post_message(self.Moved(self.field))
+
+    def _keep_in_view(self) -> None:
+        """Scroll to the cursor, and to the title when it stands right above."""
+        above = self._cursor
+        above -= bool(above and self._rows[above - 1].field is None)
+        self.scroll_to_region(Region(0, above, 1, self._cursor - above + 1), animate=False, force=True)
+
+    def on_resize(self) -> None:
+        self._keep_in_view()
+
+    def action_move(self, by: int) -> None:
+        """Move over fields; titles are passed over."""
+        places = [index for index, row in enumerate(self._rows) if row.field is not None]
+        if places:
+            here = next((order for order, index in enumerate(places) if index >= self._cursor), 0)
+            self._place(places[max(0, min(len(places) - 1, here + by))])
+
+    def action_next_problem(self) -> None:
+        """Go to the next value that is refused, from the start again after the last."""
+        if self.draft is None:
+            return
+        bad = [i for i, row in enumerate(self._rows) if row.field and row.field.key in self.draft.problems]
+        if bad:
+            self._place(next((index for index in bad if index > self._cursor), bad[0]))
+
+    def action_edit(self) -> None:
+        if self.field is not None and not self._step(1):
+            self.post_message(self.EditWanted(self.field))
+
+    def action_switch(self) -> None:
+        self._step(1)
+
+    def action_choose(self, by: int) -> None:
+        self._step(by)
+
+    def action_undo(self) -> None:
+        if self.draft is not None and self.field is not None:
+            self.draft.reset(self.field.key)
+            self._changed()
+
+    def _step(self, by: int) -> bool:
+        """Change a switch or go along the choices; False when the field is neither."""
+        field, draft = self.field, self.draft
+        if field is None or draft is None or field.kind not in ("bool", "choice"):
+            return False
+        allowed = ["false", "true"] if field.kind == "bool" else [str(choice) for choice in field.choices]
+        text = draft.text(field.key)
+        place = allowed.index(text) + by if text in allowed else 0
+        draft.set(field.key, allowed[place % len(allowed)])
+        self._changed()
+        return True
+
+    def _changed(self) -> None:
+        self.refresh()
+        self.post_message(self.Changed())
+
+    def on_click(self, event: Click) -> None:
+        """A click chooses a row; on a value it changes a switch, and on a chosen row edits text or number."""
+        index = event.y + self.scroll_offset.y
+        field = self._rows[index].field if index < len(self._rows) else None
+        if field is not None:
+            again = index == self._cursor
+            self._place(index)
+            if event.x >= value_column() and (again or field.kind in ("bool", "choice")):
+                self.action_edit()
+
+    def render_line(self, y: int) -> Strip:
+        index = y + self.scroll_offset.y
+        width = self.scrollable_content_region.width
+        if self.draft is None or index >= len(self._rows):
+            return Strip.blank(width, self.rich_style)
+        under = index == self._cursor and self.has_focus
+        segments = [Segment(text, self._style(name, under)) for text, name in spans(self._rows[index], self.draft)]
+        return Strip(segments).adjust_cell_length(width, self._style("cursor", False) if under else self.rich_style)
+
+    def _style(self, name: str, under_cursor: bool) -> Style:
+        style = self.get_component_rich_style(f"form--{name}")
+        return style + self.get_component_rich_style("form--cursor") if under_cursor else style

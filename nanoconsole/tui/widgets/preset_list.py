@@ -1,0 +1,96 @@
+"""The presets, each with what it is for and what it costs, and the file that is being edited."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from textual.content import Content
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from nanoconsole.tui import keys
+from nanocore.config.presets import Preset
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A preset or file that can be opened; `problem` says why it cannot."""
+
+    target: str
+    title: str
+    description: str
+    problem: str = ""
+
+
+def choices(presets: Sequence[Preset], file: str) -> list[Choice]:
+    """The opened file first, then all presets."""
+    own = [Choice(file, file.rpartition("/")[2], f"the file {file}")] if file else []
+    return own + [
+        Choice(
+            preset.name,
+            preset.name + (" (yours)" if preset.origin == "yours" else ""),
+            preset.description,
+            preset.problem,
+        )
+        for preset in presets
+    ]
+
+
+class PresetList(OptionList):
+    """Options are identified by their place; texts of presets are never markup."""
+
+    KEY_SCOPE = "presets"
+    BINDINGS = [*keys.bindings("presets")]
+
+    def __init__(self) -> None:
+        super().__init__(markup=False)
+        self.choices: list[Choice] = []
+        self._costs: Mapping[str, str] = {}
+        self._edited: frozenset[str] = frozenset()
+        self._brief = False
+
+    def show(self, choices: list[Choice], target: str) -> None:
+        """List choices, with the cursor on `target`."""
+        self.choices = choices
+        self.clear_options()
+        self.add_options([Option(self._prompt(choice)) for choice in choices])
+        self._point_at(target)
+
+    def make_brief(self, brief: bool) -> None:
+        """Leave descriptions out where room is short."""
+        if brief != self._brief:
+            self._brief = brief
+            self._redraw()
+
+    def _point_at(self, target: str) -> None:
+        places = [index for index, choice in enumerate(self.choices) if choice.target == target]
+        self.highlighted = (places or [0])[0] if self.choices else None
+        self.call_after_refresh(self.scroll_to_highlight)
+
+    def tell(self, costs: Mapping[str, str], edited: frozenset[str]) -> None:
+        """Costs by target, and the targets that have unsaved changes."""
+        self._costs, before, self._edited = costs, (self._costs, self._edited), edited
+        if before != (costs, edited):
+            self._redraw()
+
+    def _redraw(self) -> None:
+        for index, choice in enumerate(self.choices):
+            self.replace_option_prompt_at_index(index, self._prompt(choice))
+        self.call_after_refresh(self.scroll_to_highlight)
+
+    @property
+    def chosen(self) -> Choice | None:
+        place = self.highlighted
+        return self.choices[place] if place is not None and place < len(self.choices) else None
+
+    def _prompt(self, choice: Choice) -> Content:
+        mark = " ◆" if choice.target in self._edited else ""
+        lines = [Content.assemble((choice.title, "bold"), (mark, "$accent"))]
+        if cost := self._costs.get(choice.target, ""):
+            lines.append(Content.styled(cost, "$accent"))
+        if choice.problem:
+            lines.append(Content.styled(f"✗ {choice.problem}", "$error"))
+        elif choice.description and not self._brief:
+            lines.append(Content.styled(choice.description, "$axis"))
+        return Content("\n").join([*lines, Content("")])

@@ -1,0 +1,150 @@
+"""What holds on every screen: leaving, help, palette, themes, pictures, and the table of keys behind them."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from textual.command import CommandPalette
+from textual.widgets import Input
+
+from nanoconsole.tui import app as app_module
+from nanoconsole.tui import keys
+from nanoconsole.tui.app import ConsoleApp
+from nanoconsole.tui.screens.launch import LaunchScreen
+from nanoconsole.tui.screens.live import LiveScreen
+from nanoconsole.tui.screens.runs import RunsScreen
+from nanoconsole.tui.theme import STATES, THEMES
+from nanoconsole.tui.widgets.field_editor import ValueInput
+from nanoconsole.tui.widgets.form import Form
+from nanoconsole.tui.widgets.preset_list import PresetList
+from nanocore.runs.status import ALIVE_STATES, FINAL_STATES
+from tests.tui.scenes import at_work, console, lay, look, seen
+
+OWNERS = {
+    "runs": RunsScreen,
+    "launch": LaunchScreen,
+    "live": LiveScreen,
+    "presets": PresetList,
+    "form": Form,
+    "value": ValueInput,
+    "app": ConsoleApp,
+}
+
+
+@pytest.mark.parametrize("key", keys.TABLE, ids=lambda key: f"{key.scope}-{key.shown or key.label}")
+def test_every_row_of_the_table_names_an_action_that_exists(key: keys.Key) -> None:
+    name, _, arguments = key.action.partition("(")
+    owner = ConsoleApp if name.startswith("app.") else OWNERS[key.scope]
+    action = getattr(owner, f"action_{name.removeprefix('app.')}")
+    takes = [p for p in inspect.signature(action).parameters.values() if p.default is p.empty and p.name != "self"]
+    assert bool(arguments) == bool(takes)
+    assert key.help
+
+
+def test_no_key_means_two_things_on_one_screen() -> None:
+    for scope in OWNERS:
+        used = [name for key in keys.of(scope) for name in key.keys.split(",") if name]
+        assert len(used) == len(set(used)), scope
+
+
+def test_every_state_has_a_mark_of_its_own_besides_its_colour() -> None:
+    assert {*ALIVE_STATES, *FINAL_STATES, "created", "elsewhere"} <= set(STATES)
+    assert len({look.mark for look in STATES.values()}) == len(STATES)
+
+
+async def test_leaving_says_that_training_goes_on(root: Path) -> None:
+    run = lay(root, "busy", state="running", steps=5)
+    app = console(root)
+    with at_work(run):
+        async with app.run_test(size=(120, 24)) as pilot:
+            look(app)
+            assert "Leave (training goes on)" in await seen(pilot)
+            await pilot.press("q")
+    assert "busy goes on training (step 5 of 400)" in app.farewell
+    assert "nanoconsole stop busy" in app.farewell
+
+
+async def test_leaving_without_training_says_nothing(root: Path) -> None:
+    lay(root, "done", steps=5)
+    app = console(root)
+    async with app.run_test() as pilot:
+        look(app)
+        assert "training goes on" not in await seen(pilot)
+        await pilot.press("q")
+    assert app.farewell == ""
+
+
+def test_the_farewell_is_printed_after_the_screen_is_gone(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ConsoleApp, "run", lambda app: setattr(app, "farewell", "busy goes on"))
+    assert app_module.run_app(root) == 0
+    assert capsys.readouterr().out == "busy goes on\n"
+
+
+async def test_help_lists_every_key_of_the_screen(root: Path) -> None:
+    app = console(root)
+    async with app.run_test(size=(90, 64)) as pilot:
+        for mode in ("1", "2", "3"):
+            await pilot.press(mode, "question_mark")
+            text = " ".join((await seen(pilot)).split())
+            scopes = [app.current_mode, "app", *(keys.PANES if mode == "2" else ())]
+            missing = [key.help for key in keys.of(*scopes) if key.keys and key.help.split()[-1] not in text]
+            assert not missing
+            await pilot.press("escape")
+            assert app.screen is app.screen_stack[0]
+
+
+async def test_the_palette_offers_the_actions_of_the_screen(root: Path) -> None:
+    lay(root, "done", state="stopped", steps=5)
+    app = console(root)
+    async with app.run_test(size=(100, 40)) as pilot:
+        look(app)
+        await seen(pilot)
+        titles = [command.title for command in app.get_system_commands(app.screen)]
+        assert "Resume (r)" in titles
+        assert "Pause (p)" not in titles  # not for a run that ended
+        assert len(titles) == len(set(titles))
+        await pilot.press("ctrl+p")
+        await seen(pilot)
+        assert isinstance(app.screen, CommandPalette)
+        app.screen.query_one(Input).value = "next theme"
+        await seen(pilot)
+        await app.workers.wait_for_complete()
+        await pilot.press("down", "enter")
+        await seen(pilot)
+        assert app.theme == THEMES[1].name
+
+
+async def test_a_picture_is_saved_in_the_current_folder(root: Path) -> None:
+    app = console(root)
+    async with app.run_test() as pilot:
+        await pilot.press("P")
+        await seen(pilot)
+        pictures = list(Path().glob("nanoconsole-*.svg"))
+        assert len(pictures) == 1
+        assert pictures[0].read_text(encoding="utf-8").startswith("<svg")
+
+
+@pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
+def test_lines_of_a_chart_differ_in_lightness_too(theme) -> None:
+    """Whoever sees no colours still tells the first two lines, and both from the envelope."""
+    shades = [_luminance(theme.variables[name]) for name in ("line-1", "line-2", "envelope")]
+    assert min(abs(a - b) for i, a in enumerate(shades) for b in shades[i + 1 :]) > 0.02
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_the_first_frame_waits_for_no_heavy_import() -> None:
+    code = "import sys, nanoconsole.tui.app; print(*[name for name in %r if name in sys.modules])"
+    heavy = ("torch", "tensorboard", "numpy", "pydantic", "tomlkit", "psutil", "pynvml", "plotext")
+    found = subprocess.run([sys.executable, "-c", code % (heavy,)], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == []

@@ -1,0 +1,168 @@
+"""The watched run: its charts follow the keys and the data, its log and sample are shown."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from nanoconsole.tui.app import ConsoleApp
+from nanoconsole.tui.widgets import chart
+from nanoconsole.tui.widgets.log_view import LogView
+from nanocore.runs.layout import RunFolder
+from nanocore.runs.records import RecordWriter
+from tests.tui.scenes import at_work, console, lay, look, seen, set_status
+
+
+@asynccontextmanager
+async def watching(run: RunFolder, size: tuple[int, int] = (100, 30)) -> AsyncIterator[tuple[ConsoleApp, Pilot[None]]]:
+    """Live, opened on a run."""
+    app = console(run.path.parent)
+    async with app.run_test(size=size) as pilot:
+        look(app)
+        await pilot.pause()
+        app.open_run(run)
+        await pilot.pause()
+        await see(app, pilot)
+        yield app, pilot
+
+
+async def see(app: ConsoleApp, pilot: Pilot[None]) -> str:
+    """One look of the follower, shown; the screen's text."""
+    look(app)
+    return await seen(pilot)
+
+
+def append(run: RunFolder, **record: object) -> None:
+    writer = RecordWriter(run.metrics_file)
+    writer.write({"attempt": 1, "tokens": 0, "elapsed": 0.0, **record})
+    writer.close()
+
+
+async def test_keys_change_axis_scale_and_smoothing(root: Path) -> None:
+    async with watching(lay(root, "r", steps=200)) as (_, pilot):
+        first = await seen(pilot)
+        assert " steps" in first
+        await pilot.press("x")
+        assert " tokens" in await seen(pilot)
+        await pilot.press("x")
+        assert "30s" in await seen(pilot)  # 200 steps of a quarter second
+        await pilot.press("x")
+        assert await seen(pilot) == first
+        await pilot.press("y")
+        assert " log" in await seen(pilot)
+        await pilot.press("y")
+        assert await seen(pilot) == first
+        await pilot.press("s")
+        assert (await seen(pilot)).splitlines()[7] != first.splitlines()[7]
+
+
+async def test_zoom_and_text_take_the_space_and_escape_gives_it_back(root: Path) -> None:
+    async with watching(lay(root, "r", steps=50)) as (app, pilot):
+        first = await seen(pilot)
+        await pilot.press("tab", "z")
+        assert "gradient norm" in await seen(pilot)
+        assert "throughput" not in await seen(pilot)
+        await pilot.press("escape", "t")
+        assert "gradient norm" not in await seen(pilot)
+        assert "INFO step 50" in await seen(pilot)
+        await pilot.press("escape", "shift+tab")
+        assert await seen(pilot) == first
+        await pilot.press("escape")
+        assert app.current_mode == "runs"
+
+
+async def test_a_narrow_terminal_shows_one_chart_and_tab_goes_on(root: Path) -> None:
+    async with watching(lay(root, "r", steps=50), (50, 16)) as (_, pilot):
+        assert "loss" in (await seen(pilot)).splitlines()[5]
+        assert "gradient norm" not in await seen(pilot)
+        await pilot.press("tab", "tab")
+        assert "mHC" in (await seen(pilot)).splitlines()[5]
+
+
+async def test_a_loss_that_is_not_finite_is_marked_and_judged(root: Path) -> None:
+    run = lay(root, "r", state="running", steps=60)
+    with at_work(run):
+        async with watching(run) as (app, pilot):
+            assert "✕" not in await seen(pilot)
+            append(run, step=61, **{"loss/ce": float("nan")})
+            text = await see(app, pilot)
+            assert "✕ 1 non-finite" in text
+            assert "non-finite loss in 1 of the last 61 records" in text
+            assert "loss nan" in text
+
+
+async def test_nothing_is_drawn_again_without_new_data(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = lay(root, "r", steps=60)
+    async with watching(run) as (app, pilot):
+        drawn: list[str] = []
+        real = chart.draw
+        monkeypatch.setattr(chart, "draw", lambda *a, **k: drawn.append(a[2].key) or real(*a, **k))
+        await see(app, pilot)
+        assert drawn == []
+        append(run, step=61, **{"loss/ce": 1.0})
+        await see(app, pilot)
+        assert sorted(drawn) == ["gradient", "loss", "mhc", "throughput"]
+        await pilot.press("1")
+        append(run, step=62, **{"loss/ce": 1.0})
+        await see(app, pilot)
+        assert len(drawn) == 4  # hidden charts are parked
+
+
+async def test_log_and_sample_follow_the_run(root: Path) -> None:
+    run = lay(root, "r", steps=5)
+    async with watching(run, (160, 40)) as (app, pilot):
+        with run.log_file.open("a") as log:
+            log.write("ten \x1b[2J new [red]lines[/]\n" * 10)
+        run.sample_file(9).write_text("class Probe: [/] \x9b")
+        text = await see(app, pilot)
+        assert "ten ␛[2J new [red]lines[/]" in text
+        assert "sample at step 9" in text
+        assert "class Probe: [/] \ufffd" in text
+        assert app.screen.query_one(LogView).line_count == 15
+
+
+async def test_the_log_stays_where_it_is_when_told(root: Path) -> None:
+    run = lay(root, "r", steps=200)
+    async with watching(run, (160, 30)) as (app, pilot):
+        await pilot.press("f")
+        with run.log_file.open("a") as log:
+            log.write("the newest line\n")
+        assert "the newest line" not in await see(app, pilot)
+        await pilot.press("f")
+        assert "the newest line" in await seen(pilot)
+
+
+async def test_header_and_keys_follow_the_state(root: Path) -> None:
+    run = lay(root, "r", state="running", steps=100)
+    with at_work(run):
+        async with watching(run) as (app, pilot):
+            assert "● running" in await seen(pilot)
+            assert "left 1m 15s" in await seen(pilot)  # 300 steps at four a second
+            assert "S Stop" in await seen(pilot)
+            set_status(run, state="paused", phase="paused")
+            assert "◫ paused" in await see(app, pilot)
+    set_status(run, state="stopped", message="stopped at step 100")
+    async with watching(run) as (app, pilot):
+        assert "■ stopped" in await seen(pilot)
+        assert "stopped at step 100" in await seen(pilot)
+        assert "S Stop" not in await seen(pilot)
+        assert "r Resume" in await seen(pilot)
+
+
+async def test_a_run_without_records_says_why_charts_are_empty(root: Path) -> None:
+    run = lay(root, "r", state="starting", steps=0, phase="importing")
+    with at_work(run):
+        async with watching(run) as (_, pilot):
+            assert (await seen(pilot)).count("no step yet") == 4
+            assert "starting (importing)" in await seen(pilot)
+
+
+async def test_live_without_a_run_says_what_to_press(root: Path) -> None:
+    app = console(root)
+    async with app.run_test() as pilot:
+        await pilot.press("3")
+        assert "No run is opened" in await seen(pilot)

@@ -1,0 +1,250 @@
+"""No text from outside reaches the terminal as anything but text: a lint over the code, and the real program in a pty."""
+
+from __future__ import annotations
+
+import ast
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from fcntl import ioctl
+from pathlib import Path
+from struct import pack
+from termios import TIOCSWINSZ
+
+import pyte
+import pytest
+
+import nanoconsole.tui
+from nanocore.runs.create import update_run
+from nanocore.runs.records import RecordWriter
+from tests.tui.scenes import lay
+
+# Calls that take text to be shown, and parse a plain str as markup unless told otherwise.
+SINKS = {
+    "Static", "Label", "Button", "Option", "Link", "Tree", "notify", "update", "add_row", "add_column", "add_option",
+    "update_cell", "update_cell_at", "replace_option_prompt_at_index", "with_tooltip", "write",
+}  # fmt: skip
+PLACES = {"update_cell": 2, "update_cell_at": 1, "replace_option_prompt_at_index": 1}  # of the text among arguments
+SAFE_ROOTS = {"Content", "Text", "clickable"}
+PARSERS = {"from_markup", "from_ansi"}
+MARKED_ATTRIBUTES = {"tooltip", "border_title", "border_subtitle", "title", "sub_title"}
+NOT_WIDGETS = {"canvas.write", "self.write", "file.write", "digest.update"}
+FILES = sorted(Path(next(iter(nanoconsole.tui.__path__))).rglob("*.py"))
+
+
+def _name(node: ast.AST) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def _root(node: ast.AST) -> str:
+    """`Content` for Content("x"), Content.assemble(...), Content("").join(...)."""
+    while isinstance(node, ast.Call | ast.Attribute):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return _name(node)
+
+
+def _safe_functions(tree: ast.AST) -> set[str]:
+    """Functions of a file that are declared to return text which is never markup."""
+    found = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.returns is not None)
+    return {node.name for node in found if _name(node.returns or node) in ("Content", "Text")}
+
+
+def _is_safe(node: ast.expr, functions: set[str]) -> bool:
+    if isinstance(node, ast.Constant):
+        return "[" not in str(node.value)
+    if isinstance(node, ast.Starred):
+        return _is_safe(node.value, functions)
+    if isinstance(node, ast.ListComp):
+        return _is_safe(node.elt, functions)
+    if isinstance(node, ast.IfExp):
+        return _is_safe(node.body, functions) and _is_safe(node.orelse, functions)
+    if isinstance(node, ast.BinOp):
+        return _is_safe(node.left, functions) and _is_safe(node.right, functions)
+    return isinstance(node, ast.Call) and (_root(node) in SAFE_ROOTS or _name(node.func) in functions)
+
+
+def unsafe(source: str) -> list[str]:
+    """The places of a source that would show a str as markup, or parse one."""
+    tree = ast.parse(source)
+    functions = _safe_functions(tree)
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _is_unsafe_call(node, functions)]
+    settings = [node for node in ast.walk(tree) if isinstance(node, ast.Assign) and _is_unsafe_setting(node)]
+    return [f"{node.lineno}: {ast.unparse(node)[:80]}" for node in (*calls, *settings)]
+
+
+def _is_unsafe_call(node: ast.Call, functions: set[str]) -> bool:
+    name = _name(node.func)
+    if name not in SINKS or ast.unparse(node.func) in NOT_WIDGETS:
+        return name in PARSERS
+    plain = any(word.arg == "markup" and ast.unparse(word.value) == "False" for word in node.keywords)
+    shown = node.args[PLACES.get(name, 0) :][:1]
+    return not plain and not all(_is_safe(argument, functions) for argument in shown)
+
+
+def _is_unsafe_setting(node: ast.Assign) -> bool:
+    """A title or tooltip set to something that is not fixed text."""
+    marked = any(isinstance(each, ast.Attribute) and each.attr in MARKED_ATTRIBUTES for each in node.targets)
+    return marked and not isinstance(node.value, ast.Constant)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_no_call_shows_a_str_that_could_be_markup(path: Path) -> None:
+    assert unsafe(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "Static(name)",
+        'Static("[red]x[/]")',
+        'table.add_row(f"{run}")',
+        "self.notify(str(error))",
+        "label.update(text + more)",
+        "widget.tooltip = name",
+        "Content.from_markup(text)",
+        "Text.from_ansi(line)",
+        "option_list.add_option(name)",
+    ],
+)
+def test_the_lint_sees_what_is_unsafe(bad: str) -> None:
+    assert unsafe(bad)
+
+
+@pytest.mark.parametrize(
+    "good", ["Static(Content(name))", "self.notify(text, markup=False)", 'Static("fixed", id="x")']
+)
+def test_the_lint_lets_safe_calls_be(good: str) -> None:
+    assert unsafe(good) == []
+
+
+# The program itself, in a terminal
+
+HARMS = (
+    "\x1b]0;owned\x07",
+    "\x1bPowned\x1b\\",
+    "\x9bowned",
+    "\x9downed\x9c",
+    "\x1b[2Jowned",
+    "\u202eowned",
+    "\x1b]52;c;b3duZWQ=\x07",
+)
+HOSTILE = "".join(HARMS) + " [/] [@click=app.quit]click[/] [red]"
+ESCAPED = "".join(character if character.isalnum() else f"\\u{ord(character):04x}" for character in HOSTILE)
+
+
+class Terminal:
+    """A program in a pty, with what it wrote and what that looks like."""
+
+    def __init__(self, home: Path, code: str, columns: int = 120, lines: int = 40) -> None:
+        self.screen = pyte.Screen(columns, lines)
+        self._stream = pyte.ByteStream(self.screen)
+        self.output = b""
+        self._master, slave = pty.openpty()
+        ioctl(slave, TIOCSWINSZ, pack("HHHH", lines, columns, 0, 0))
+        inherited = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")}
+        environment = {**inherited, "HOME": str(home), "TERM": "xterm-256color", "TEXTUAL_ANIMATIONS": "none"}
+        environment |= {"XDG_CONFIG_HOME": str(home / "config"), "COLORTERM": "truecolor"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env=environment,
+            start_new_session=True,
+        )
+        os.close(slave)
+
+    def press(self, keys: str) -> None:
+        os.write(self._master, keys.encode())
+
+    def wait_for(self, text: str, *, there: bool = True) -> None:
+        """Read until `text` stands on the screen, or stands there no more."""
+        deadline = time.monotonic() + 40
+        while any(text in line for line in self.screen.display) != there:
+            assert time.monotonic() < deadline, f"waited for {text!r} {there}:\n" + "\n".join(self.screen.display)
+            self._read()
+
+    def _read(self) -> None:
+        if select.select([self._master], [], [], 0.2)[0]:
+            try:
+                block = os.read(self._master, 1 << 16)
+            except OSError:  # the program has closed the terminal
+                return
+            self.output += block
+            self._stream.feed(block)
+
+    def close(self) -> bytes:
+        """Leave, and give back everything that was written."""
+        self.press("q")
+        deadline = time.monotonic() + 30
+        while self._process.poll() is None:
+            assert time.monotonic() < deadline, "the program does not end"
+            self._read()
+        self._read()
+        os.close(self._master)
+        return self.output
+
+
+def assert_harmless(output: bytes) -> None:
+    text = output.decode("utf-8", "replace")
+    for harm in HARMS:
+        assert harm not in text
+    assert b"\x9bowned" not in output
+    assert b"\x9downed" not in output
+    assert "\u202e" not in text
+
+
+def test_nothing_in_a_run_folder_or_preset_steers_the_terminal(root: Path, private_home: Path) -> None:
+    run = lay(root, "probe", state="crashed", steps=30, message=HOSTILE)
+    update_run(run, preset=HOSTILE)
+    metrics = RecordWriter(run.metrics_file)
+    metrics.write({"step": 31, "attempt": 1, HOSTILE: 1.0, "loss/ce": 2.0})
+    metrics.close()
+    with run.log_file.open("w") as log:
+        log.write(f"loud {HOSTILE}\n")
+    run.sample_file(31).write_text(f"sampled {HOSTILE}\n")
+    own = private_home / "config" / "nanoconsole" / "presets"
+    own.mkdir(parents=True)
+    (own / "evil.toml").write_text(f'[about]\ndescription = "preset {ESCAPED}"\n[model]\nd_model = "{ESCAPED}"\n')
+    terminal = Terminal(
+        private_home, f"from pathlib import Path\nfrom nanoconsole.tui.app import run_app\nrun_app(Path({str(root)!r}))"
+    )
+    terminal.wait_for("probe")
+    terminal.press("\r")
+    terminal.wait_for("␛]0;owned␇␛Powned")
+    terminal.wait_for("loud ␛]0;owned")
+    terminal.press("2")
+    terminal.wait_for("evil (yours)")
+    terminal.press("\x1b[F")  # End: the last preset
+    terminal.wait_for("✗ 2 faults")
+    terminal.press("?")
+    terminal.wait_for("esc closes")
+    terminal.press("q")
+    terminal.wait_for("esc closes", there=False)
+    terminal.press("1")
+    terminal.wait_for("enter Open")
+    assert_harmless(terminal.close())
+
+
+def test_nothing_in_a_toml_file_steers_the_terminal(root: Path, private_home: Path) -> None:
+    file = root.parent / "evil.toml"
+    file.write_text(
+        f'"{ESCAPED}" = 1\n[evaluation]\nsample_prompt = "prompt {ESCAPED}"\n[model]\nlinear = "{ESCAPED}"\n'
+    )
+    code = "from pathlib import Path\nfrom nanoconsole.tui.app import run_config_editor\n"
+    terminal = Terminal(private_home, f"{code}run_config_editor({str(file)!r}, Path({str(root)!r}))")
+    terminal.wait_for("✗ 3 faults")
+    terminal.press("/")
+    terminal.wait_for("enter Done")
+    terminal.press("sample_prompt\r")
+    terminal.wait_for("enter Edit")
+    terminal.press("\r")
+    terminal.wait_for("sample_prompt = ")
+    terminal.press("\x0c")  # launch: refused with a notification
+    terminal.wait_for("cannot be launched")
+    terminal.press("\r")
+    terminal.wait_for("enter Edit")
+    assert_harmless(terminal.close())
