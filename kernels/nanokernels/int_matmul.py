@@ -20,7 +20,7 @@ FEW_ROWS = 16  # up to here a product is bound by reading the matrix, and CUDA's
 MULTIPLE = 8  # CUDA's int8 path wants widths divisible by it
 EXACT_TERMS = (2**24 - 1) // 127
 
-_chosen: dict[tuple[str, bool, int], Path] = {}
+_chosen: dict[tuple[str, bool], Path] = {}
 
 
 def int_matmul(codes: Tensor, ternary: Tensor) -> Tensor:
@@ -58,19 +58,16 @@ def _pad(codes: Tensor, more_than: int = 0) -> Tensor:
 
 
 def chosen_path(device: torch.device, rows: int) -> Path:
-    """The path that products of so many rows take on this device, with this number of threads."""
-    key = (device.type, rows <= FEW_ROWS, torch.get_num_threads())
+    """The path that products of so many rows take on this device."""
+    key = (device.type, rows <= FEW_ROWS)
     if key not in _chosen:
         _chosen[key] = _measure(device, rows=1 if rows <= FEW_ROWS else 128)
     return _chosen[key]
 
 
 def chosen_paths() -> dict[str, Path]:
-    """The choices made so far, as `cpu, many rows, 2 threads`: path."""
-    return {
-        f"{device}, {'few' if few else 'many'} rows, {threads} threads": path
-        for (device, few, threads), path in _chosen.items()
-    }
+    """The choices made so far, as `cpu, many rows`: path."""
+    return {f"{device}, {'few' if few else 'many'} rows": path for (device, few), path in _chosen.items()}
 
 
 def _measure(device: torch.device, *, rows: int, width: int = 512) -> Path:

@@ -109,7 +109,9 @@ class Ema:
         blocks = -(-len(usable) // BLOCK)
         padded = np.zeros(blocks * BLOCK)
         padded[: len(usable)] = usable
-        local = np.einsum("bi,oi->bo", padded.reshape(blocks, BLOCK), self._response)  # (blocks, BLOCK); no BLAS threads
+        local = np.einsum(
+            "bi,oi->bo", padded.reshape(blocks, BLOCK), self._response
+        )  # (blocks, BLOCK); no BLAS threads
         fade, carried = self.decay**BLOCK, [self._mean]
         for end in local[:, -1].tolist():
             carried.append(end + fade * carried[-1])
@@ -117,4 +119,4 @@ class Ema:
         means = (local + np.outer(carried[:-1], power)).reshape(-1)[: len(usable)]
         order = np.arange(self._seen + 1, self._seen + len(usable) + 1)
         self._mean, self._seen = (float(means[-1]) if len(means) else self._mean), self._seen + len(usable)
-        return means
+        return means / (1.0 - np.power(self.decay, order))

@@ -11,6 +11,7 @@ from textual.app import App, SystemCommand
 from textual.screen import Screen
 from textual.signal import Signal
 
+from nanoconsole.services.hangup import leave_on_hangup
 from nanoconsole.services.tailer import RunFollower, RunList
 from nanoconsole.tui import keys
 from nanoconsole.tui.messages import FollowerFailed, RunLaunched, RunSeen, RunsListed
@@ -42,6 +43,7 @@ def run_config_editor(target: str, root: Path) -> int:
 
 
 def _run(app: ConsoleApp) -> int:
+    leave_on_hangup()
     app.run()
     if app.farewell:
         print(app.farewell)

@@ -9,7 +9,6 @@ rows and columns sum to 1 by construction (Birkhoff), where mHC (arXiv 2512.2488
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from itertools import permutations
 from math import factorial
 from typing import Any, NamedTuple
@@ -167,9 +166,14 @@ def doubly_stochastic(weights: Tensor) -> Tensor:
     return (weights @ matrices.flatten(1)).unflatten(-1, (streams, streams))
 
 
-@cache
 def permutation_matrices(streams: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """The n! permutation matrices (n!, n, n), the identity first."""
-    with torch.inference_mode(False):  # what is kept here must also serve training
-        identity = torch.eye(streams, dtype=dtype, device=device)
-        return torch.stack([identity[list(order)] for order in permutations(range(streams))])
+    key = (streams, device, dtype)
+    if key not in _permutation_matrices:
+        with torch.inference_mode(False):  # what is kept here must also serve training
+            identity = torch.eye(streams, dtype=dtype, device=device)
+            _permutation_matrices[key] = torch.stack([identity[list(p)] for p in permutations(range(streams))])
+    return _permutation_matrices[key]
+
+
+_permutation_matrices: dict[tuple[int, torch.device, torch.dtype], Tensor] = {}
