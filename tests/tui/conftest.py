@@ -40,3 +40,11 @@ def presets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         text = f"# kept comment\n[about]\n{about}\n\n[model]\n{model}\n\n[training]\n{training}\n"
         (folder / f"{name}.toml").write_text(text)
     monkeypatch.setattr("nanocore.config.presets.files", lambda package: folder)
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the runs a trainer would have been started for."""
+    names: list[str] = []
+    monkeypatch.setattr("nanocore.runs.spawn.spawn_trainer", lambda run, **options: names.append(run.name) or 1)
+    return names

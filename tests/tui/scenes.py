@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 
 from nanoconsole.services import meters
 from nanoconsole.tui.app import ConsoleApp
+from nanoconsole.tui.widgets.form import Form
 from nanocore.config.schema import Config
 from nanocore.runs.create import create_run, update_run
 from nanocore.runs.documents import write_document
@@ -129,3 +130,13 @@ async def seen(pilot: Pilot[None]) -> str:
     await pilot.pause()
     await pilot.pause()
     return screen_text(cast("ConsoleApp", pilot.app))
+
+
+def cursor_on(app: ConsoleApp, key: str) -> None:
+    """Put the form's cursor on a field."""
+    form = app.screen.query_one(Form)
+    form.focus()
+    while form.field is None or form.field.key != key:
+        before = form.field
+        form.action_move(1)
+        assert form.field != before, f"{key} is not in the form"

@@ -148,3 +148,14 @@ def test_any_size_can_be_drawn() -> None:
         for height in range(1, 12):
             canvas = draw(width, height, SPEC, made, View(), empty="e")
             assert len(canvas.text().split("\n")) == height
+
+
+def test_every_line_is_named_even_where_the_title_needs_a_second_row() -> None:
+    names = ("one", "two", "three", "four")
+    spec = ChartSpec(
+        "m", "many", "", tuple(Line(name, name, name, "line1", mark) for name, mark in zip(names, "●▲▼◆", strict=True))
+    )
+    made = history([1.0] * 5, **{name: {5: 1.0} for name in names})
+    text = draw(40, 12, spec, made, RAW).text().split("\n")
+    assert all(name in text[0] + text[1] for name in names)
+    assert text[2][GUTTER - 1] in "│┤"

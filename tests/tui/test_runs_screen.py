@@ -71,23 +71,25 @@ async def test_pause_checkpoint_and_resume_reach_the_run(root: Path) -> None:
             assert commands(run) == ["checkpoint", "pause", "resume"]
 
 
-@pytest.mark.parametrize(("way", "command"), [(0, ["stop"]), (1, ["stop-after-checkpoint"]), (2, []), (3, [])])
-async def test_the_stop_dialog_means_what_it_says(
-    way: int, command: list[str], root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_each_way_of_the_stop_dialog_means_what_it_says(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run, killed = lay(root, "busy", state="running", steps=5), []
     monkeypatch.setattr("nanocore.runs.steer.force_stop", lambda run, patience: killed.append((run.name, patience)))
     app = console(root)
     with at_work(run):
         async with app.run_test() as pilot:
             look(app)
-            await pilot.pause()
-            await pilot.press("S", *["down"] * way)
-            assert app.screen.query_one(OptionList).highlighted == way
-            await pilot.press("enter")
-            await app.workers.wait_for_complete()
-            assert commands(run) == command
-            assert killed == ([("busy", 0.0)] if way == 2 else [])
+            await seen(pilot)
+            left = []
+            for way in range(4):
+                await pilot.press("S", *["down"] * way)
+                assert app.screen.query_one(OptionList).highlighted == way
+                await pilot.press("enter")
+                await app.workers.wait_for_complete()
+                left.append((commands(run), list(killed)))
+                for path in run.control_dir.iterdir():
+                    path.unlink()
+    assert [names for names, _ in left] == [["stop"], ["stop-after-checkpoint"], [], []]
+    assert [deaths for _, deaths in left] == [[], [], [("busy", 0.0)], [("busy", 0.0)]]
 
 
 async def test_escape_leaves_the_stop_dialog_without_stopping(root: Path) -> None:

@@ -70,7 +70,7 @@ def test_a_saved_preset_holds_the_differences_and_resolves_to_the_same(tmp_path:
 
 def test_a_preset_saved_from_a_file_keeps_its_comments() -> None:
     base = find("tiny-cpu").path
-    config = resolve("tiny-cpu", ["model.d_model=128", "hardware.threads=1"])
+    config = resolve("tiny-cpu", ["model.d_model=64", "hardware.threads=1"])
     path = save_preset("narrow", config, "narrower", base=base)
     assert changed(resolve("narrow"), config) == []
     comments = [line.partition("#")[2] for line in base.read_text().splitlines() if "#" in line]
@@ -97,7 +97,7 @@ def test_built_in_names_are_never_overwritten() -> None:
         save_preset("tiny-cpu", Config(), "")
     user_folder().mkdir(parents=True)
     (user_folder() / "tiny-cpu.toml").write_text("[model]\nd_model = 8\n")
-    assert resolve("tiny-cpu").model.d_model == 256
+    assert resolve("tiny-cpu").model.d_model != 8
     assert [p.problem for p in presets() if p.origin == "yours"] == ["a built-in preset has this name; rename the file"]
 
 

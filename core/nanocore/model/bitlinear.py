@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import torch
@@ -59,10 +60,10 @@ def make_linear(config: Config, in_features: int, out_features: int) -> FloatLin
 
 def project(x: Tensor, linears: Sequence[FloatLinear]) -> tuple[Tensor, ...]:
     """The outputs of several linears of one kind that read the same x: a ternary input is quantised once for all."""
-    ternary = [linear.ternary() for linear in linears if isinstance(linear, BitLinear)]
+    ternary = [(linear.weight, *linear.ternary()) for linear in linears if isinstance(linear, BitLinear)]
     if not ternary:
         return tuple(linear(x) for linear in linears)
-    return _TernaryProducts.apply(x, ternary, *(linear.weight for linear in linears))
+    return _TernaryProducts.apply(x, *chain.from_iterable(ternary))
 
 
 @contextmanager
@@ -79,19 +80,22 @@ def frozen(model: nn.Module) -> Iterator[None]:
 
 
 class _TernaryProducts(torch.autograd.Function):
-    """Products of one input with several ternary matrices. Keeps codes (1 byte a value) for backward, no floats."""
+    """Products of one input with several matrices, each given as latent weight, codes and scale.
+
+    Keeps codes (1 byte a value) for backward, no floats.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, matrices: list[TernaryWeight], *weights: Tensor) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, x: Tensor, *parts: Tensor) -> tuple[Tensor, ...]:
         device, shape = x.device.type, x.shape[:-1]
+        matrices = [TernaryWeight(*pair) for pair in zip(parts[1::3], parts[2::3], strict=True)]
         autocast = torch.is_autocast_enabled(device)
         dtype = torch.get_autocast_dtype(device) if autocast else x.dtype
         with torch.autocast(device, enabled=False):
             tokens = token_codes(x.flatten(0, -2))
             outputs = tuple(scaled_product(tokens, matrix, dtype).unflatten(0, shape) for matrix in matrices)
-        ctx.input_shape, ctx.input_dtype, ctx.weight_dtype = x.shape, x.dtype, weights[0].dtype
-        codes = tokens.codes.to(torch.int8)
-        ctx.save_for_backward(codes, tokens.scale, *(part for matrix in matrices for part in matrix))
+        ctx.input_shape, ctx.input_dtype, ctx.weight_dtype = x.shape, x.dtype, parts[0].dtype
+        ctx.save_for_backward(tokens.codes.to(torch.int8), tokens.scale, *chain.from_iterable(matrices))
         return outputs
 
     @staticmethod
@@ -108,9 +112,9 @@ class _TernaryProducts(torch.autograd.Function):
         x_q = codes.to(wide).mul_(scale).to(d_rows[0].dtype)  # (N, in)
         d_weights = [
             (rows.mT @ x_q).to(ctx.weight_dtype) if needed else None
-            for rows, needed in zip(d_rows, ctx.needs_input_grad[2:], strict=True)
+            for rows, needed in zip(d_rows, ctx.needs_input_grad[1::3], strict=True)
         ]
-        return d_x, None, *d_weights
+        return d_x, *chain.from_iterable((d_weight, None, None) for d_weight in d_weights)
 
 
 def scaled_product(tokens: TokenCodes, matrix: TernaryWeight, dtype: torch.dtype) -> Tensor:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nanocore.config.schema import Config
 from nanocore.model.hyper_connections import HyperConnection
 from nanocore.model.norm import RMSNorm
+from nanocore.model.roles import role_of
 
-MATRIX_STD = 0.02
+MATRIX_GAIN = 0.5
+EMBEDDING_STD = 0.02
 LOGIT_RMS = 0.25
 OWN_TOKEN_SHARE = 0.01  # of the loss at step 0
 
@@ -20,13 +22,13 @@ OWN_TOKEN_SHARE = 0.01  # of the loss at step 0
 def initialise(model: nn.Module, config: Config, vocab_size: int, seed: int) -> None:
     """Draw every parameter of a Transformer with a generator of its own, in the order of their names in the model.
 
-    | parameter                        | initial value                                             |
-    |----------------------------------|-----------------------------------------------------------|
-    | matrices                         | normal, std 0.02                                          |
-    | attention.output, feed_forward.down | normal, std 0.02 / sqrt(2 n_layers): the sum of all branches keeps its size (GPT-2) |
-    | embedding, head                  | normal, `embedding_std`, `head_std`                       |
-    | norm gains                       | 1                                                         |
-    | stream maps                      | as published, see HyperConnection                         |
+    | parameter                           | initial value                                        |
+    |-------------------------------------|------------------------------------------------------|
+    | matrices                            | normal, std 0.5 / sqrt(inputs): 0.02 for 625 inputs  |
+    | attention.output, feed_forward.down | that over sqrt(2 n_layers): the sum of all branches keeps its size (GPT-2) |
+    | embedding, head                     | normal, `embedding_std`, `head_std`                  |
+    | norm gains                          | 1                                                    |
+    | stream maps                         | as published, see HyperConnection                    |
 
     No projection starts at zero, as float models like: a zero matrix has ternary scale 0 and passes no gradient back.
     """
@@ -37,26 +39,26 @@ def initialise(model: nn.Module, config: Config, vocab_size: int, seed: int) -> 
         elif isinstance(module, HyperConnection):
             module.reset_parameters()
     for name, parameter in model.named_parameters():
-        std = _std(name, config, vocab_size)
+        std = _std(name, parameter, config, vocab_size)
         if std:
             parameter.copy_(torch.randn(parameter.shape, generator=generator).mul_(std))
 
 
-def _std(name: str, config: Config, vocab_size: int) -> float:
+def _std(name: str, parameter: Tensor, config: Config, vocab_size: int) -> float:
     """Standard deviation of a drawn parameter; 0 for norms and stream maps, which are not drawn."""
     if name == "embedding.weight":
         return embedding_std(config.model.d_model, vocab_size, config.model.tie_embeddings)
     if name == "head.weight":
         return head_std(config.model.d_model)
-    if name.endswith(("attention.output.weight", "feed_forward.down.weight")):
-        return MATRIX_STD / math.sqrt(2 * config.model.n_layers)
-    parent = name.removesuffix(".weight").rpartition(".")[2]
-    return MATRIX_STD if parent in ("query", "key", "value", "gate", "up") else 0.0
+    if role_of(name) != "matrix":
+        return 0.0
+    ends_branch = name.endswith(("attention.output.weight", "feed_forward.down.weight"))
+    return MATRIX_GAIN / math.sqrt(parameter.shape[1] * (2 * config.model.n_layers if ends_branch else 1))
 
 
 def head_std(d_model: int) -> float:
     """Logits of normalised hidden states then have an rms of at most 0.25."""
-    return min(MATRIX_STD, LOGIT_RMS / math.sqrt(d_model))
+    return min(EMBEDDING_STD, LOGIT_RMS / math.sqrt(d_model))
 
 
 def embedding_std(d_model: int, vocab_size: int, tied: bool) -> float:
@@ -66,6 +68,6 @@ def embedding_std(d_model: int, vocab_size: int, tied: bool) -> float:
     Its exponential stands in the softmax beside vocab_size others; it may raise the loss by 1 % of ln V.
     """
     if not tied:
-        return MATRIX_STD
+        return EMBEDDING_STD
     own_logit = math.log1p(OWN_TOKEN_SHARE * vocab_size * math.log(vocab_size))
     return min(head_std(d_model), own_logit / d_model)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from textual.widgets import Log
 
 from nanoconsole.services.watched import LOG_LINES, START, LogBuffer
+
+DATE = re.compile(r"^\d{4}-\d\d-\d\d[ T]")  # the time of day is enough, and room is short
 
 
 class LogView(Log):
@@ -24,7 +28,7 @@ class LogView(Log):
         if void:
             self.clear()
         if lines:
-            self.write_lines(lines)
+            self.write_lines([DATE.sub("", line) for line in lines])
 
     def toggle_follow(self) -> bool:
         """Follow the end of the log, or stop following it; returns which."""

@@ -67,10 +67,11 @@ def draw(
     Without `ruler` there is no x axis: the chart stands above another one that has it.
     """
     canvas = Canvas(width, height)
+    plot_width = max(1, width - GUTTER)
+    curves = _curves(spec, history, view, 2 * plot_width)
+    above = _title(canvas, spec, history, view, curves)
     below = 0 if not ruler else 2 if height >= TALL else 1
-    frame = Frame(GUTTER, 1, max(1, width - GUTTER), max(1, height - 1 - below))
-    curves = _curves(spec, history, view, 2 * frame.width)
-    _title(canvas, spec, history, view, curves)
+    frame = Frame(GUTTER, above, plot_width, max(1, height - above - below))
     bounds = _bounds(curves, view.log)
     if bounds is None:
         canvas.write(max(0, (width - len(empty)) // 2), height // 2, empty, "axis")
@@ -101,18 +102,28 @@ def _bounds(curves: list[tuple[Line, Curve]], log: bool) -> tuple[float, float] 
     return (float(values.min()), float(values.max())) if values.size else None
 
 
-def _title(canvas: Canvas, spec: ChartSpec, history: History, view: View, curves: list[tuple[Line, Curve]]) -> None:
-    """Name, unit and newest values, in full where they fit; what does not fit even briefly is left out whole."""
+def _title(canvas: Canvas, spec: ChartSpec, history: History, view: View, curves: list[tuple[Line, Curve]]) -> int:
+    """Name, unit and newest values, in full where they fit, else briefly, on a second row in a tall chart.
+
+    A group that does not fit is left out whole. Returns the number of rows.
+    """
     notes = _notes(view, curves)
     room = canvas.width - len(notes)
     full, brief = (_legend(spec, history, curves, brief=brief) for brief in (False, True))
-    x = 0
-    for group in full if sum(len(text) for part in full for text, _ in part) <= room else brief:
-        if x + sum(len(text) for text, _ in group) > room:
-            break
+    x, y = 0, 0
+    for group in full if sum(map(_width, full)) <= room else brief:
+        if x + _width(group) > room:
+            if y or canvas.height < TALL:
+                break
+            x, y, room = 0, 1, canvas.width
         for text, style in group:
-            x = canvas.write(x, 0, text, style)
+            x = canvas.write(x, y, text, style)
     canvas.write(canvas.width - len(notes), 0, notes, "bad" if "✕" in notes else "axis")
+    return y + 1
+
+
+def _width(group: list[Span]) -> int:
+    return sum(len(text) for text, _ in group)
 
 
 def _legend(spec: ChartSpec, history: History, curves: list[tuple[Line, Curve]], *, brief: bool) -> list[list[Span]]:

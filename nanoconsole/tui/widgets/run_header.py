@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from textual.content import Content
 from textual.widget import Widget
 
-from nanoconsole.services.format import arrow, count, duration, number
+from nanoconsole.services.format import arrow, count, duration, number, size
 from nanoconsole.services.trend import WINDOW, trend
 from nanoconsole.services.watched import RunUpdate
 from nanoconsole.tui.theme import look
@@ -84,7 +84,7 @@ def _numbers(update: RunUpdate, room: int) -> Content:
     ]
     memory = history.last("memory/optimizer_bytes")
     if memory is not None:
-        groups.append([("  optimizer ", "$axis"), (f"{count(memory)}B", "$value")])
+        groups.append([("  optimizer ", "$axis"), (size(memory), "$value")])
     if update.reading:
         groups.append([("  reading its history …", "$axis")])
     return fit(groups, room)
