@@ -94,7 +94,7 @@ _ALL = (
     ),
     _m(
         "ternary/flip_fraction", "", "Share of ternary weights that changed since the last measurement.",
-        healthy=(0.0, 0.5), chart="ternary", cadence="telemetry",
+        chart="ternary", cadence="telemetry",
     ),
     _m("memory/rss_bytes", "bytes", "Resident memory of the trainer.", chart="memory", goal="low"),
     _m("memory/gpu_bytes", "bytes", "Highest memory allocated on the GPU.", chart="memory", goal="low"),
