@@ -29,8 +29,8 @@ if ! has_torch && ! has_driver && [ -z "${PIP_FIND_LINKS:-}" ]; then
 fi
 
 case $target in
-  run) pip install --no-build-isolation -e . ;;
-  test) pip install --no-build-isolation -e . --group test --group lint ;;
+  run) PYTHONWARNINGS=ignore pip install --no-build-isolation -e . ;;
+  test) PYTHONWARNINGS=ignore pip install --no-build-isolation -e . --group test --group lint ;;
   oracle) pip install --group oracle ;;
 esac || fail "installing failed (see above)"
 touch ".venv/.ready-$target"

@@ -108,15 +108,25 @@ def _checkpoint(run: Path, step: int | str) -> Path:
     if step == "latest":
         found = manifest.latest(folder)
         if found is None:
-            raise CheckpointError(
-                "has no checkpoint yet", where=run.name, fix="ask for one with nanoconsole checkpoint"
-            )
+            raise _without_checkpoint(RunFolder(run))
         return found
     path = manifest.step_folder(folder, int(step))
     problems = manifest.verify(path) if path.is_dir() else [f"no checkpoint of step {step}"]
     if problems:
         raise CheckpointError(problems[0], where=run.name, fix="nanoconsole runs show lists its checkpoints")
     return path
+
+
+def _without_checkpoint(run: RunFolder) -> CheckpointError:
+    """The refusal of a run that has saved nothing: one at work can be asked to, any other is resumed."""
+    from nanocore.errors import CheckpointError
+    from nanocore.runs.liveness import observe
+
+    state = observe(run)
+    if state.alive or state.state == "starting":
+        return CheckpointError("has no checkpoint yet", where=run.name, fix=f"ask: nanoconsole checkpoint {run.name}")
+    what = f"has no checkpoint, and nothing trains it ({state.text})"
+    return CheckpointError(what, where=run.name, fix=f"go on with: nanoconsole resume {run.name}")
 
 
 def prepare(request: dict[str, Any], answer: Answer) -> None:

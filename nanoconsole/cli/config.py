@@ -51,7 +51,10 @@ def show(
 
 
 def check(file: File, set: Set = None, json: Json = False) -> None:
-    """Check a file: exit 0 and its size when it can be trained, else exit 2 and one line for each fault."""
+    """Tell whether a file can be trained.
+
+    Exit 0 and its size when it can, else exit 2 and one line for each fault.
+    """
     from nanocore.config.resolve import resolve
     from nanocore.errors import ConfigError
 
@@ -83,7 +86,10 @@ def diff(a: Target, b: Target, runs: Runs = None, json: Json = False) -> None:
 
 
 def import_file(file: File, json: Json = False) -> None:
-    """Print an earlier system's configuration as one of ours; what was left out is told on stderr."""
+    """Translate an earlier system's configuration.
+
+    It is printed as one of ours; what was left out is told on stderr.
+    """
     from nanocore.config.legacy import import_file as translate
     from nanocore.config.write import difference_text
 
@@ -96,7 +102,10 @@ def import_file(file: File, json: Json = False) -> None:
 
 
 def edit(target: Target, runs: Runs = None) -> None:
-    """Open the app's editor on a preset, a file or a run's configuration."""
+    """Open the app's editor.
+
+    TARGET is a preset, a file or a run, whose configuration is edited.
+    """
     from nanoconsole.cli.target import source
     from nanoconsole.cli.terminal import need_terminal
     from nanocore.runs.layout import run_root

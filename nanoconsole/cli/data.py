@@ -21,12 +21,18 @@ def register(app: typer.Typer) -> None:
 
 
 def prepare(target: Target, set: Set = None, runs: Runs = None, json: Json = False) -> None:
-    """Tokenize the text of a configuration into the cache; training does it by itself when this was not done."""
+    """Tokenize the text of a configuration.
+
+    The tokens go into the cache. Training does it by itself when this was not done.
+    """
     _show(_job("data-prepare", target, set, runs), json)
 
 
 def inspect(target: Target, set: Set = None, runs: Runs = None, json: Json = False) -> None:
-    """Show what a configuration trains on: the text in numbers, what xz makes of it, the start of a training row."""
+    """Show what a configuration trains on.
+
+    The text in numbers, what xz makes of it, and the start of a training row.
+    """
     facts = _job("data-inspect", target, set, runs)
     row = facts["row"] if json else facts.pop("row")
     _show(facts, json)

@@ -77,10 +77,10 @@ class JsonDisplay(_Plain):
 
 
 class LineDisplay(_Plain):
-    """A line every so many steps and at each evaluation, and one for each phase and event worth knowing."""
+    """A line for the first step, every so many and at each evaluation, and one for each phase and event worth knowing."""
 
     def __init__(self, every: int) -> None:
-        self._every, self._phase = max(1, every), ""
+        self._every, self._phase, self._counting = max(1, every), "", False
 
     def show(self, view: RunView) -> None:
         for entry in view.news:
@@ -95,7 +95,10 @@ class LineDisplay(_Plain):
             return [f"step {step}: sample", *(f"  | {line}" for line in view.sample)]
         if kind is not None:
             return [event_line(entry)] if kind in TOLD else []
-        due = isinstance(step, int) and (step % self._every == 0 or "eval/bits_per_byte" in entry)
+        if not isinstance(step, int):
+            return []
+        due = not self._counting or step % self._every == 0 or "eval/bits_per_byte" in entry
+        self._counting = True
         return [record_line(entry, view.steps)] if due else []
 
     def _show_phase(self, view: RunView) -> None:

@@ -46,11 +46,11 @@ def generate(
     if json:
         answers(request, emit_line)
         return
-    write(prompt)
+    text = _Text(prompt)
     try:
-        done = answers(request, _write_text)
+        done = answers(request, text)
     finally:
-        write("\n")
+        text.end()
     say(f"{run} {done['checkpoint']}, {done['seconds']:.1f} s")
 
 
@@ -74,6 +74,19 @@ def answers(request: dict[str, Any], take: Any) -> dict[str, Any]:
     raise NanoError("the worker process ended without an answer")
 
 
-def _write_text(answer: dict[str, Any]) -> None:
-    if answer["kind"] == "text":
-        write(answer["text"])
+class _Text:
+    """Prints the prompt with the first answer, then each piece; a worker that fails before leaves stdout empty."""
+
+    def __init__(self, prompt: str) -> None:
+        self._prompt, self._begun = prompt, False
+
+    def __call__(self, answer: dict[str, Any]) -> None:
+        if not self._begun:
+            write(self._prompt)
+            self._begun = True
+        if answer["kind"] == "text":
+            write(answer["text"])
+
+    def end(self) -> None:
+        if self._begun:
+            write("\n")

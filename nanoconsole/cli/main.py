@@ -89,7 +89,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _named_root(arguments: Sequence[str]) -> Path | None:
     """The folder given with --runs, read without the parser, which may be what failed."""
-    for here, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for here, following in zip(arguments, [*arguments[1:], ""], strict=False):
         if here == "--runs" and following:
             return Path(following)
         if here.startswith("--runs="):

@@ -36,7 +36,10 @@ def show_preset(
     full: Annotated[bool, typer.Option("--full", help="Every key with its meaning, defaults included.")] = False,
     json: Json = False,
 ) -> None:
-    """Print a preset: what differs from the defaults, or with --full everything."""
+    """Print what a preset sets.
+
+    Only what differs from the defaults; with --full every key.
+    """
     from nanocore.config.presets import find
     from nanocore.config.resolve import resolve
     from nanocore.config.toml import dump

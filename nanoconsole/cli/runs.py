@@ -1,4 +1,4 @@
-"""`nanoconsole runs`: what there is, and everything about one run."""
+"""`nanoconsole runs`: what there is, everything about one run, and its removal."""
 
 from __future__ import annotations
 
@@ -18,14 +18,18 @@ LOG_LINES = 20
 
 
 def register(app: typer.Typer) -> None:
-    group = typer.Typer(help="List the runs, or show one.", rich_markup_mode=None, no_args_is_help=True)
+    group = typer.Typer(help="List the runs, show one, or delete one.", rich_markup_mode=None, no_args_is_help=True)
     group.command("list", epilog=examples("runs list", "runs list --json | jq '.[].name'"))(list_all)
     group.command("show", epilog=examples("runs show tiny-cpu-0001", "runs show tiny-cpu-0001 --json"))(show)
+    group.command("delete", epilog=examples("runs delete tiny-cpu-0001"))(delete)
     app.add_typer(group, name="runs")
 
 
 def list_all(runs: Runs = None, json: Json = False) -> None:
-    """List the runs, the newest first, with their state and newest measures."""
+    """List the runs, the newest first.
+
+    Each with its state and newest measures.
+    """
     from nanocore.runs.layout import list_runs, run_root
     from nanocore.runs.summary import export_json, summarize
 
@@ -40,7 +44,10 @@ def list_all(runs: Runs = None, json: Json = False) -> None:
 
 
 def show(run: Run, runs: Runs = None, json: Json = False) -> None:
-    """Show a run: its state, measures, checkpoints, and the end of its log when it went wrong."""
+    """Show one run.
+
+    Its state, measures and checkpoints, and the end of its log when it went wrong.
+    """
     from nanocore.runs.layout import find_run, run_root
     from nanocore.runs.summary import export_json
 
@@ -52,6 +59,21 @@ def show(run: Run, runs: Runs = None, json: Json = False) -> None:
     if facts["state"] in ("crashed", "diverged"):
         _show_log(folder)
     return _show_sample(folder)
+
+
+def delete(run: Run, runs: Runs = None, json: Json = False) -> None:
+    """Move an ended run to the trash.
+
+    Nothing is erased: where it went is printed, and moving it back makes it a run again.
+    """
+    from nanocore.runs.layout import find_run, run_root
+    from nanocore.runs.trash import discard
+
+    root = run_root(runs)
+    place = discard(root, find_run(root, run))
+    if json:
+        return emit({"run": run, "trash": str(place)})
+    return tell(str(place))
 
 
 def _row(summary: Summary) -> tuple[Any, ...]:

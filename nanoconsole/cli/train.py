@@ -82,6 +82,7 @@ def beside(launched: Launched, root: Path, *, follow: bool, tensorboard: bool, a
     board = Companion(run, root) if tensorboard else None
     facts = {"run": run.name, "path": str(run.path), "pid": launched.pid, "step": launched.step}
     say(f"{run.name}: training from step {launched.step} in {run.path} (process {launched.pid})")
+    say(f"look: nanoconsole watch {run.name}; stop: nanoconsole stop {run.name}")
     if follow:
         from nanoconsole.cli.follow import follow as stay
 
@@ -92,7 +93,6 @@ def beside(launched: Launched, root: Path, *, follow: bool, tensorboard: bool, a
         facts["tensorboard"] = board.wait()
         say(f"TensorBoard: {facts['tensorboard']}")
     emit(facts) if as_json else tell(run.name)
-    say(f"look: nanoconsole watch {run.name}; stop: nanoconsole stop {run.name}")
 
 
 def _parent(root: Path, origin: str, fresh_optimizer: bool) -> Parent | None:
@@ -104,7 +104,18 @@ def _parent(root: Path, origin: str, fresh_optimizer: bool) -> Parent | None:
 
 
 def _horizon(duration: str) -> list[str]:
-    return [f'training.duration="{duration}"'] if duration else []
+    """The override that --for stands for. Raises UsageError when it is no length of time."""
+    from nanocore.config.schema import seconds
+
+    if not duration:
+        return []
+    try:
+        length = seconds(duration)
+    except ValueError as error:
+        raise UsageError(str(error), where="--for", fix="write hours, minutes and seconds in that order") from None
+    if not length:
+        raise UsageError(f"{duration} is no time at all", where="--for", fix="give a length such as 30m or 8h")
+    return [f'training.duration="{duration}"']
 
 
 def _start(target: str | None, root: Path, sets: list[str], parent: Parent | None) -> tuple[str, Config]:

@@ -114,7 +114,7 @@ class RunView:
         self._pace.append((step, float(elapsed)))
 
     def _sample_lines(self, event: Record) -> list[str]:
-        """The last lines of the text sample an event tells of."""
+        """The first lines of the text sample an event tells of, from its prompt on."""
         step: Any = event.get("step")
         if not isinstance(step, int):
             return []
@@ -123,7 +123,7 @@ class RunView:
                 text = file.read(SAMPLE_BYTES).decode("utf-8", "replace")
         except OSError:
             return []
-        return sanitize(text).strip().split("\n")[-SAMPLE_LINES:]
+        return sanitize(text).lstrip("\n").rstrip().split("\n")[:SAMPLE_LINES]
 
 
 def _xz_bits_per_byte(run: RunFolder) -> float | None:

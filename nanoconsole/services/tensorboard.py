@@ -40,7 +40,7 @@ class TensorBoard:
         log.parent.mkdir(parents=True, exist_ok=True)
         self.port = free_port(port, 1) if port else free_port()
         self.url = f"http://{HOST}:{self.port}/"
-        command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(run.tensorboard_dir)]
+        command = [sys.executable, "-P", "-m", "tensorboard.main", "--logdir", str(run.tensorboard_dir)]
         with log.open("wb") as output:
             self._process = subprocess.Popen(
                 [*command, "--host", HOST, "--port", str(self.port)],
@@ -119,7 +119,7 @@ class Companion:
         self._output.parent.mkdir(parents=True, exist_ok=True)
         with self._output.open("wb") as file:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "nanoconsole", "tensorboard", run.name, "--with-run", "--runs", str(root)],
+                [sys.executable, "-P", "-m", "nanoconsole", "tensorboard", run.name, "--with-run", "--runs", str(root)],
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,

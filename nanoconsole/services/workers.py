@@ -30,7 +30,7 @@ class Worker:
         threads = {"OMP_NUM_THREADS": str(thread_count(0)), "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115, a pipe that nobody reads would fill and freeze it
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "nanocore.worker"],
+            [sys.executable, "-P", "-m", "nanocore.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,

@@ -16,12 +16,13 @@ from safetensors.torch import load_file
 
 from nanocore.checkpoint.manifest import available, latest
 from nanocore.config.toml import save
+from nanocore.errors import ResourceError
 from nanocore.runs.control import send
 from nanocore.runs.create import Parent, read_run
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.records import newest_attempts, read_all
 from nanocore.runs.status import read_status
-from nanocore.train import loop, step
+from nanocore.train import checkpoints, loop, step
 from nanocore.train.job import Job
 from tests.tiny import new_run, tiny_config, train, train_apart
 
@@ -208,3 +209,43 @@ def test_two_processes_give_the_curve_of_one(tmp_path: Path) -> None:
     for number in first:
         assert second[number] == pytest.approx(first[number], rel=1e-3)
     assert len([record for record in read_all(two.events_file) if record["kind"] == "started"]) == 1
+
+
+def test_a_fork_on_other_text_keeps_its_parents_vocabulary(tmp_path: Path) -> None:
+    bpe = ("data.tokenizer=bpe", "data.vocab_size=270", "training.steps=2")
+    parent = new_run(tmp_path, *bpe, name="parent")
+    assert train(parent) == 0
+    other_text = 'data.sources=[{kind="synthetic", documents=90}]'
+    child = new_run(tmp_path, *bpe, other_text, name="child", parent=Parent("parent", 2))
+    assert train(child) == 0
+    vocabularies = [(run.checkpoints_dir / "step-00000002" / "tokenizer.json").read_text() for run in (parent, child)]
+    assert vocabularies[0] == vocabularies[1]
+    assert read_run(parent)["corpus"]["hash"] != read_run(child)["corpus"]["hash"]
+
+
+def test_a_last_checkpoint_that_fails_is_no_good_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> Path:
+        raise ResourceError("the checkpoint was not saved: No space left on device")
+
+    monkeypatch.setattr(checkpoints, "save_checkpoint", full)
+    run = new_run(tmp_path, "training.steps=2")
+    assert train(run) == 6
+    status = read_status(run)
+    assert status and status.state == "crashed" and "could not be saved" in status.message
+
+
+def test_a_sample_that_cannot_be_written_costs_only_itself(tmp_path: Path) -> None:
+    run = new_run(tmp_path, "training.steps=2", "evaluation.sample_every=1")
+    run.samples_dir.rmdir()
+    assert train(run) == 0
+    assert any("sample was not saved" in record.get("message", "") for record in read_all(run.events_file))
+    assert latest(run.checkpoints_dir) is not None
+
+
+def test_another_length_of_time_makes_another_plan() -> None:
+    from nanocore.train.build import _planned
+    from nanocore.train.progress import Progress
+
+    config = tiny_config("training.steps=0", "training.duration=2h")
+    assert _planned(config, Progress(horizon=77, duration="2h")) == 77
+    assert _planned(config, Progress(horizon=77, duration="1h")) is None

@@ -20,8 +20,11 @@ _KINDS = {
 }
 
 
-def describe(fault: dict[str, Any]) -> Problem:
-    """The problem behind one error record of pydantic (`type`, `loc`, `input`, `ctx`)."""
+def describe(fault: dict[str, Any], *, bare: bool = False) -> Problem:
+    """The problem behind one error record of pydantic (`type`, `loc`, `input`, `ctx`).
+
+    A `bare` value was text without quotes, so there are none to remove.
+    """
     loc = tuple(fault["loc"])
     key = sanitize_line(dotted(loc))
     if fault["type"] == "extra_forbidden":
@@ -32,7 +35,8 @@ def describe(fault: dict[str, Any]) -> Problem:
         return Problem(key, what, fix)
     if field is None:
         return _misplaced(key, loc, fault["input"])
-    return Problem(key, f"must be {allowed(field, loc)}, found {show(fault['input'])}", _advice(field, fault["input"]))
+    what = f"must be {allowed(field, loc)}, found {show(fault['input'])}"
+    return Problem(key, what, _advice(field, fault["input"], bare))
 
 
 def dotted(loc: tuple[int | str, ...]) -> str:
@@ -102,14 +106,14 @@ def _field(loc: tuple[int | str, ...]) -> Field | None:
     return next((field for field in fields() if field.key == ".".join(names[:2])), None) if len(names) > 1 else None
 
 
-def _advice(field: Field, value: object) -> str:
+def _advice(field: Field, value: object, bare: bool) -> str:
     if field.kind == "choice" and isinstance(value, str):
         close = difflib.get_close_matches(value, [str(choice) for choice in field.choices], 1)
         if close:
             return f'did you mean "{close[0]}"?'
-    if field.kind == "bool" and isinstance(value, str) and value.lower() in ("true", "false"):
+    if not bare and field.kind == "bool" and isinstance(value, str) and value.lower() in ("true", "false"):
         return "remove the quotes"
-    if field.kind in ("int", "float") and isinstance(value, str):
+    if not bare and field.kind in ("int", "float") and isinstance(value, str):
         return "write it without quotes"
     if field.kind == "str" and not isinstance(value, str):
         return "put it in quotes"

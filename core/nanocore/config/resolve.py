@@ -19,8 +19,8 @@ def resolve(target: str, sets: Sequence[str] = ()) -> Config:
     path = target_path(target)
     text = toml.read_text(path)
     table = overrides.apply(toml.parse(text, where=str(path)), sets)
-    places = toml.places(text, str(path)) | {overrides.parse(text)[0]: "--set" for text in sets}
-    return build(table, where=str(path), places=places)
+    options = {overrides.parse(override)[0] for override in sets}
+    return build(table, where=str(path), places=toml.places(text, str(path)), options=options)
 
 
 def target_path(target: str) -> Path:

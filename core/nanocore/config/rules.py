@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nanocore.config.schema import BYTES_VOCABULARY, Config, seconds
 
@@ -18,6 +18,7 @@ class Problem:
     key: str
     what: str
     fix: str
+    keys: tuple[str, ...] = ()  # all that the broken rule reads
 
     def __str__(self) -> str:
         return f"{self.key}: {self.what}; {self.fix}"
@@ -42,7 +43,7 @@ class BrokenRules(ValueError):
 def broken(config: Config, invalid: frozenset[str] = frozenset()) -> list[Problem]:
     """All broken rules of a configuration, except rules that read a key in `invalid`."""
     rules = [rule for rule in RULES if invalid.isdisjoint(rule.keys)]
-    return [problem for rule in rules for problem in rule.check(config)]
+    return [replace(problem, keys=rule.keys) for rule in rules for problem in rule.check(config)]
 
 
 def _heads(config: Config) -> Iterator[Problem]:

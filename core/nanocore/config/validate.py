@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -17,22 +17,30 @@ from nanocore.runs.text import sanitize_line
 MOST_FAULTS = 50
 
 
-def build(table: Mapping[str, Any], *, where: str = "", places: Mapping[str, str] | None = None) -> Config:
+def build(
+    table: Mapping[str, Any],
+    *,
+    where: str = "",
+    places: Mapping[str, str] | None = None,
+    options: Collection[str] = (),
+) -> Config:
     """The configuration of a table; absent keys have their defaults.
 
-    `where` names the table in errors (a file); `places` gives finer positions by dotted key (`file:line`, `--set`).
+    `where` names the table in errors (a file); `places` gives finer positions by dotted key (`file:line`).
+    `options` are the keys given with --set, which is then the place of every fault that they take part in.
     Raises ConfigError with one line for each fault: `place: key: what; what to do`.
     """
-    found = problems(table)
+    found = problems(table, options)
     if found:
-        raise ConfigError([_line(problem, where, places or {}) for problem in found])
+        raise ConfigError([_line(problem, where, places or {}, options) for problem in found])
     return Config.model_validate(_sections(table))
 
 
-def problems(table: Mapping[str, Any]) -> list[Problem]:
+def problems(table: Mapping[str, Any], options: Collection[str] = ()) -> list[Problem]:
     """The faults of a table: wrong version, unknown keys, wrong values, and rules broken by the valid keys.
 
-    Of wrong keys and values at most MOST_FAULTS are described; a file with more is no configuration.
+    Of wrong keys and values at most MOST_FAULTS are described; a file with more is no configuration. For the keys in
+    `options` nothing is said of quotes: --set takes bare words.
     """
     found, sections = _version(table), _sections(table)
     try:
@@ -42,7 +50,7 @@ def problems(table: Mapping[str, Any]) -> list[Problem]:
         rules = faults[0].get("ctx", {}).get("error")
         if isinstance(rules, BrokenRules):
             return found + rules.problems
-        found += [describe(dict(fault)) for fault in faults[:MOST_FAULTS]]
+        found += [describe(dict(fault), bare=dotted(fault["loc"][:2]) in options) for fault in faults[:MOST_FAULTS]]
         found += _rules_of_the_rest(sections, [fault["loc"] for fault in faults])
     return found
 
@@ -74,6 +82,8 @@ def _sections(table: Mapping[str, Any]) -> dict[str, Any]:
     return {name: section for name, section in table.items() if name != "schema"}
 
 
-def _line(problem: Problem, where: str, places: Mapping[str, str]) -> str:
-    place = nearest_above(problem.key, places) or sanitize_line(where)
+def _line(problem: Problem, where: str, places: Mapping[str, str], options: Collection[str]) -> str:
+    given = dict.fromkeys(options, "--set")
+    optional = any(nearest_above(key, given) for key in (problem.key, *problem.keys))
+    place = "--set" if optional else nearest_above(problem.key, places) or sanitize_line(where)
     return f"{place}: {problem}" if place else str(problem)

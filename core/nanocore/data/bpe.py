@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
@@ -17,10 +17,11 @@ PATTERN = (
     r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+BYTES_FOR_SMALL = 'set data.tokenizer = "bytes" and data.vocab_size = 0'
 RAREST = 2  # a pair seen once is not worth a token
 
 
-def train_bpe(sample: Iterable[str], vocab_size: int) -> ByteLevelTokenizer:
+def train_bpe(sample: Sequence[str], vocab_size: int) -> ByteLevelTokenizer:
     """A tokenizer with exactly `vocab_size` tokens: BOS, the 256 bytes, and merges learned from the sample.
 
     The same sample gives the same tokenizer. Raises DataError when the sample has too few
@@ -41,7 +42,8 @@ def train_bpe(sample: Iterable[str], vocab_size: int) -> ByteLevelTokenizer:
     inner.train_from_iterator(sample, trainer)
     if inner.get_vocab_size() != vocab_size:
         raise DataError(
-            f"the training text is enough for {inner.get_vocab_size()} tokens, not for data.vocab_size = {vocab_size}",
-            fix="lower data.vocab_size or add text",
+            f"{len(sample)} documents of training text are enough for {inner.get_vocab_size()} tokens, "
+            f"not for data.vocab_size = {vocab_size}",
+            fix=f"add text, lower data.vocab_size, or for a small text {BYTES_FOR_SMALL}",
         )
     return ByteLevelTokenizer(inner, where="the trained tokenizer")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import glob
 import os
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,11 +59,14 @@ def list_source(source: Source) -> Listing:
     if source.kind == "synthetic":
         return Listing(source, ())
     if source.kind == "stdlib":
-        return Listing(
-            source, _facts(_library(Path(sysconfig.get_path("stdlib"))), "this Python has no library source")
-        )
-    found = [path for pattern in source.paths for path in _matches(pattern)]
-    return Listing(source, _facts(found, f"no file matches {', '.join(map(shown, source.paths))}"))
+        files = _facts(_library(Path(sysconfig.get_path("stdlib"))))
+        nothing = DataError("this Python has no library source", fix="use another kind of source")
+    else:
+        files = _facts([path for pattern in source.paths for path in _matches(pattern)])
+        nothing = _no_match(source.paths)
+    if not files:
+        raise nothing
+    return Listing(source, files)
 
 
 def documents(listing: Listing, skip: Callable[[str, str], None]) -> Iterator[str]:
@@ -101,7 +104,13 @@ def _matches(pattern: str) -> list[str]:
         raise DataError(f"not a usable pattern ({error})", where=shown(pattern)) from None
 
 
-def _facts(paths: Iterator[str] | list[str], nothing: str) -> tuple[SourceFile, ...]:
+def _no_match(patterns: Sequence[str]) -> DataError:
+    folders = [pattern for pattern in patterns if Path(pattern).expanduser().is_dir()]
+    fix = "a folder needs a pattern such as src/**/*.py" if folders else "check the folder and the ending of the names"
+    return DataError(f"no file matches {', '.join(map(shown, patterns))}", fix=fix)
+
+
+def _facts(paths: Iterator[str] | list[str]) -> tuple[SourceFile, ...]:
     """The regular files among the paths, sorted, each once even when reached by two names."""
     files = []
     seen: set[str] = set()
@@ -112,8 +121,6 @@ def _facts(paths: Iterator[str] | list[str], nothing: str) -> tuple[SourceFile, 
         if wanted:
             seen.add(real)
             files.append(_stat(path))
-    if not files:
-        raise DataError(nothing, fix="a folder needs a pattern such as src/**/*.py")
     return tuple(files)
 
 

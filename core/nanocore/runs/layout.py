@@ -58,6 +58,11 @@ class RunFolder:
         return self.path / "notes.toml"
 
     @property
+    def tokenizer_file(self) -> Path:
+        """The vocabulary that a forked run took over from its parent."""
+        return self.path / "tokenizer.json"
+
+    @property
     def lock_file(self) -> Path:
         return self.path / "LOCK"
 

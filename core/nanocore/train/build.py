@@ -10,8 +10,9 @@ from torch import nn
 
 from nanocore.analysis.streams import StreamProbe
 from nanocore.analysis.ternary import TernaryProbe
-from nanocore.checkpoint.state import Checkpoint
+from nanocore.checkpoint.state import Checkpoint, load_checkpoint
 from nanocore.config.schema import Config
+from nanocore.config.sections import Data
 from nanocore.data.heldout import HeldOut, validation_slice, xz_bits_per_byte
 from nanocore.data.prefetch import open_loader
 from nanocore.data.prepare import Corpus, prepare
@@ -37,7 +38,7 @@ def build(run: RunFolder, config: Config, world: World, machine: Machine, orders
             f"{world.size} processes need a batch of at least as many sequences", where="training.batch_size"
         )
     own = own_checkpoint(run, config)
-    corpus = _corpus(config, world, orders, reporter)
+    corpus = _corpus(run, config, world, orders, reporter)
     heldout = validation_slice(corpus, config)
     reporter.status(phase="building")
     core = Transformer(config, corpus.tokenizer.vocab_size)
@@ -58,7 +59,7 @@ def build(run: RunFolder, config: Config, world: World, machine: Machine, orders
         optimizers=optimizers,
         loader=open_loader(corpus, config, progress.loader),
         progress=progress,
-        horizon=Horizon(config, progress.horizon or None),
+        horizon=Horizon(config, _planned(config, progress)),
         orders=orders,
         reporter=reporter,
         streams=StreamProbe(core) if config.mhc.streams > 1 else None,
@@ -72,11 +73,11 @@ def build(run: RunFolder, config: Config, world: World, machine: Machine, orders
     if world.rank == 0:
         _record_facts(job)
         if config.logging.tensorboard:
-            reporter.open_tensorboard(run)
+            reporter.open_tensorboard(run, progress.step)
     return job
 
 
-def _corpus(config: Config, world: World, orders: Orders, reporter: Reporter) -> Corpus:
+def _corpus(run: RunFolder, config: Config, world: World, orders: Orders, reporter: Reporter) -> Corpus:
     """Rank 0 prepares; the others then find everything in the cache."""
 
     def progress(phase: str, done: int, total: int) -> None:
@@ -84,15 +85,31 @@ def _corpus(config: Config, world: World, orders: Orders, reporter: Reporter) ->
         reporter.status(phase="preparing", message=f"{phase} {done}/{total}" if total else phase)
 
     reporter.status(phase="preparing")
-    corpus = prepare(config.data, cache=cache_root(), progress=progress) if world.rank == 0 else None
+    data = _with_parent_vocabulary(run, config.data)
+    corpus = prepare(data, cache=cache_root(), progress=progress) if world.rank == 0 else None
     broadcast_json("prepared")
-    corpus = corpus or prepare(config.data, cache=cache_root(), progress=lambda *_: None)
+    corpus = corpus or prepare(data, cache=cache_root(), progress=lambda *_: None)
     reporter.status(message="")
     if corpus.facts["skipped_files"]:
         reporter.warn(
             f"{corpus.facts['skipped_files']} files are no text and were left out", files=corpus.facts["skipped"]
         )
     return corpus
+
+
+def _with_parent_vocabulary(run: RunFolder, data: Data) -> Data:
+    """A fork keeps the vocabulary its weights were trained on, also on other text; it is copied into the run."""
+    parent = starting_checkpoint(run)
+    if data.tokenizer != "bpe" or parent is None:
+        return data
+    if not run.tokenizer_file.exists():
+        run.tokenizer_file.write_text(load_checkpoint(parent, with_optimizer=False).tokenizer_json, encoding="utf-8")
+    return data.model_copy(update={"tokenizer": "file", "tokenizer_file": str(run.tokenizer_file)})
+
+
+def _planned(config: Config, progress: Progress) -> int | None:
+    """The steps planned before the resume, unless another length of time is asked for now."""
+    return progress.horizon if progress.duration == config.training.duration and progress.horizon else None
 
 
 def _check_corpus(own: Checkpoint | None, corpus: Corpus) -> None:

@@ -16,17 +16,22 @@ from nanocore.config.validate import build as build_config
 from nanocore.errors import CheckpointError, ResourceError
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.log import cap_log
+from nanocore.train.distributed import broadcast_json
 from nanocore.train.job import Job
 from nanocore.train.progress import Progress
 
 
 def save(job: Job) -> bool:
-    """Write a checkpoint of the present step. A failure is a warning: the previous one stays, False is returned."""
-    if job.world.rank != 0 or verify(step_folder(job.run.checkpoints_dir, job.progress.step)) == []:
+    """Write a checkpoint of the present step; all ranks hear whether it is safe. A failure is a warning."""
+    return broadcast_json(_save(job) if job.world.rank == 0 else None)
+
+
+def _save(job: Job) -> bool:
+    if verify(step_folder(job.run.checkpoints_dir, job.progress.step)) == []:
         return True
     job.reporter.status(phase="saving")
     started = time.monotonic()
-    job.progress.horizon = job.horizon.steps
+    job.progress.horizon, job.progress.duration = job.horizon.steps, job.config.training.duration
     state = {
         "progress": job.progress.to_json(),
         "config": job.config.model_dump(),

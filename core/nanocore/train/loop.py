@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nanocore.data.batch import Batch
-from nanocore.errors import DivergedError
+from nanocore.errors import DivergedError, ResourceError
 from nanocore.optim.schedule import lr_factor, weight_decay_factor
 from nanocore.train.checkpoints import save
 from nanocore.train.distributed import broadcast_json
@@ -41,7 +41,6 @@ def train(job: Job) -> Outcome:
         progress.tokens += batch.tokens.size
         progress.loader = loader_state
         job.window.add(result, batch.tokens.size)
-        progress.training_seconds += sum(result.seconds.values())
         job.tick()
         plan(job)
         record(job)
@@ -85,7 +84,6 @@ def one_step(job: Job, batch: Batch) -> StepResult:
 
 def refuse_update(job: Job, result: StepResult, loader_state: dict[str, Any], skipped: int) -> None:
     """A non-finite loss or gradient: the update was not applied. Say so; stop unless the policy is to skip."""
-    job.progress.skipped_updates += 1
     job.reporter.event("nonfinite", loss=result.ce, grad_norm=result.grad_norm, batch=loader_state)
     job.reporter.metrics({"loss/ce": result.ce, "training/grad_norm": result.grad_norm})
     message = f"non-finite loss {result.ce} or gradient norm {result.grad_norm}; the update was not applied"
@@ -101,7 +99,7 @@ def refuse_update(job: Job, result: StepResult, loader_state: dict[str, Any], sk
 def plan(job: Job) -> None:
     """Correct the horizon of a run whose length was given in time."""
     progress = job.progress
-    if job.config.training.duration and progress.step % PLAN_EVERY == 0:
+    if job.config.training.duration and (progress.step % PLAN_EVERY == 0 or not job.horizon.known):
         job.horizon.replan(progress.step, progress.elapsed, progress.elapsed / progress.step)
         job.horizon.steps = broadcast_json(job.horizon.steps)
 
@@ -115,13 +113,9 @@ def measure(job: Job) -> None:
     job.reporter.status(phase="evaluating")
     started = time.monotonic()
     values = evaluate(job.core, job.heldout, job.machine, job.world, job.reporter.pulse)
-    best = job.progress.best_bits_per_byte
-    bits = values["eval/bits_per_byte"]
-    job.progress.best_bits_per_byte = bits if best is None else min(best, bits)
-    job.progress.last_eval = values
     job.reporter.metrics(values, tokens=job.progress.tokens, elapsed=job.progress.elapsed)
     job.reporter.event("eval", seconds=round(time.monotonic() - started, 3), **values)
-    job.reporter.log(f"held-out ce {values['eval/ce']:.4f}, bits per byte {bits:.4f}")
+    job.reporter.log(f"held-out ce {values['eval/ce']:.4f}, bits per byte {values['eval/bits_per_byte']:.4f}")
 
 
 def write_sample(job: Job) -> None:
@@ -130,7 +124,7 @@ def write_sample(job: Job) -> None:
         return
     job.reporter.status(phase="sampling")
     settings = job.config.evaluation
-    pieces = []
+    pieces: list[str] = []
     for piece in sample(
         job.core, job.corpus.tokenizer, settings.sample_prompt, settings.sample_tokens, job.config.training.seed
     ):
@@ -138,7 +132,11 @@ def write_sample(job: Job) -> None:
         job.reporter.pulse()
     text = settings.sample_prompt + "".join(pieces)
     path = job.run.sample_file(job.progress.step)
-    path.write_text(text, encoding="utf-8", errors="backslashreplace")
+    try:
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        job.reporter.warn(f"the sample was not saved: {error.strerror}")
+        return
     job.reporter.text("samples", text)
     job.reporter.event("sample", path=f"samples/{path.name}")
 
@@ -184,17 +182,22 @@ def pause(job: Job) -> None:
 
 
 def finish(job: Job) -> Outcome:
-    """The last evaluation, sample and checkpoint of a run that is done; a stopped one only saves."""
+    """The last checkpoint, then the last evaluation and sample of a run that is done; a stopped one only saves.
+
+    Raises ResourceError when that checkpoint could not be written: such a run did not end well.
+    """
     done = job.progress.step >= job.horizon.steps
     show(job)
     record(job, last=True)
+    saved = save(job)
     if done and job.progress.step > job.first_step:  # else this attempt found nothing left to do
         measure(job)
         write_sample(job)
-    saved = save(job)
     job.loader.close()
+    if not saved:
+        raise ResourceError("the last checkpoint could not be saved", fix="free the disk, then resume the run")
     state = "finished" if done else "stopped"
-    job.reporter.event(state, exit_code=job.orders.exit_code, saved=saved)
+    job.reporter.event(state, exit_code=job.orders.exit_code)
     job.reporter.log(f"{state} at step {job.progress.step}")
     return Outcome(state, 0 if done else job.orders.exit_code)
 

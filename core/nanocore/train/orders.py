@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import FrameType
 
 from nanocore.errors import StopRequested
@@ -27,7 +27,6 @@ class Orders:
     sample: bool = False
     paused: bool = False
     exit_code: int = 0
-    received: list[Command] = field(default_factory=list)
 
     def poll(self) -> list[Command]:
         """Take new control files (rank 0 only) and return them, to be acknowledged."""

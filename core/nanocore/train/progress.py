@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 
@@ -10,20 +10,16 @@ from typing import Any
 class Progress:
     """Counters and positions that a checkpoint stores and a resume continues.
 
-    `elapsed` is wall time in seconds of all attempts, pauses left out; `training_seconds` is the
-    part spent in steps, so throughput never counts evaluation. `loader` is the data position of the
-    last batch that was trained on.
+    `elapsed` is wall time in seconds of all attempts, pauses left out. `horizon` is the number of steps planned for
+    `duration`, the length of time asked for. `loader` is the data position of the last batch trained on.
     """
 
     step: int = 0
     tokens: int = 0
     elapsed: float = 0.0
-    training_seconds: float = 0.0
-    skipped_updates: int = 0
     horizon: int = 0
+    duration: str = ""
     loader: dict[str, Any] | None = None
-    best_bits_per_byte: float | None = None
-    last_eval: dict[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

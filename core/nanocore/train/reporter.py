@@ -33,10 +33,11 @@ class Reporter:
         self._tensorboard: SummaryWriter | None = None
         self._warned: set[str] = set()
 
-    def open_tensorboard(self, run: RunFolder) -> None:
+    def open_tensorboard(self, run: RunFolder, step: int) -> None:
+        """Go on after `step`; what an earlier attempt wrote beyond it is no longer shown."""
         from torch.utils.tensorboard.writer import SummaryWriter
 
-        self._tensorboard = SummaryWriter(str(run.tensorboard_dir), flush_secs=10)
+        self._tensorboard = SummaryWriter(str(run.tensorboard_dir), flush_secs=10, purge_step=step + 1)
 
     def log(self, message: str, level: str = "INFO") -> None:
         """One line on stdout, which is the run's log: time, level, step, message."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from pynvml import NVMLError
 
 from nanocore.optim.schedule import lr_factor
 from nanocore.train.job import Job
@@ -77,10 +78,18 @@ def _utilisation(job: Job) -> dict[str, float]:
     """Share of the device's time spent computing; on the CPU, processor time over threads times wall time."""
     seconds = job.window.total_seconds
     if job.machine.device.type == "cuda":
-        values = {"device/utilisation": torch.cuda.utilization(job.machine.device) / 100.0}
+        values = _cuda_utilisation(job.machine.device)
     else:
         values = {"device/utilisation": job.processor_seconds() / (job.machine.threads * seconds)}
     if job.machine.peak_flops:
         flops = job.flops_per_token * job.window.tokens
         values["throughput/mfu"] = flops / seconds / (job.machine.peak_flops * job.world.size)
     return values
+
+
+def _cuda_utilisation(device: torch.device) -> dict[str, float]:
+    """What the driver says; nothing where its library (NVML) is not there."""
+    try:
+        return {"device/utilisation": torch.cuda.utilization(device) / 100.0}
+    except (ModuleNotFoundError, NVMLError):
+        return {}
