@@ -27,6 +27,8 @@ from nanocore.errors import NanoError, UsageError
 if TYPE_CHECKING:
     from nanocore.config.schema import Config
     from nanocore.data.prepare import Corpus
+    from nanocore.errors import CheckpointError
+    from nanocore.runs.layout import RunFolder
 
 Answer = Callable[[dict[str, Any]], None]
 CANCELLED = 130

@@ -25,9 +25,9 @@ class Worker:
     """`for answer in Worker({"verb": "generate", ...})`: the answers as they come, an `error` answer if it dies."""
 
     def __init__(self, request: dict[str, Any]) -> None:
-        from nanocore.runs.spawn import thread_count
+        from nanocore.runs.spawn import THREADING, thread_count
 
-        threads = {"OMP_NUM_THREADS": str(thread_count(0)), "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+        threads = {"OMP_NUM_THREADS": str(thread_count(0)), **THREADING}
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115, a pipe that nobody reads would fill and freeze it
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "nanocore.worker"],

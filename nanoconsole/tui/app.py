@@ -163,7 +163,11 @@ class ConsoleApp(App[None]):
     def action_leave(self) -> None:
         """Leave the console; what trains goes on, and the terminal says so."""
         working = self.run_list.working
-        lines = [f"{run.name} goes on training (step {run.step} of {run.steps or '?'})" for run in working]
+        lines = [
+            f"{run.name} {'stays paused' if run.state == 'paused' else 'goes on training'}"
+            f" (step {run.step} of {run.steps or '?'})"
+            for run in working
+        ]
         if working:
             lines.append(f"watch it: nanoconsole watch {working[0].name}   stop it: nanoconsole stop {working[0].name}")
         self.farewell = "\n".join(lines)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from nanoconsole.tui.keys import Key
 from nanoconsole.tui.screens.base import ConsoleScreen
 from nanoconsole.tui.screens.stop import StopScreen
+from nanocore.checkpoint.manifest import available
 from nanocore.errors import NanoError
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.status import FINAL_STATES
@@ -47,7 +48,7 @@ class RunActions(ConsoleScreen):
     def action_stop(self) -> None:
         run = self.chosen()
         if run is not None and self._possible("stop"):
-            self.app.push_screen(StopScreen(run.name), self._stop)
+            self.app.push_screen(StopScreen(run.name, checkpointed=bool(available(run.checkpoints_dir))), self._stop)
 
     def action_resume(self) -> None:
         """Start the trainer of an ended run again."""
@@ -109,4 +110,5 @@ def _kill(run: RunFolder) -> str:
     from nanocore.runs.steer import force_stop
 
     force_stop(run, patience=0.0)
-    return f"{run.name} was killed; its last checkpoint is kept"
+    kept = "its last checkpoint is kept" if available(run.checkpoints_dir) else "it had no checkpoint yet"
+    return f"{run.name} was killed; {kept}"

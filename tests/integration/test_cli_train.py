@@ -68,7 +68,8 @@ def test_follow_prints_lines_and_ends_with_the_trainers_exit_code(nano: Nano, mo
     result = nano("train", "tiny-cpu", "--set", "training.steps=20", "--set", "logging.console_every=5")
     assert result.code == 0
     told = [line.split()[1] for line in result.out.splitlines() if line.startswith("step") and "loss" in line]
-    assert told == ["5/20", "10/20", "15/20", "20/20"]
+    assert told == ["1/20", "5/20", "10/20", "15/20", "20/20"]
+    assert "look: nanoconsole watch tiny-cpu-0001; stop: nanoconsole stop tiny-cpu-0001" in result.err
     assert "  | def step_20():" in result.out.splitlines()
     assert "finished" in result.out.splitlines()[-1]
     assert read_run(RunFolder(nano.root / "tiny-cpu-0001"))["argv"][:2] == ["nanoconsole", "--runs"]
@@ -145,4 +146,6 @@ def test_for_sets_a_length_of_time_and_excludes_other_horizons(nano: Nano, monke
     nano("stop", run.name, "--kill")
     both = nano("train", "tiny-cpu", "--for", "8h", *FOREVER)
     assert (both.code, "exactly one of steps, tokens and duration" in both.err) == (2, True)
-    assert nano("train", "tiny-cpu", "--for", "soon").code == 2
+    for length in ("soon", "5x", "0m"):
+        wrong = nano("train", "tiny-cpu", "--for", length)
+        assert (wrong.code, wrong.err.startswith("nanoconsole: --for: "), wrong.err.count("\n")) == (2, True, 1)

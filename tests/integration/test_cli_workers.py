@@ -15,6 +15,7 @@ import pytest
 from nanoconsole.services.workers import Worker
 from nanocore.runs.identity import Identity
 from nanocore.runs.layout import cache_root
+from nanocore.runs.liveness import acquire
 from tests import command_line
 from tests.command_line import Nano
 from tests.run_helpers import make_run, wait_for
@@ -52,10 +53,14 @@ def test_data_prepare_and_inspect_tell_what_would_be_trained_on(nano: Nano, tmp_
 
 
 def test_generate_from_a_run_without_a_checkpoint_says_so_with_exit_code_5(nano: Nano, tmp_path: Path) -> None:
-    make_run(tmp_path, "young")
+    run = make_run(tmp_path, "young")
+    lock = acquire(run)
+    assert "nanoconsole checkpoint young" in nano("generate", "young", "--prompt", "a").err
+    lock.release()
     result = nano("generate", "young", "--prompt", "a")
-    assert result.code == 5
+    assert (result.code, result.out) == (5, "")
     assert "young: has no checkpoint" in result.err
+    assert "nanoconsole resume young" in result.err
 
 
 def test_generate_writes_text_from_a_checkpoint(nano: Nano) -> None:

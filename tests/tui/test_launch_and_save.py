@@ -97,7 +97,7 @@ async def test_a_file_is_edited_in_place(root: Path) -> None:
         assert isinstance(app.screen, LaunchScreen)
         assert "the file" in await seen(pilot)
         cursor_on(app, "training.steps")
-        await pilot.press("enter", "backspace", "8", "enter", "ctrl+s")
+        await pilot.press("enter", "7", "8", "enter", "ctrl+s")
         assert file.read_text() == "# mine\n[training]\nsteps = 78 # lucky\n"
         assert "as the file has it" in await seen(pilot)
 

@@ -120,7 +120,7 @@ async def test_log_and_sample_follow_the_run(root: Path) -> None:
         run.sample_file(9).write_text("class Probe: [/] \x9b")
         text = await see(app, pilot)
         assert "ten ␛[2J new [red]lines[/]" in text
-        assert "sample at step 9" in text
+        assert "newest sample, step 9" in text
         assert "class Probe: [/] \ufffd" in text
         assert app.screen.query_one(LogView).line_count == 15
 
@@ -166,3 +166,34 @@ async def test_live_without_a_run_says_what_to_press(root: Path) -> None:
     async with app.run_test() as pilot:
         await pilot.press("3")
         assert "No run is opened" in await seen(pilot)
+
+
+async def test_a_crash_is_told_to_its_last_word(root: Path) -> None:
+    run = lay(root, "r", state="crashed", steps=0, message="the allocator found no room, " * 6 + "and this is the end")
+    async with watching(run, (60, 20)) as (_, pilot):
+        assert "and this is the end" in " ".join((await seen(pilot)).split())
+
+
+async def test_the_text_view_wraps_the_log_and_names_its_parts(root: Path) -> None:
+    run = lay(root, "r", steps=5)
+    run.log_file.write_text("2026-01-02 03:04:05 a line with " + "many words " * 12 + "last\n")
+    async with watching(run, (80, 24)) as (_, pilot):
+        await pilot.press("t")
+        text = await seen(pilot)
+        assert " 03:04:05 a line" in text
+        assert "2026" not in text
+        assert "many words last" in " ".join(text.split())
+        assert "─log─" in text
+        assert "─newest sample, step 5─" in text
+
+
+async def test_a_paused_run_is_not_said_to_train(root: Path) -> None:
+    run = lay(root, "r", state="paused", phase="paused", steps=5)
+    with at_work(run):
+        async with watching(run) as (app, pilot):
+            text = await seen(pilot)
+            assert "◫ 1 paused" in text
+            assert "Leave (the run stays paused)" in text
+            assert "training" not in text
+            await pilot.press("q")
+    assert "r stays paused" in app.farewell

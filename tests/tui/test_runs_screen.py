@@ -99,7 +99,9 @@ async def test_escape_leaves_the_stop_dialog_without_stopping(root: Path) -> Non
         async with app.run_test() as pilot:
             look(app)
             await pilot.pause()
-            await pilot.press("S", "escape")
+            await pilot.press("S")
+            assert "no checkpoint yet" in " ".join((await seen(pilot)).split())
+            await pilot.press("escape")
             assert commands(run) == []
             assert app.screen.query(RunTable)
 

@@ -58,7 +58,7 @@ def unsafe(source: str) -> list[str]:
     tree = ast.parse(source)
     functions = _safe_functions(tree)
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _is_unsafe_call(node, functions)]
-    settings = [node for node in ast.walk(tree) if isinstance(node, ast.Assign) and _is_unsafe_setting(node)]
+    settings = [node for node in ast.walk(tree) if isinstance(node, ast.Assign) and _is_unsafe_setting(node, functions)]
     return [f"{node.lineno}: {ast.unparse(node)[:80]}" for node in (*calls, *settings)]
 
 
@@ -71,10 +71,10 @@ def _is_unsafe_call(node: ast.Call, functions: set[str]) -> bool:
     return not plain and not all(_is_safe(argument, functions) for argument in shown)
 
 
-def _is_unsafe_setting(node: ast.Assign) -> bool:
-    """A title or tooltip set to something that is not fixed text."""
+def _is_unsafe_setting(node: ast.Assign, functions: set[str]) -> bool:
+    """A title or tooltip set to something that is neither fixed text nor content."""
     marked = any(isinstance(each, ast.Attribute) and each.attr in MARKED_ATTRIBUTES for each in node.targets)
-    return marked and not isinstance(node.value, ast.Constant)
+    return marked and not _is_safe(node.value, functions)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

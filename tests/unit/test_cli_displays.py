@@ -54,7 +54,7 @@ def test_events_are_told_in_words() -> None:
     assert event_line({"kind": "warning", "step": 4, "message": "disk is low"}) == "step 4: warning: disk is low"
 
 
-def test_lines_come_every_so_many_steps_and_at_each_evaluation(
+def test_lines_come_for_the_first_step_every_so_many_and_at_each_evaluation(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     records = [{"step": step, "loss/ce": 2.0} for step in range(1, 21)]
@@ -63,7 +63,7 @@ def test_lines_come_every_so_many_steps_and_at_each_evaluation(
     update_run(run, heldout={"xz_bits_per_byte": 2.07})
     LineDisplay(every=10).show(RunView(run, whole=True))
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[1] for line in lines[:-1]] == ["7/100", "10/100", "20/100"]
+    assert [line.split()[1] for line in lines[:-1]] == ["1/100", "7/100", "10/100", "20/100"]
     assert lines[-1].endswith("finished, 1.750 bits/byte held-out (xz -9: 2.070)")
 
 
@@ -126,6 +126,13 @@ def test_the_live_display_shows_hostile_text_verbatim_and_harmless(tmp_path: Pat
     assert text.count("[@click=app.quit]quit[/]") == 3
     assert "step 1/100" in text
     assert "loss 2.500" in text
+
+
+def test_a_long_sample_is_cut_at_its_end(tmp_path: Path) -> None:
+    run = run_with(tmp_path, {"step": 1}, events=({"kind": "sample", "step": 1},))
+    run.sample_file(1).write_text("\n    def f(a):\n" + "        a += 1\n" * 99)
+    assert RunView(run).sample[:2] == ["    def f(a):", "        a += 1"]
+    assert len(RunView(run).sample) < 10
 
 
 def test_the_live_display_leaves_the_cursor_visible(tmp_path: Path) -> None:

@@ -76,3 +76,11 @@ def test_the_workers_error_is_the_commands_and_the_worker_is_ended(nano: Nano, w
     assert worker.cancelled
     worker.answers = []
     assert nano("generate", "a-run", "--prompt", "a").code == 1
+
+
+def test_a_worker_that_fails_before_its_first_answer_leaves_stdout_empty(
+    nano: Nano, worker: type[ScriptedWorker]
+) -> None:
+    worker.answers = [{"kind": "error", "message": "a-run: has no checkpoint", "exit_code": 5}]
+    result = nano("generate", "a-run", "--prompt", "def ")
+    assert (result.code, result.out, result.err) == (5, "", "nanoconsole: a-run: has no checkpoint\n")

@@ -35,6 +35,12 @@ def test_every_verb_has_help_with_examples_and_json(capsys: pytest.CaptureFixtur
     assert "--json" in text or verb == ["config", "edit"]
 
 
+@pytest.mark.parametrize("group", [[], *([name] for name in ("presets", "config", "data", "runs"))], ids=" ".join)
+def test_the_one_line_help_of_every_verb_is_whole(capsys: pytest.CaptureFixture[str], group: list[str]) -> None:
+    assert run([*group, "--help"]) == 0
+    assert "..." not in capsys.readouterr().out.replace("[ARGS]...", "")
+
+
 def test_on_a_pipe_the_app_is_refused_in_one_line_that_names_the_verbs(nano: Nano) -> None:
     result = nano()
     assert result.code == 2
@@ -92,7 +98,7 @@ def test_the_shell_completes_verbs_presets_files_and_runs(
     offered = partial(complete, capsys, monkeypatch)
     assert offered("nanoconsole wat") == ["watch"]
     assert "tiny-cpu" in offered("nanoconsole presets show ti")
-    assert offered("nanoconsole watch ti") == ["tin-run"]
+    assert offered("nanoconsole watch ti") == offered("nanoconsole runs delete ti") == ["tin-run"]
     assert {"tiny-cpu", "tin.toml", "tin-run"} <= set(offered("nanoconsole train ti"))
     assert offered(f"nanoconsole train {nano.root}/t") == [f"{nano.root}/tin.toml"]
     monkeypatch.setenv("NANOCONSOLE_RUNS", "/proc/1/mem")

@@ -70,4 +70,4 @@ def test_the_companion_of_a_launch_always_ends_with_its_run(tmp_path: Path, monk
     run, started = make_run(tmp_path, "a-run"), list[Any]()
     monkeypatch.setattr(service.subprocess, "Popen", lambda command, **_: started.append(command))
     service.Companion(run, tmp_path)
-    assert started[0][1:] == ["-m", "nanoconsole", "tensorboard", "a-run", "--with-run", "--runs", str(tmp_path)]
+    assert started[0][1:] == ["-P", "-m", "nanoconsole", "tensorboard", "a-run", "--with-run", "--runs", str(tmp_path)]

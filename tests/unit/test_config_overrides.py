@@ -89,6 +89,21 @@ def test_faults_of_options_name_the_option_and_faults_of_the_file_its_line(tmp_p
     ]
 
 
+def test_a_rule_that_an_option_broke_names_the_option_and_not_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text("[model]\nn_heads = 2\nd_model = 64\nn_kv_heads = 3\n")
+    with pytest.raises(ConfigError) as caught:
+        resolve(str(path), ["model.d_model=65"])
+    assert [problem.partition(" ")[0] for problem in caught.value.problems] == ["--set:", f"{path}:4:"]
+    assert "2 heads do not divide d_model = 65" in caught.value.problems[0]
+
+
+@pytest.mark.parametrize("option", ["model.d_model=abc", "model.qk_norm=True"])
+def test_nothing_is_said_of_quotes_that_were_not_typed(option: str) -> None:
+    with pytest.raises(ConfigError, match=r"^--set: .* found .*; the default is \w+$"):
+        resolve("tiny-cpu", [option])
+
+
 def test_a_fault_inside_a_list_names_the_option() -> None:
     with pytest.raises(ConfigError, match=r"^--set: data.sources\[0\].kind: must be .* found \"x\""):
         resolve("tiny-cpu", ["data.sources=[{kind='x'}]"])

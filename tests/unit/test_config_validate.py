@@ -43,7 +43,7 @@ def _problems(text: str, tmp_path: Path) -> list[str]:
         ("[optimizer]\nmatrix_lr = 1e999", ":2: optimizer.matrix_lr: must be a number from 0 to 100, found inf; the default is 0.02"),
         ("[optimizer]\nmatrix_lr = true", ":2: optimizer.matrix_lr: must be a number from 0 to 100, found true; the default is 0.02"),
         ("[optimizer]\nmomentum = 1", ":2: optimizer.momentum: must be a number from 0 to below 1, found 1; the default is 0.95"),
-        ("[data]\nvalidation_fraction = 0", ":2: data.validation_fraction: must be a number above 0 to below 0.5, found 0; the default is 0.05"),
+        ("[data]\nvalidation_fraction = 0", ":2: data.validation_fraction: must be a number above 0 and below 0.5, found 0; the default is 0.05"),
         ("[mhc]\nstreams = true", ":2: mhc.streams: must be 1, 2 or 4; write one of these numbers"),
         ("[mhc]\nstreams = 3", ":2: mhc.streams: must be 1 or 2 or 4, found 3; the default is 1"),
         ("[about]\ndescription = 2026-01-01", ":2: about.description: must be text in quotes of at most 400 characters, found 2026-01-01; put it in quotes"),

@@ -54,7 +54,9 @@ def test_a_small_shard_gives_all_its_whole_rows(tmp_path: Path) -> None:
 
 def test_less_than_one_row_is_refused(tmp_path: Path) -> None:
     config = tiny_config("model.context_length=65536", "evaluation.tokens=65536")
-    with pytest.raises(DataError, match=r"held-out tokens are less than one row of 65537; raise it, add text"):
+    with pytest.raises(
+        DataError, match=r"held-out tokens \(\d+ of \d+ documents\) are less than one row of 65537; raise it, add text"
+    ):
         validation_slice(prepare(config.data, cache=tmp_path), config)
 
 

@@ -185,8 +185,11 @@ def test_bpe_never_sees_held_out_text(tmp_path: Path) -> None:
 
 def test_both_sides_need_a_document(tmp_path: Path) -> None:
     write_texts(tmp_path / "in", 1)
-    with pytest.raises(DataError, match=r"none of 1 documents fell to the held-out side; add documents or raise it"):
-        prepare(files(tmp_path / "in/*", validation_fraction=1e-9), cache=tmp_path / "cache")
+    with pytest.raises(DataError, match=r"none of 1 documents fell .*about 300000 are needed\) or raise it$"):
+        prepare(files(tmp_path / "in/*", validation_fraction=1e-5), cache=tmp_path / "cache")
+    with pytest.raises(DataError, match=r'or raise it; for a small text set data.tokenizer = "bytes"'):
+        bpe = files(tmp_path / "in/*", validation_fraction=1e-5, tokenizer="bpe", vocab_size=4096)
+        prepare(bpe, cache=tmp_path / "cache")
     (tmp_path / "blank.txt").write_text("\n")
     with pytest.raises(DataError, match=r"data.sources\[0\]: no text to train on \(it is empty\)"):
         prepare(files(tmp_path / "blank.txt"), cache=tmp_path / "cache")

@@ -79,7 +79,8 @@ def test_a_huge_file_is_cut_at_line_ends_and_loses_nothing(tmp_path: Path, monke
 
 
 def test_nothing_found_says_what_to_do(tmp_path: Path) -> None:
-    assert "no file matches" in refused("files", tmp_path / "*.none")
+    refusal = refused("files", tmp_path / "**/*.none")
+    assert "no file matches" in refusal and "pattern" not in refusal
     assert "needs a pattern such as" in refused("files", tmp_path)  # a folder
     assert "not a usable pattern" in refused("files", "~nobody-of-that-name/*")
 

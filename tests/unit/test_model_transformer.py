@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from nanocore.model.transformer import Transformer
+from nanokernels.int_matmul import chosen_path
 from tests.models import descend, make_model, model_config, next_token_loss, random_tokens, relative_error
 
 VARIANTS = [
@@ -161,3 +162,24 @@ def test_a_small_ternary_model_learns() -> None:
         descend(model, 5e-3)
         losses.append(float(loss.detach()))
     assert losses[-1] < losses[0] / 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("keys", [{}, {"streams": 2, "dynamic": True}])
+def test_a_compiled_model_is_one_graph_and_computes_the_same(keys: dict[str, object]) -> None:
+    model, tokens = make_model(**keys), random_tokens(2, 24)
+    for rows in (1, 1000):
+        chosen_path(tokens.device, rows)  # measured before, not while tracing
+    model(tokens)  # makes the rotary table
+    compiled = torch.compile(model, fullgraph=True)
+    hidden = compiled(tokens)
+    expected = model(tokens)
+    assert torch.allclose(hidden, expected, atol=1e-3)
+    d_y = torch.randn_like(expected)
+    for name, one, other in zip(
+        [name for name, _ in model.named_parameters()],
+        torch.autograd.grad(hidden, list(model.parameters()), d_y),
+        torch.autograd.grad(expected, list(model.parameters()), d_y),
+        strict=True,
+    ):
+        assert torch.allclose(one, other, atol=1e-2 * float(other.abs().max()) + 1e-6), name

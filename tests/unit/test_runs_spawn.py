@@ -56,7 +56,7 @@ def test_the_environment_waits_passively_and_finds_the_same_modules() -> None:
     environment = trainer_environment(2)
     assert environment["OMP_NUM_THREADS"] == "2"
     assert environment["OMP_WAIT_POLICY"] == "PASSIVE"
-    assert environment["GOMP_SPINCOUNT"] == "0"
+    assert 0 < int(environment["GOMP_SPINCOUNT"]) < 100_000
     assert environment["PYTHONUNBUFFERED"] == "1"
     places = environment["PYTHONPATH"].split(os.pathsep)
     assert str(Path(__file__).parents[2]) in places

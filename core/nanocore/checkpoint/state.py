@@ -56,7 +56,9 @@ def save_checkpoint(
         manifest.commit(build, target, facts)
     except (OSError, SafetensorError) as error:
         raise ResourceError(
-            f"the checkpoint was not saved: {_reason(error)}", where=target.name, fix="what was saved before is untouched"
+            f"the checkpoint was not saved: {_reason(error)}",
+            where=target.name,
+            fix="what was saved before is untouched",
         ) from error
     return target
 

@@ -87,8 +87,7 @@ def _residual(config: Config, sizes: Shape) -> int:
     written = sub_layers * one
     if config.mhc.dynamic:
         return norms + written + one + sub_layers * (streams * one + _token_maps(streams, sizes))
-    mixed = sub_layers - 2  # the first and the last sub-layer have no H_res
-    return norms + written + one + (sub_layers - 1 + mixed) * streams * one
+    return norms + written + one + (sub_layers - 1) * streams * one
 
 
 def _token_maps(streams: int, sizes: Shape) -> int:
@@ -110,6 +109,6 @@ def _weight_copies(config: Config, sizes: Shape, ternary_parameters: int) -> int
 def _ends(config: Config, sizes: Shape, vocabulary: int) -> int:
     """Token numbers, rotary angles, the final norm, and the gradients that the fused cross-entropy has ready."""
     width = config.model.d_model
-    ids_and_angles = sizes.tokens * (8 + config.head_dim * FLOAT)
+    ids_and_angles = sizes.tokens * (8 + 2 * config.head_dim * FLOAT)  # cosines and sines
     final_norm = sizes.tokens * (width + 1) * FLOAT
     return ids_and_angles + final_norm + sizes.tokens * width * sizes.inner + vocabulary * width * FLOAT

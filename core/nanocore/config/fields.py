@@ -46,9 +46,9 @@ class Field:
         if self.maximum is None:
             return "" if self.minimum is None else f"of at least {self.minimum:.12g}"
         low = "" if self.minimum is None else f"{'above' if self.open_minimum else 'from'} {self.minimum:.12g}"
-        upto = ("and below" if self.open_maximum else "and at most") if self.open_minimum else "to"
-        high = f"{'to below' if self.open_maximum and not self.open_minimum else upto} {self.maximum:.12g}"
-        return f"{low} {high}".strip()
+        if self.open_minimum:
+            return f"{low} and {'below' if self.open_maximum else 'at most'} {self.maximum:.12g}"
+        return f"{low} {'to below' if self.open_maximum else 'to'} {self.maximum:.12g}".strip()
 
 
 @cache

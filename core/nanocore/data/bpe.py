@@ -8,7 +8,7 @@ import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from nanocore.data.byte_level import ByteLevelTokenizer
-from nanocore.data.tokenizer import BOS_TEXT
+from nanocore.data.tokenizer import BOS_TEXT, BYTES_FOR_SMALL
 from nanocore.errors import DataError
 
 # GPT-4's pattern with digits one by one: a number is then read the same wherever it stands.
@@ -17,7 +17,6 @@ PATTERN = (
     r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-BYTES_FOR_SMALL = 'set data.tokenizer = "bytes" and data.vocab_size = 0'
 RAREST = 2  # a pair seen once is not worth a token
 
 
@@ -44,6 +43,6 @@ def train_bpe(sample: Sequence[str], vocab_size: int) -> ByteLevelTokenizer:
         raise DataError(
             f"{len(sample)} documents of training text are enough for {inner.get_vocab_size()} tokens, "
             f"not for data.vocab_size = {vocab_size}",
-            fix=f"add text, lower data.vocab_size, or for a small text {BYTES_FOR_SMALL}",
+            fix=f"add text, lower data.vocab_size, or {BYTES_FOR_SMALL}",
         )
     return ByteLevelTokenizer(inner, where="the trained tokenizer")

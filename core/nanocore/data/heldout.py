@@ -46,7 +46,8 @@ def validation_slice(corpus: Corpus, config: Config) -> HeldOut:
     count = min(config.evaluation.tokens, len(tokens) - 1) // width
     if count < 1:
         raise DataError(
-            f"{len(tokens)} held-out tokens are less than one row of {width + 1}",
+            f"{len(tokens)} held-out tokens ({corpus.facts['validation_documents']} of {corpus.facts['documents']} documents) "
+            f"are less than one row of {width + 1}",
             where="data.validation_fraction",
             fix="raise it, add text, or lower model.context_length",
         )

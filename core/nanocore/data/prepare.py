@@ -79,7 +79,7 @@ def _make(
     identity, make_tokenizer = choice
     if data.tokenizer == "file":
         make_tokenizer([])  # refuses a bad file before a long scan
-    found = scan(listings, data.validation_fraction, progress)
+    found = scan(listings, data, progress)
     key = _digest(FORM, found.hash, data.validation_fraction, identity)
 
     def write(folder: Path) -> dict[str, Any]:

@@ -6,17 +6,22 @@ A corpus is read twice and never held in memory: `scan` decides, `reread` hands 
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from hashlib import blake2b
 
+from nanocore.config.sections import Data
 from nanocore.data.duplicates import Duplicates
 from nanocore.data.meter import Meter, Progress
 from nanocore.data.sources import Listing, documents
+from nanocore.data.tokenizer import BYTES_FOR_SMALL
 from nanocore.errors import DataError
 
 SAMPLE_BYTES = 4 << 20  # for training BPE; twice as much changes its compression by about 1 %
+
+LIKELY = 3.0  # so many documents expected on a side leave it empty once in twenty times: exp(-3)
 
 
 class Side(IntEnum):
@@ -83,7 +88,7 @@ def side_of(digest: bytes, validation_fraction: float) -> Side:
     return Side.VALIDATION if int.from_bytes(digest) / 2**128 < validation_fraction else Side.TRAIN
 
 
-def scan(listings: Sequence[Listing], validation_fraction: float, progress: Progress) -> Scan:
+def scan(listings: Sequence[Listing], data: Data, progress: Progress) -> Scan:
     """Reads every document once and decides about it. Raises DataError when a side would stay empty."""
     kept, sample, corpus_hash = Duplicates(), Sample(SAMPLE_BYTES), blake2b(digest_size=16)
     meter = Meter("scan", sum(listing.size for listing in listings), progress)
@@ -92,7 +97,7 @@ def scan(listings: Sequence[Listing], validation_fraction: float, progress: Prog
         found = SourceScan()
         result.sources.append(found)
         corpus_hash.update(b"source")
-        for text, side, digest in _decide(listing, found, kept, validation_fraction):
+        for text, side, digest in _decide(listing, found, kept, data.validation_fraction):
             meter.advance(len(text))
             corpus_hash.update(digest)
             if side is Side.TRAIN:
@@ -101,7 +106,7 @@ def scan(listings: Sequence[Listing], validation_fraction: float, progress: Prog
                 result.held_out.append(digest)
     meter.finish()
     result.hash, result.sample = corpus_hash.hexdigest(), sample.texts()
-    _check_sides(result, validation_fraction)
+    _check_sides(result, data)
     return result
 
 
@@ -138,17 +143,18 @@ def _decide(
             yield data, side, digest
 
 
-def _check_sides(result: Scan, validation_fraction: float) -> None:
+def _check_sides(result: Scan, data: Data) -> None:
     for index, source in enumerate(result.sources):
         if not source.documents(Side.TRAIN):
             raise DataError(
                 f"no text to train on ({_why_none(source)})", where=f"data.sources[{index}]", fix="add documents"
             )
     if not result.held_out:
+        enough = f"add documents (about {math.ceil(LIKELY / data.validation_fraction)} are needed) or raise it"
         raise DataError(
             f"none of {result.documents(Side.TRAIN)} documents fell to the held-out side",
-            where=f"data.validation_fraction = {validation_fraction:g}",
-            fix="add documents or raise it",
+            where=f"data.validation_fraction = {data.validation_fraction:g}",
+            fix=enough if data.tokenizer == "bytes" else f"{enough}; {BYTES_FOR_SMALL}",
         )
 
 

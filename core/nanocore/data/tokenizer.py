@@ -17,6 +17,7 @@ from nanocore.config.schema import BYTES_VOCABULARY
 from nanocore.errors import DataError
 
 BOS_TEXT = "<|bos|>"
+BYTES_FOR_SMALL = 'for a small text set data.tokenizer = "bytes" and data.vocab_size = 0'
 BYTES_SCHEMA = 1
 
 

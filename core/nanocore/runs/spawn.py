@@ -20,6 +20,15 @@ from nanocore.runs.records import RecordWriter
 from nanocore.runs.status import ALIVE_STATES, Status, next_attempt, read_status
 
 MOST_THREADS = 8
+# Threads sleep when there is nothing to do, but look around for some microseconds first: waking costs more than that between
+# two products of a small model. Large tensors are kept by the allocator, not given back and faulted in again each step.
+# Measured on tiny-cpu (docs/benchmarks.md): a step takes 0.6 times as long with both.
+THREADING = {
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "GOMP_SPINCOUNT": "3000",
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 32),
+}
 _UNLIMITED = 1e6  # processors
 _OTHER_HOST_WAIT = 3.0  # seconds; a heartbeat elsewhere shows within one
 _INSTALLED = tuple(sysconfig.get_path(key) for key in ("stdlib", "purelib", "platlib", "scripts"))  # found anyway
@@ -64,8 +73,7 @@ def trainer_environment(threads: int) -> dict[str, str]:
         **os.environ,
         "PYTHONPATH": os.pathsep.join(place for place in places if Path(place).exists()),
         "OMP_NUM_THREADS": str(threads),
-        "OMP_WAIT_POLICY": "PASSIVE",
-        "GOMP_SPINCOUNT": "0",
+        **THREADING,
         "PYTHONUNBUFFERED": "1",
         "PYTHONIOENCODING": "utf-8:backslashreplace",
     }

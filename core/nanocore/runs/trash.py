@@ -23,7 +23,9 @@ def discard(root: Path, run: RunFolder) -> Path:
     """
     _refuse_links(run.path, private(root), trash_dir(root))
     state = observe(run)
-    if state.alive or state.state in ("starting", "elsewhere"):
+    if state.state == "elsewhere":
+        raise BusyError(state.reason, where=run.name, fix="delete it there")
+    if state.alive or state.state == "starting":
         raise BusyError(f"is in use: {state.text}", where=run.name, fix=f"stop it first: nanoconsole stop {run.name}")
     lock = acquire(run)  # no trainer can take it while it moves
     try:

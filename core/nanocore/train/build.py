@@ -29,6 +29,7 @@ from nanocore.train.job import Job
 from nanocore.train.orders import Orders
 from nanocore.train.progress import Progress
 from nanocore.train.reporter import Reporter
+from nanokernels.int_matmul import chosen_path
 
 
 def build(run: RunFolder, config: Config, world: World, machine: Machine, orders: Orders, reporter: Reporter) -> Job:
@@ -124,6 +125,11 @@ def _check_corpus(own: Checkpoint | None, corpus: Corpus) -> None:
 def _compiled(core: Transformer, config: Config) -> nn.Module:
     if not config.hardware.compile:
         return core
+    device = core.head_weight.device
+    for rows in (1, 1000):  # measured before, so that no measurement splits the graph
+        chosen_path(device, rows)
+    with torch.no_grad():
+        core(torch.zeros(1, 1, dtype=torch.long, device=device))
     return cast(nn.Module, torch.compile(core))
 
 

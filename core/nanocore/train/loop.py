@@ -14,7 +14,7 @@ from nanocore.train.distributed import broadcast_json
 from nanocore.train.evaluate import evaluate, sample
 from nanocore.train.job import Job
 from nanocore.train.step import StepResult, take_step
-from nanocore.train.telemetry import analyse, record
+from nanocore.train.telemetry import analyse, probing, record
 
 MOST_SKIPS_IN_A_ROW = 10
 PLAN_EVERY = 10  # steps between two looks at the clock, when the length is given in time
@@ -67,7 +67,7 @@ def one_step(job: Job, batch: Batch) -> StepResult:
     step, steps, config = job.progress.step, job.horizon.steps, job.config
     with analyse(job):
         result = take_step(
-            job.model,
+            job.core if probing(job) else job.model,
             job.core,
             job.optimizers,
             batch,

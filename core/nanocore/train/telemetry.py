@@ -21,7 +21,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 def analyse(job: Job) -> Iterator[None]:
     """Around one step: measure streams and ternary codes when their turn has come; else do nothing at all."""
     step = job.progress.step + 1
-    probe = job.streams if job.streams and _turn(step, job.config.mhc.every) else None
+    probe = job.streams if probing(job) else None
     if probe is None:
         yield
     else:
@@ -34,6 +34,11 @@ def analyse(job: Job) -> Iterator[None]:
         ternary = job.ternary.measure()
         job.findings.update(ternary.summary)
         job.reporter.layers(ternary.layers)
+
+
+def probing(job: Job) -> bool:
+    """Whether the coming step measures the streams: hooks see them only in the model that is not compiled."""
+    return job.streams is not None and _turn(job.progress.step + 1, job.config.mhc.every)
 
 
 def _turn(step: int, every: int) -> bool:

@@ -52,6 +52,8 @@ class ConsoleScreen(Screen[None]):
         working = key.action == "leave" and self.console.run_list.working
         if not working:
             return key.label
+        if all(run.state == "paused" for run in self.console.run_list.working):
+            return "Leave (the run stays paused)" if self.size.width >= 100 else "Leave (stays paused)"
         return "Leave (training goes on)" if self.size.width >= 100 else "Leave (trains on)"
 
     def step_out(self) -> bool:

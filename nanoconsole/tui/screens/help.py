@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.geometry import Size
 from textual.screen import ModalScreen
+from textual.widget import Widget
 from textual.widgets import Static
 
 from nanoconsole.tui import keys
@@ -24,6 +27,20 @@ ABOUT = {
 TITLES = {"presets": "In the list of presets", "form": "In the form", "value": "In a line of text", "app": "Everywhere"}
 
 
+INDENT = 9  # the column of the meanings
+Row = tuple[str, str]  # a key or term, and what it means
+ARROWS: dict[str, Row] = {
+    "runs": ("↑ ↓", "Go to the run above or below."),
+    "live": ("↑ ↓", "Scroll the log, when it is shown in place of the charts."),
+}
+MIXING: tuple[Row, ...] = (
+    ("gain", "Product of exactly doubly stochastic maps: 1 by design."),
+    ("cos", "Mean cosine between streams; 1 would mean copies."),
+    ("fwd", "Norm of the streams after all layers over that before."),
+    ("bwd", "The same ratio of the gradient, back through all layers."),
+)
+
+
 class HelpScreen(ModalScreen[None]):
     """Dismissed by escape, ? or F1."""
 
@@ -37,8 +54,10 @@ class HelpScreen(ModalScreen[None]):
         with VerticalScroll(classes="dialog") as dialog:
             dialog.border_subtitle = "esc closes"
             yield Static(Content(ABOUT[self._scope]), classes="dialog-title")
+            if self._scope == "live":
+                yield Rows("In the mHC chart", MIXING)
             for scope in self._order():
-                yield Static(_lines(scope), classes="dialog-title")
+                yield Rows(TITLES.get(scope, "On this screen"), _rows(scope))
 
     def _order(self) -> list[str]:
         """The screen's scopes, with those of its panes even when another pane has the focus."""
@@ -46,10 +65,32 @@ class HelpScreen(ModalScreen[None]):
         return list(dict.fromkeys([*self._scopes[:-1], *panes, "app"]))
 
 
-def _lines(scope: str) -> Content:
-    """The keys of a scope, a line each."""
-    title = TITLES.get(scope, "On this screen")
-    rows = [
-        Content.assemble((f"{key.shown:>7}", "bold $accent"), f"  {key.help}") for key in keys.of(scope) if key.keys
+def _rows(scope: str) -> list[Row]:
+    """The keys of a scope; what has no key is reached from the palette."""
+    arrows = [ARROWS[scope]] if scope in ARROWS else []
+    listed = [
+        (key.shown, key.help) if key.keys else ("^p", f"{key.label}, only from there: {key.help}")
+        for key in keys.of(scope)
     ]
-    return Content("\n").join([Content.styled(title, "bold $primary"), *rows])
+    return [*arrows, *listed]
+
+
+class Rows(Widget):
+    """A title and rows whose meanings keep to their column when they are wrapped."""
+
+    def __init__(self, title: str, rows: Sequence[Row]) -> None:
+        super().__init__(classes="dialog-title help-rows")
+        self._title, self._rows = title, rows
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return self._lines(width).get_height({}, width)
+
+    def render(self) -> Content:
+        return self._lines(self.size.width)
+
+    def _lines(self, width: int) -> Content:
+        lines = [Content.styled(self._title, "bold $primary")]
+        for term, meaning in self._rows:
+            text = textwrap.fill(meaning, max(10, width - INDENT), subsequent_indent=" " * INDENT)
+            lines.append(Content.assemble((f"{term:>{INDENT - 2}}  ", "bold $accent"), text))
+        return Content("\n").join(lines)

@@ -101,9 +101,9 @@ class LiveScreen(RunActions):
     def _show_sample(self, sample: Sample | None, first: bool) -> None:
         if sample != self._sample or first:
             self._sample = sample
-            title = f"sample at step {sample.step:,}\n" if sample else "no sample yet"
-            text = sample.text if sample else ""
-            self.query_one("#sample", Static).update(Content.assemble((title, "$axis"), text))
+            shown = self.query_one("#sample", Static)
+            shown.border_title = Content(f"newest sample, step {sample.step:,}" if sample else "newest sample")
+            shown.update(Content(sample.text) if sample else Content.styled("no sample yet", "$axis"))
 
     def _charts(self) -> list[Chart]:
         return list(self.query(Chart))
@@ -159,7 +159,14 @@ class LiveScreen(RunActions):
         self.query_one("#body").toggle_class("-zoomed")
 
     def action_text(self) -> None:
-        self.query_one("#body").toggle_class("-text")
+        """Log and sample instead of the charts, the log under the arrow keys; and back."""
+        body = self.query_one("#body")
+        body.toggle_class("-text")
+        self._focus_shown()
+
+    def _focus_shown(self) -> None:
+        """Give the keys to the log or to the current chart, whichever is on the screen."""
+        self.query_one("LogView" if self.query_one("#body").has_class("-text") else "Chart.-current").focus()
 
     def action_follow(self) -> None:
         following = self.query_one(LogView).toggle_follow()
@@ -171,6 +178,7 @@ class LiveScreen(RunActions):
         inner = [name for name in ("-text", "-zoomed") if body.has_class(name)]
         if inner:
             body.remove_class(inner[0])
+            self._focus_shown()
         return bool(inner)
 
     # Which run the actions mean

@@ -10,12 +10,18 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-WAYS = (
-    ("stop", "After this step", "Finish the step, save a checkpoint, end. Nothing is lost."),
-    ("stop-after-checkpoint", "At the next checkpoint", "Train on to the next planned checkpoint, then end."),
-    ("kill", "Kill it now", "Kill the process. Steps since the last checkpoint are lost; the checkpoint is kept."),
-    ("leave", "Leave it running", "Close this dialog; training goes on."),
-)
+KEPT = "Kill the process. Steps since the last checkpoint are lost; the checkpoint is kept."
+LOST = "Kill the process. There is no checkpoint yet: every step so far is lost."
+
+
+def _ways(checkpointed: bool) -> tuple[tuple[str, str, str], ...]:
+    """Id, title and meaning of each way; what a kill costs depends on whether there is a checkpoint."""
+    return (
+        ("stop", "After this step", "Finish the step, save a checkpoint, end. Nothing is lost."),
+        ("stop-after-checkpoint", "At the next checkpoint", "Train on to the next planned checkpoint, then end."),
+        ("kill", "Kill it now", KEPT if checkpointed else LOST),
+        ("leave", "Leave it running", "Close this dialog; the run stays as it is."),
+    )
 
 
 class StopScreen(ModalScreen[str | None]):
@@ -23,13 +29,15 @@ class StopScreen(ModalScreen[str | None]):
 
     BINDINGS = [Binding("escape,q", "dismiss(None)", "Leave it running", show=False)]
 
-    def __init__(self, run: str) -> None:
+    def __init__(self, run: str, *, checkpointed: bool) -> None:
         super().__init__()
         self._run = run
+        self._checkpointed = checkpointed
 
     def compose(self) -> ComposeResult:
         options = [
-            Option(Content.assemble((title, "bold"), "\n", (meaning, "$axis")), id=way) for way, title, meaning in WAYS
+            Option(Content.assemble((title, "bold"), "\n", (meaning, "$axis")), id=way)
+            for way, title, meaning in _ways(self._checkpointed)
         ]
         with Vertical(classes="dialog") as dialog:
             dialog.border_subtitle = "enter chooses, esc leaves it running"

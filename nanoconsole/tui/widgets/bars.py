@@ -68,8 +68,10 @@ class TitleBar(Bar):
         for number, label, mode in TABS:
             style = "bold $background on $primary" if mode == self._scope else "$axis"
             parts.append((f" {number} {label} ", style, f"app.show('{mode}')"))
-        working = len(self.console.run_list.working)
-        state = f" ● {working} training" if working else ""
+        working = self.console.run_list.working
+        paused = sum(run.state == "paused" for run in working)
+        training = len(working) - paused
+        state = (f" ● {training} training" if training else "") + (f" ◫ {paused} paused" if paused else "")
         root = sanitize_line(_short(self.console.root))
         room = self.size.width - width(parts) - len(state) - 2
         root = root if len(root) <= room else f"…{root[len(root) - room + 1 :]}" if room > 8 else ""

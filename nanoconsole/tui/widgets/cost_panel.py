@@ -28,7 +28,7 @@ def brief(cost: Cost | str) -> str:
     if isinstance(cost, str):
         return ""
     time = f"  ≈ {duration(cost.seconds)}" if cost.seconds else ""
-    return f"{count(cost.estimate.parameters)}  {size(cost.estimate.peak_bytes)}{time}"
+    return f"{count(cost.estimate.parameters)}  {size(cost.estimate.peak_bytes)} tensors{time}"
 
 
 def _figures(cost: Cost) -> Content:
@@ -38,7 +38,7 @@ def _figures(cost: Cost) -> Content:
         ("parameters", count(figures.parameters)),
         ("ternary", count(figures.ternary_parameters)),
         ("embedding", count(figures.embedding_parameters)),
-        ("memory", f"≈ {size(figures.peak_bytes)}"),
+        ("tensors", f"≈ {size(figures.peak_bytes)}"),
         ("weights etc.", size(state)),
         ("activations", f"≈ {size(figures.activation_bytes)}"),
         ("tokens", count(figures.tokens) if figures.tokens else "by time"),

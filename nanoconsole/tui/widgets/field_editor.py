@@ -50,14 +50,11 @@ class FieldEditor(Vertical):
         return self.query_one("#field-line").visible
 
     def show(self, draft: Draft | None, field: Field | None) -> None:
-        """Explain a field."""
+        """Explain a field, or why its value is refused."""
         self._draft, self._field = draft, field
         problem = draft.problems.get(field.key, "") if draft and field else ""
-        lines = [Content.styled(f"✗ {problem}", "$error")] if problem else []
-        if field is not None:
-            accepts = (f"  {words_of(field)}", "$axis")
-            lines = [Content.assemble((field.key, "bold $primary"), accepts), *lines, Content(field.help)]
-        self.query_one("#field-help", Static).update(Content("\n").join(lines), layout=False)
+        self.set_class(bool(problem), "-problem")
+        self.query_one("#field-help", Static).update(_help(field, problem), layout=bool(problem))
 
     def edit(self, draft: Draft, field: Field) -> None:
         """Begin to edit."""
@@ -68,8 +65,8 @@ class FieldEditor(Vertical):
         line = self.query_one(Input)
         with line.prevent(Input.Changed):
             line.value = self._before
-        line.cursor_position = len(self._before)
         line.focus()
+        line.select_all()  # typing replaces, an arrow key keeps
 
     def cancel(self) -> None:
         """Stop editing with the value as it was."""
@@ -94,3 +91,12 @@ class FieldEditor(Vertical):
     def _end(self) -> None:
         self.query_one("#field-line").visible = False
         self.post_message(self.Done())
+
+
+def _help(field: Field | None, problem: str) -> Content:
+    """What a field accepts and means; a refusal takes the whole room, so that it can be read to its end."""
+    if field is None:
+        return Content("")
+    if problem:
+        return Content.styled(f"✗ {problem}", "$error")
+    return Content.assemble((field.key, "bold $primary"), (f"  {words_of(field)}", "$axis"), f"\n{field.help}")

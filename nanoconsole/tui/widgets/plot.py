@@ -140,13 +140,12 @@ def _legend(spec: ChartSpec, history: History, curves: list[tuple[Line, Curve]],
 
 
 def _notes(view: View, curves: list[tuple[Line, Curve]]) -> str:
-    """What a reader must know about how this is drawn: points that cannot be shown, log axis."""
+    """What a reader must know about how this is drawn: points that cannot be shown."""
     bad = sum(curve.nonfinite for _, curve in curves)
     hidden = sum(curve.nonpositive for _, curve in curves) if view.log else 0
     parts = [
         f"✕ {bad} non-finite" if bad else "",
         f"{hidden} not above 0 hidden" if hidden else "",
-        "log" if view.log else "",
     ]
     return " ".join(["", *filter(None, parts), ""]) if any(parts) else ""
 
@@ -160,6 +159,9 @@ def _y_axis(canvas: Canvas, frame: Frame, scale: Scale) -> None:
         if 0 <= row < frame.height and row not in taken:
             taken.add(row)
             canvas.write(0, frame.y + row, f"{label:>{frame.x - 2}} ┤", "axis")
+    free = [row for row in range(frame.height) if row not in taken]
+    if scale.log and free:  # in the gutter, where no legend is
+        canvas.write(0, frame.y + free[-1], f"{'log':>{frame.x - 2}}", "axis")
 
 
 def _x_axis(canvas: Canvas, frame: Frame, span: tuple[float, float], axis: str) -> None:

@@ -52,13 +52,14 @@ class PresetList(OptionList):
 
     def show(self, choices: list[Choice], target: str) -> None:
         """List choices, with the cursor on `target`."""
-        self.choices = choices
+        self.choices = []  # nothing to mark while there are no options
         self.clear_options()
+        self.choices = choices
         self.add_options([Option(self._prompt(choice)) for choice in choices])
         self._point_at(target)
 
     def make_brief(self, brief: bool) -> None:
-        """Leave descriptions out where room is short."""
+        """Leave descriptions and empty lines out where room is short."""
         if brief != self._brief:
             self._brief = brief
             self._redraw()
@@ -67,6 +68,11 @@ class PresetList(OptionList):
         places = [index for index, choice in enumerate(self.choices) if choice.target == target]
         self.highlighted = (places or [0])[0] if self.choices else None
         self.call_after_refresh(self.scroll_to_highlight)
+
+    def watch_highlighted(self, highlighted: int | None) -> None:
+        """Move the mark with the cursor."""
+        super().watch_highlighted(highlighted)
+        self._redraw()
 
     def tell(self, costs: Mapping[str, str], edited: frozenset[str]) -> None:
         """Costs by target, and the targets that have unsaved changes."""
@@ -86,11 +92,12 @@ class PresetList(OptionList):
 
     def _prompt(self, choice: Choice) -> Content:
         mark = " ◆" if choice.target in self._edited else ""
-        lines = [Content.assemble((choice.title, "bold"), (mark, "$accent"))]
+        here = "▸ " if choice == self.chosen else ""
+        lines = [Content.assemble((here, "bold $accent"), (choice.title, "bold"), (mark, "$accent"))]
         if cost := self._costs.get(choice.target, ""):
             lines.append(Content.styled(cost, "$accent"))
         if choice.problem:
             lines.append(Content.styled(f"✗ {choice.problem}", "$error"))
         elif choice.description and not self._brief:
             lines.append(Content.styled(choice.description, "$axis"))
-        return Content("\n").join([*lines, Content("")])
+        return Content("\n").join(lines if self._brief else [*lines, Content("")])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from textual.content import Content
+from textual.geometry import Size
 from textual.widget import Widget
 
 from nanoconsole.services.format import arrow, count, duration, number, size
@@ -19,13 +20,16 @@ WIDEST_BAR = 40
 
 
 class RunHeader(Widget):
-    """Three lines; parts that find no room are left out from the right, never cut."""
+    """Two lines of parts, left out from the right when they find no room, and the verdict, wrapped so that none is lost."""
 
     _update: RunUpdate | None = None
 
     def show(self, update: RunUpdate) -> None:
-        self._update = update
-        self.refresh()
+        before, self._update = self._update, update
+        self.refresh(layout=before is None or before.verdict != update.verdict)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return 2 + (_verdict(self._update).get_height({}, width) if self._update else 1)
 
     def render(self) -> Content:
         if self._update is None:

@@ -105,18 +105,19 @@ def short(value: float, digits: int) -> str:
 def x_ticks(start: float, stop: float, axis: str, columns: int) -> list[tuple[float, str]]:
     """Values and labels for an x axis of `columns` characters: steps, tokens, or seconds of training."""
     if stop <= start:
-        return [(start, _x_label(start, axis))]
+        return [(start, _x_label(start, axis, stop))]
     most = max(1, columns // 10)
     if axis == "time":
         step = next((one for one in DURATIONS if (stop - start) / one <= most), None)
         step = step or 86400.0 * round_step((stop - start) / 86400, most)
     else:
         step = max(1.0, round_step(stop - start, most))
-    ticks = [(value, _x_label(value, axis)) for value in multiples(start, stop, step)]
+    ticks = [(value, _x_label(value, axis, stop)) for value in multiples(start, stop, step)]
     return list({label: (value, label) for value, label in ticks}.values())
 
 
-def _x_label(value: float, axis: str) -> str:
+def _x_label(value: float, axis: str, stop: float) -> str:
+    """Written in one way along an axis: with k, M, B when its end needs them."""
     if axis == "time":
         return duration(value).removesuffix(" 00s").removesuffix(" 00m").removesuffix(" 00h")
-    return f"{value:,.0f}" if abs(value) < 100_000 else count(value)
+    return f"{value:,.0f}" if stop < 100_000 else count(value)
