@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import re
 import tempfile
 from pathlib import Path
@@ -47,7 +48,8 @@ def main() -> None:
     if not root.is_dir() or not list_runs(root):
         train(root)
     OUTPUT.mkdir(exist_ok=True)
-    asyncio.run(take(root))
+    os.chdir(root.parent)  # so that no picture shows where this machine keeps its runs
+    asyncio.run(take(Path(root.name)))
     print("\n".join(str(path.relative_to(OUTPUT.parent)) for path in sorted(OUTPUT.glob("*.svg"))))
 
 
