@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 
@@ -203,3 +204,10 @@ def test_an_update_of_sources_is_read_back_equal() -> None:
 )
 def test_a_literal_is_the_toml_of_its_value(value: object) -> None:
     assert tomllib.loads(f"x = {literal(value)}")["x"] == value
+
+
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.toml"
+    os.mkfifo(pipe)
+    with pytest.raises(ConfigError, match="is a pipe; give a regular file"):
+        toml.read_text(pipe)

@@ -26,6 +26,8 @@ MAX_KEY_PARTS = 32  # a dotted key costs tomllib quadratic time
 def read_text(path: Path) -> str:
     """The text of a TOML file without its byte order mark. Raises ConfigError when unreadable, huge or not UTF-8."""
     where = sanitize_line(str(path))
+    if path.is_fifo():  # opening one waits for a writer that may never come
+        raise ConfigError([f"{where}: is a pipe; give a regular file"])
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
