@@ -12,9 +12,10 @@ EXIT_CODES: dict[int, str] = {
     3: "a validation check failed",
     4: "training diverged (non-finite loss or gradients)",
     5: "no checkpoint could be loaded",
-    6: "out of memory, disk or another resource",
+    6: "out of memory, disk or another resource; output cannot be written",
     75: "the run is in use by another process",
     130: "interrupted by Ctrl-C, with a checkpoint",
+    141: "nobody reads its output any more, as behind `| head`",
     143: "ended by SIGTERM, with a checkpoint",
 }
 

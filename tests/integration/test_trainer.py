@@ -73,6 +73,15 @@ def test_a_whole_run_writes_what_its_folder_promises(tmp_path: Path) -> None:
     check_tensorboard(run, curve)
 
 
+def test_fewer_held_out_tokens_than_asked_for_is_a_warning(tmp_path: Path) -> None:
+    run = new_run(tmp_path, "training.steps=1", "evaluation.tokens=1000000")
+    assert train(run) == 0
+    said = [event["message"] for event in read_all(run.events_file) if event["kind"] == "warning"]
+    tokens = int(said[0].split()[3])
+    assert said == [f"measures are on {tokens} held-out tokens, all there are, not on evaluation.tokens = 1000000"]
+    assert 0 < tokens <= read_run(run)["corpus"]["validation_tokens"] and tokens % 32 == 0
+
+
 def check_tensorboard(run: RunFolder, curve: dict[int, float]) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

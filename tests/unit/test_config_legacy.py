@@ -169,6 +169,12 @@ def test_the_keys_of_its_toml_files_become_ours() -> None:
     assert not config.logging.tensorboard
 
 
+def test_keys_that_nothing_would_read_are_left_out_with_a_note() -> None:
+    imported = import_table({"optimizer_type": "lion", "muon_momentum": 0.9, "use_bitlinear": False, "group_size": 128})
+    assert 'optimizer.momentum: left out: it has no effect while optimizer.matrices = "lion"' in imported.notes
+    assert set(imported.values) == {"optimizer.matrices", "model.linear"}
+
+
 def test_a_synchronous_loader_has_no_workers() -> None:
     assert import_table({"use_async_loader": False, "async_n_workers": 6}).config.data.workers == 0
 

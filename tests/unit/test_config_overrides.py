@@ -72,6 +72,32 @@ def test_a_horizon_replaces_the_one_of_the_file(tmp_path: Path, option: str, hor
         assert (training.steps, training.tokens, training.duration) == horizon
 
 
+@pytest.mark.parametrize(
+    ("preset", "option", "key", "default"),
+    [
+        ("tiny-cpu", "mhc.streams=1", "mhc.every", 100),
+        ("tiny-cpu", "schedule.kind=cosine", "schedule.decay_fraction", 0.3),
+        ("d20", "model.linear=float", "model.group_size", 0),
+        ("d20", "schedule.decay_fraction=0", "schedule.final_fraction", 0.0),
+        ("nano-125m", "optimizer.matrix_weight_decay=0", "schedule.decay_weight_decay", False),
+    ],
+)
+def test_one_override_switches_a_part_of_a_preset_off(preset: str, option: str, key: str, default: object) -> None:
+    assert get(resolve(preset), key) != default
+    assert get(resolve(preset, [option]), key) == default
+
+
+def test_an_override_without_effect_is_refused_and_not_dropped() -> None:
+    with pytest.raises(ConfigError, match=r"^--set: mhc\.every: 7 has no effect while mhc\.streams = 1; set it to 100"):
+        resolve("tiny-cpu", ["mhc.streams=1", "mhc.every=7"])
+
+
+def test_a_file_whose_key_has_no_effect_is_refused_whatever_else_is_overridden(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text("[mhc]\nevery = 7\n")
+    with pytest.raises(ConfigError, match=r"c\.toml:2: mhc\.every: 7 has no effect"):
+        resolve(str(tmp_path / "c.toml"), ["training.steps=5"])
+
+
 def test_two_horizons_in_the_options_contradict_each_other() -> None:
     with pytest.raises(ConfigError, match=r"--set: training\.tokens: exactly one of"):
         resolve("tiny-cpu", ["training.steps=3", "training.tokens=4"])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
 
 from nanocore.config import toml
 from nanocore.config.fields import changed
+from nanocore.config.idle import IDLE, Idle, default
 from nanocore.config.schema import Config, seconds
 from nanocore.config.validate import build
 from nanocore.errors import ConfigError
@@ -84,12 +86,51 @@ def test_one_fault_is_one_line(text: str, problem: str, tmp_path: Path) -> None:
         ('[[data.sources]]\npaths = ["x"]', ":2: data.sources[0].paths: has no meaning for a stdlib source; remove it or change kind"),
         ('[[data.sources]]\ncolumn = "x"', ":2: data.sources[0].column: has no meaning for a stdlib source; remove it or change kind"),
         ("[[data.sources]]\ndocuments = 9", ":2: data.sources[0].documents: has no meaning for a stdlib source; remove it or change kind"),
-        ("[mhc]\ndynamic = true", ":2: mhc.dynamic: one residual stream has nothing to mix; set mhc.streams to 2 or 4"),
+        ('[[data.sources]]\nkind = "jsonl"\npaths = ["x"]\nseed = 1', ":4: data.sources[0].seed: has no meaning for a jsonl source; remove it or change kind"),
         ("[evaluation]\ntokens = 100", ":2: evaluation.tokens: 100 tokens hold no sequence of context_length = 256; set at least 256"),
     ],
 )  # fmt: skip
 def test_keys_that_contradict_each_other_are_refused(text: str, problem: str, tmp_path: Path) -> None:
     assert _problems(text, tmp_path) in ([problem], [problem.replace(":1: ", ": ")])
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('[model]\ngroup_size = 128\nlinear = "float"', ':2: model.group_size: 128 has no effect while model.linear = "float"; set it to 0, its default, or change model.linear'),
+        ('[logging]\nlayers_every = 7\n[model]\nlinear = "float"', ':2: logging.layers_every: 7 has no effect while model.linear = "float"; set it to 100, its default, or change model.linear'),
+        ("[mhc]\ndynamic = true", ":2: mhc.dynamic: true has no effect while mhc.streams = 1; set it to false, its default, or change mhc.streams"),
+        ("[mhc]\nevery = 7", ":2: mhc.every: 7 has no effect while mhc.streams = 1; set it to 100, its default, or change mhc.streams"),
+        ("[data]\nprefetch = 7\nworkers = 0", ":2: data.prefetch: 7 has no effect while data.workers = 0; set it to 4, its default, or change data.workers"),
+        ('[optimizer]\nmomentum = 0.9\nmatrices = "adamw"', ':2: optimizer.momentum: 0.9 has no effect while optimizer.matrices = "adamw"; set it to 0.95, its default, or change optimizer.matrices'),
+        ('[optimizer]\nnesterov = false\nmatrices = "lion"', ':2: optimizer.nesterov: false has no effect while optimizer.matrices = "lion"; set it to true, its default, or change optimizer.matrices'),
+        ('[optimizer]\nnewton_schulz_steps = 6\nmatrices = "lion"', ':2: optimizer.newton_schulz_steps: 6 has no effect while optimizer.matrices = "lion"; set it to 5, its default, or change optimizer.matrices'),
+        ('[optimizer]\nshape_scale = "match_rms_adamw"\nmatrices = "lion"', ':2: optimizer.shape_scale: "match_rms_adamw" has no effect while optimizer.matrices = "lion"; set it to "original", its default, or change optimizer.matrices'),
+        ('[optimizer]\neps = 1e-6\nothers = "lion"', ':2: optimizer.eps: 1e-06 has no effect while optimizer.matrices = "muon" and optimizer.others = "lion" and mhc.streams = 1; set it to 1e-08, its default, or change optimizer.matrices or optimizer.others or mhc.streams'),
+        ('[schedule]\ndecay_fraction = 0.2\nkind = "cosine"', ':2: schedule.decay_fraction: 0.2 has no effect while schedule.kind = "cosine"; set it to 0.3, its default, or change schedule.kind'),
+        ('[schedule]\ndecay_shape = "cosine"\nkind = "linear"', ':2: schedule.decay_shape: "cosine" has no effect while schedule.kind = "linear"; set it to "linear", its default, or change schedule.kind'),
+        ('[schedule]\nfinal_fraction = 0.1\nkind = "constant"', ':2: schedule.final_fraction: 0.1 has no effect while schedule.kind = "constant"; set it to 0.0, its default, or change schedule.kind'),
+        ("[schedule]\nfinal_fraction = 0.1\ndecay_fraction = 0", ':2: schedule.final_fraction: 0.1 has no effect while schedule.kind = "wsd" and schedule.decay_fraction = 0.0; set it to 0.0, its default, or change schedule.kind or schedule.decay_fraction'),
+        ("[schedule]\ndecay_weight_decay = true", ":2: schedule.decay_weight_decay: true has no effect while optimizer.matrix_weight_decay = 0.0 and optimizer.other_weight_decay = 0.0; set it to false, its default, or change optimizer.matrix_weight_decay or optimizer.other_weight_decay"),
+    ],
+)  # fmt: skip
+def test_a_key_that_nothing_reads_is_refused_with_the_reason(text: str, problem: str, tmp_path: Path) -> None:
+    assert _problems(text, tmp_path) == [problem]
+
+
+@pytest.mark.parametrize("reason", IDLE, ids=lambda reason: "+".join(reason.when))
+def test_defaults_are_accepted_beside_every_setting_that_makes_them_idle(reason: Idle) -> None:
+    for values in itertools.product(*reason.when.values()):
+        table: dict[str, dict[str, object]] = {}
+        for key, value in [*zip(reason.when, values, strict=True), *((key, default(key)) for key in reason.keys)]:
+            section, _, name = key.partition(".")
+            table.setdefault(section, {})[name] = value
+        build(table)
+
+
+def test_weight_decay_that_ends_with_a_decay_of_any_schedule_is_accepted() -> None:
+    for kind in ("wsd", "cosine", "linear"):
+        build({"schedule": {"kind": kind, "decay_weight_decay": True}, "optimizer": {"other_weight_decay": 0.1}})
 
 
 def test_all_faults_are_told_at_once(tmp_path: Path) -> None:

@@ -183,13 +183,38 @@ def test_bpe_never_sees_held_out_text(tmp_path: Path) -> None:
     assert prepare(data, cache=tmp_path / "other").tokenizer.to_json() == tokenizer.to_json()
 
 
+def test_too_little_text_for_split_and_vocabulary_is_told_in_one_line(tmp_path: Path) -> None:
+    write_texts(tmp_path / "in", 1)
+    little = {"validation_fraction": 1e-5, "tokenizer": "bpe"}
+    with pytest.raises(DataError) as caught:
+        prepare(files(tmp_path / "in/*", vocab_size=4096, **little), cache=tmp_path / "cache")
+    assert str(caught.value) == (
+        "data.validation_fraction = 1e-05: none of 1 documents fell to the held-out side, and 1 documents of training "
+        "text are enough for 257 tokens, not for data.vocab_size = 4096; add documents (about 300000 are needed) or "
+        "raise it; lower data.vocab_size to at most 257, add text (of which 4 MiB at most are sampled), or for a small "
+        'text set data.tokenizer = "bytes" and data.vocab_size = 0'
+    )
+    with pytest.raises(DataError, match=r"are needed\) or raise it$"):  # the vocabulary is no problem
+        prepare(files(tmp_path / "in/*", vocab_size=257, **little), cache=tmp_path / "cache")
+
+
+def test_synthetic_sources_of_two_seeds_mix_and_seed_0_is_the_default(tmp_path: Path) -> None:
+    def synthetic(*seeds: int) -> Data:
+        sources = [{"kind": "synthetic", "documents": 60, "seed": seed} for seed in seeds]
+        return Data.model_validate({"sources": sources, "validation_fraction": 0.2})
+
+    mixed = prepare(synthetic(0, 1), cache=tmp_path)
+    assert mixed.facts["duplicates"] == 0
+    assert not set(texts_of(mixed, mixed.train[0])) & set(texts_of(mixed, mixed.train[1]))
+    assert len({prepare(synthetic(seed), cache=tmp_path).key for seed in (0, 1, 2)}) == 3
+    plain = Data.model_validate({"sources": [{"kind": "synthetic", "documents": 60}], "validation_fraction": 0.2})
+    assert prepare(plain, cache=tmp_path).facts["hash"] == "e443afb09b0d9d2f25c70f6a34423128"  # as ever
+
+
 def test_both_sides_need_a_document(tmp_path: Path) -> None:
     write_texts(tmp_path / "in", 1)
     with pytest.raises(DataError, match=r"none of 1 documents fell .*about 300000 are needed\) or raise it$"):
         prepare(files(tmp_path / "in/*", validation_fraction=1e-5), cache=tmp_path / "cache")
-    with pytest.raises(DataError, match=r'or raise it; for a small text set data.tokenizer = "bytes"'):
-        bpe = files(tmp_path / "in/*", validation_fraction=1e-5, tokenizer="bpe", vocab_size=4096)
-        prepare(bpe, cache=tmp_path / "cache")
     (tmp_path / "blank.txt").write_text("\n")
     with pytest.raises(DataError, match=r"data.sources\[0\]: no text to train on \(it is empty\)"):
         prepare(files(tmp_path / "blank.txt"), cache=tmp_path / "cache")

@@ -8,8 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from nanocore.config import estimate
-from nanocore.objective.cross_entropy import LOGITS_BYTES, linear_cross_entropy
+from nanocore.objective.cross_entropy import linear_cross_entropy
 
 N, C, V = 13, 6, 11
 
@@ -92,10 +91,6 @@ def test_logits_exist_for_one_chunk_only_and_are_computed_once() -> None:
         linear_cross_entropy(hidden, weight, torch.zeros(64, dtype=torch.long), chunk=8).sum.backward()
     assert watch.largest <= 8 * 50
     assert watch.products == 3 * (64 // 8)
-
-
-def test_the_memory_estimate_knows_the_size_of_a_chunk() -> None:
-    assert estimate.LOGITS_BYTES == LOGITS_BYTES
 
 
 def test_evaluation_has_the_same_values_and_no_gradient_work() -> None:

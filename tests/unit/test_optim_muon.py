@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nanocore.config import estimate
+from nanocore.limits import STACK_BYTES
 from nanocore.optim import muon
 from nanocore.optim.muon import Muon, orthogonalise, shape_factor
 
@@ -117,13 +117,9 @@ def test_a_shape_and_its_transpose_share_one_call(monkeypatch: pytest.MonkeyPatc
     Muon(params, 0.1).step()
     assert calls == [(3, 4, 9), (1, 4, 4)]
     calls.clear()
-    monkeypatch.setitem(muon.BATCH_BYTES, "cpu", 2 * 4 * 9 * 4)
+    monkeypatch.setitem(STACK_BYTES, "cpu", 2 * 4 * 9 * 4)
     Muon(params, 0.1).step()
     assert calls == [(2, 4, 9), (1, 4, 9), (1, 4, 4)]
-
-
-def test_the_memory_estimate_knows_the_size_of_a_batch() -> None:
-    assert estimate.STACK_BYTES == muon.BATCH_BYTES
 
 
 def test_no_gradient_no_update_and_a_zero_gradient_only_decays() -> None:

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from nanocore.checkpoint.manifest import commit, step_folder
+from nanocore.config.schema import Config
 from nanocore.errors import UsageError
+from nanocore.runs.create import Parent, create_run
 from nanocore.runs.layout import list_runs
 from nanocore.runs.liveness import acquire
 from nanocore.runs.status import StatusWriter
@@ -46,6 +49,25 @@ def test_an_ended_run_is_free_again_after_the_move(nano: Nano, tmp_path: Path) -
     discard(nano.root, run)
     again = make_run(tmp_path, "ended")
     assert exit_code(fork(lambda: acquire(again))) == 0
+
+
+def test_a_run_that_a_fork_still_starts_from_stays(nano: Nano, tmp_path: Path) -> None:
+    parent, unrelated = make_run(tmp_path, "parent"), make_run(tmp_path, "unrelated")
+    child = create_run(nano.root, Config(), name="child", parent=Parent("parent", 4))
+    refused = nano("runs", "delete", "parent")
+    assert (refused.code, refused.err.count("\n"), parent.path.is_dir()) == (2, 1, True)
+    assert "parent: is needed by its fork child, which has no checkpoint of its own yet" in refused.err
+    discard(nano.root, unrelated)
+    commit(lambda folder: None, step_folder(child.checkpoints_dir, 5), {})
+    discard(nano.root, parent)
+    assert [run.name for run in list_runs(nano.root)] == ["child"]
+
+
+def test_a_fork_without_a_checkpoint_may_go_first(nano: Nano, tmp_path: Path) -> None:
+    parent = make_run(tmp_path, "parent")
+    discard(nano.root, create_run(nano.root, Config(), name="child", parent=Parent("parent", 4)))
+    discard(nano.root, parent)
+    assert list_runs(nano.root) == []
 
 
 def test_symbolic_links_are_refused(nano: Nano, tmp_path: Path) -> None:

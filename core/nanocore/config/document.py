@@ -6,6 +6,7 @@ import sys
 
 from nanocore.config.continuation import RESUMABLE
 from nanocore.config.fields import Field, fields, source_fields
+from nanocore.config.idle import IDLE, Idle
 from nanocore.config.legacy_keys import KEYS, Derived, Dropped, Entry, Option, Switch, To
 from nanocore.config.literals import literal
 from nanocore.config.messages import allowed
@@ -29,11 +30,16 @@ nanoconsole config diff tiny-cpu my.toml
 - `--set section.key=value` overrides one key. The value is TOML; a bare word is text (`hardware.device=cpu`).
   Text that looks like a number needs quotes: `--set evaluation.sample_prompt='"42"'`. Lists are TOML too:
   `--set 'data.sources=[{kind="files", paths=["src/**/*.py"]}]'`.
-- A horizon given with `--set` (`training.steps`, `tokens` or `duration`) replaces the one of the preset.
+- A horizon given with `--set` (`training.steps`, `tokens` or `duration`) replaces the one of the preset. Keys of the
+  preset that a value given with `--set` leaves without effect have their defaults again (see the end of the rules).
 - Unknown keys, wrong types, numbers out of range or not finite, and contradictions are refused, each with its file
   and line, all at once. Whole numbers are accepted where a number is asked for, never the other way round.
 - Files are UTF-8, at most 1 MiB. Text may not hold control characters.
 - When a run is resumed, {resumable} may change; anything else makes a new run (`--from`).
+"""
+
+NO_EFFECT = """\
+While other keys have the values on the left, nothing reads the keys on the right: anything but their default is refused.
 """
 
 ESTIMATES = """\
@@ -70,8 +76,18 @@ def document() -> str:
             parts.append(f"### [[data.sources]]\n\nOne entry for each source.\n\n{_table(list(source_fields()))}")
     rules = "\n".join(f"- {rule.check.__doc__}" for rule in RULES)
     parts.append(f"## Rules between keys\n\n{rules}\n")
+    parts.append(f"{NO_EFFECT}\n{''.join(map(_idle, IDLE))}")
     rows = [f"| `{key}` | {_fate(kind)} |\n" for key, kind in sorted(KEYS.items())]
     return "\n".join([*parts, ESTIMATES, LEGACY + "".join(rows)])
+
+
+def _idle(reason: Idle) -> str:
+    state = " and ".join(f"`{key}` = {_either(values)}" for key, values in reason.when.items())
+    return f"- {state}: {', '.join(f'`{key}`' for key in reason.keys)}\n"
+
+
+def _either(values: tuple[object, ...]) -> str:
+    return " or ".join(f"`{literal(value)}`" for value in values)
 
 
 def _table(rows: list[Field]) -> str:

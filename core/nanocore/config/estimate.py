@@ -15,12 +15,10 @@ from nanocore.config.activations import FLOAT, activation_bytes, shape
 from nanocore.config.machine import device_type
 from nanocore.config.schema import BYTES_VOCABULARY, Config
 from nanocore.errors import DataError
+from nanocore.limits import LOGITS_BYTES, STACK_BYTES
 from nanocore.runs.text import sanitize_line
 
 Role = Literal["matrix", "embedding", "head", "norm", "mixing"]
-# What the fused cross-entropy holds of logits at a time, and Muon of matrices.
-LOGITS_BYTES = {"cpu": 24 * 2**20, "cuda": 256 * 2**20}
-STACK_BYTES = {"cpu": 2 * 2**20, "cuda": 64 * 2**20}
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nanocore.config import toml
+from nanocore.config.idle import idle, of_table
 from nanocore.config.legacy_keys import KEYS, Derived, Dropped, Option, Switch, To, entry
 from nanocore.config.locate import nearest_above
 from nanocore.config.messages import show
@@ -47,11 +48,24 @@ def import_table(table: Mapping[str, Any], *, where: str = "", places: Mapping[s
         refused = derive({key.rpartition(".")[2]: value for key, value in old.items()}, values, notes)
     if refused:
         raise ConfigError([_line(problem, where, places or {}) for problem in refused])
+    _leave_out_idle(values, notes)
+    return Imported(build(_nested(values), where=where, places=_targets(old, places or {})), values, tuple(notes))
+
+
+def _leave_out_idle(values: dict[str, Any], notes: list[str]) -> None:
+    """The earlier system took keys that nothing read; here they would be refused."""
+    value = of_table(_nested(values))
+    for key, reason in dict(idle(value)).items():
+        notes.append(f"{key}: left out: it has no effect while {reason.state(value)}")
+        del values[key]
+
+
+def _nested(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     nested: dict[str, dict[str, Any]] = {}
     for key, value in values.items():
         section, _, name = key.partition(".")
         nested.setdefault(section, {})[name] = value
-    return Imported(build(nested, where=where, places=_targets(old, places or {})), values, tuple(notes))
+    return nested
 
 
 def _targets(old: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, str]:

@@ -7,7 +7,13 @@ from typing import Any
 
 from nanocore.config.sections import Source
 
-_READ_BY = {"paths": ("files", "jsonl", "parquet"), "column": ("jsonl", "parquet"), "documents": ("synthetic",)}
+# Keys of a source that only some kinds read.
+READ_BY = {
+    "paths": ("files", "jsonl", "parquet"),
+    "column": ("jsonl", "parquet"),
+    "documents": ("synthetic",),
+    "seed": ("synthetic",),
+}
 
 
 def literal(value: object) -> str:
@@ -28,5 +34,5 @@ def plain(value: object) -> Any:
         return [plain(entry) for entry in value]
     if isinstance(value, Source):
         table = value.model_dump()
-        return {key: entry for key, entry in table.items() if value.kind in _READ_BY.get(key, (value.kind,))}
+        return {key: entry for key, entry in table.items() if value.kind in READ_BY.get(key, (value.kind,))}
     return value

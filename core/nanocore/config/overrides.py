@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nanocore.config.idle import idle, of_table
 from nanocore.errors import UsageError
 from nanocore.runs.text import sanitize_line
 
@@ -27,7 +28,8 @@ def parse(text: str) -> tuple[str, Any]:
 def apply(table: Mapping[str, Any], sets: Sequence[str]) -> dict[str, Any]:
     """A copy of `table` with every `section.key=value` of `sets` put in; later ones win.
 
-    A horizon (steps, tokens or duration) replaces the horizon that the table had.
+    A horizon (steps, tokens or duration) replaces the horizon that the table had. A key of the table that loses its
+    effect by a value of `sets` has its default again, so that one override is enough to switch a part off.
     """
     result = copy.deepcopy(dict(table))
     values = dict(parse(text) for text in sets)
@@ -37,6 +39,10 @@ def apply(table: Mapping[str, Any], sets: Sequence[str]) -> dict[str, Any]:
             result["training"].pop(name, None)
     for key, value in values.items():
         _put(result, key, value)
+    for key, reason in dict(idle(of_table(result))).items():
+        if key not in values and not values.keys().isdisjoint(reason.when):
+            section, _, name = key.partition(".")
+            result[section].pop(name, None)
     return result
 
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
+from nanocore.config.fields import get
+from nanocore.config.idle import IDLE, Idle, default
+from nanocore.config.literals import READ_BY, literal
 from nanocore.config.schema import BYTES_VOCABULARY, Config, seconds
+from nanocore.config.sections import Source
 
 MAX_TOKENS_PER_STEP = 1 << 30
 MAX_PARAMETERS = 10**12
@@ -42,7 +47,7 @@ class BrokenRules(ValueError):
 
 def broken(config: Config, invalid: frozenset[str] = frozenset()) -> list[Problem]:
     """All broken rules of a configuration, except rules that read a key in `invalid`."""
-    rules = [rule for rule in RULES if invalid.isdisjoint(rule.keys)]
+    rules = [rule for rule in (*RULES, *IDLE_RULES) if invalid.isdisjoint(rule.keys)]
     return [replace(problem, keys=rule.keys) for rule in rules for problem in rule.check(config)]
 
 
@@ -132,23 +137,13 @@ def _sources(config: Config) -> Iterator[Problem]:
     """Sources of files have `paths`; each key of a source is read by its kind."""
     for index, source in enumerate(config.data.sources):
         place = f"data.sources[{index}]"
-        reads_files = source.kind in ("files", "jsonl", "parquet")
-        if reads_files and not source.paths:
+        if source.kind in READ_BY["paths"] and not source.paths:
             yield Problem(f"{place}.paths", f"is empty, a {source.kind} source reads files", "give at least one glob")
-        if not reads_files and source.paths:
-            yield Problem(f"{place}.paths", f"has no meaning for a {source.kind} source", "remove it or change kind")
-        if source.kind not in ("jsonl", "parquet") and source.column != "text":
-            yield Problem(f"{place}.column", f"has no meaning for a {source.kind} source", "remove it or change kind")
-        if source.kind != "synthetic" and source.documents != 256:
-            yield Problem(
-                f"{place}.documents", f"has no meaning for a {source.kind} source", "remove it or change kind"
-            )
-
-
-def _streams(config: Config) -> Iterator[Problem]:
-    """`dynamic` mixing needs at least two streams."""
-    if config.mhc.dynamic and config.mhc.streams == 1:
-        yield Problem("mhc.dynamic", "one residual stream has nothing to mix", "set mhc.streams to 2 or 4")
+        for key, kinds in READ_BY.items():
+            usual = Source.model_fields[key].get_default(call_default_factory=True)
+            if source.kind not in kinds and getattr(source, key) != usual:
+                what = f"has no meaning for a {source.kind} source"
+                yield Problem(f"{place}.{key}", what, "remove it or change kind")
 
 
 def _held_out(config: Config) -> Iterator[Problem]:
@@ -170,6 +165,18 @@ RULES = (
     Rule(("training.steps", "training.tokens", "training.duration"), _horizon),
     Rule(("data.tokenizer", "data.vocab_size", "data.tokenizer_file"), _tokenizer),
     Rule(("data.sources",), _sources),
-    Rule(("mhc.streams", "mhc.dynamic"), _streams),
     Rule(("evaluation.tokens", "model.context_length"), _held_out),
 )
+
+
+def _idle_rule(key: str, idle: Idle) -> Rule:
+    def check(config: Config) -> Iterator[Problem]:
+        value, usual = partial(get, config), default(key)
+        if value(key) != usual and idle.holds(value):
+            remedy = f"set it to {literal(usual)}, its default, or change {' or '.join(idle.when)}"
+            yield Problem(key, f"{literal(value(key))} has no effect while {idle.state(value)}", remedy)
+
+    return Rule((key, *idle.when), check)
+
+
+IDLE_RULES = tuple(_idle_rule(key, idle) for idle in IDLE for key in idle.keys)

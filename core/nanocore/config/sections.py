@@ -103,6 +103,9 @@ class Source(Section):
         description="Share of training tokens drawn from this source, against the others' weights.",
     )
     documents: int = Field(default=256, ge=2, le=10_000_000, description="Number of documents, for synthetic.")
+    seed: int = Field(
+        default=0, ge=0, le=2**31 - 1, description="For synthetic: sources of different seeds share no document."
+    )
 
 
 class Data(Section):

@@ -26,6 +26,11 @@ class HeldOut:
     text: bytes
 
     @property
+    def rows(self) -> int:
+        """Sequences in all batches."""
+        return sum(len(batch.tokens) for batch in self.batches)
+
+    @property
     def target_bytes(self) -> int:
         """Bytes by which the summed loss is divided: bits per byte = loss sum / (ln 2 * target_bytes)."""
         return len(self.text)

@@ -15,12 +15,12 @@ from nanocore.data.cache import CorpusCache, Known
 from nanocore.data.encode import train_name, write_shards
 from nanocore.data.facts import corpus_facts
 from nanocore.data.meter import Progress, silent
-from nanocore.data.scan import scan
+from nanocore.data.scan import Scan, check_held_out, scan
 from nanocore.data.shards import Shard
 from nanocore.data.sources import Listing, list_source
 from nanocore.data.tokenizer import Tokenizer, from_json
 from nanocore.data.vocabulary import MakeTokenizer, choose_tokenizer
-from nanocore.errors import ResourceError
+from nanocore.errors import DataError, ResourceError
 
 FORM = 1  # counts up with every change to reading, splitting or encoding, so that older caches are not taken
 TOKENIZER = "tokenizer.json"
@@ -80,6 +80,7 @@ def _make(
     if data.tokenizer == "file":
         make_tokenizer([])  # refuses a bad file before a long scan
     found = scan(listings, data, progress)
+    _check_amount(found, data, make_tokenizer)
     key = _digest(FORM, found.hash, data.validation_fraction, identity)
 
     def write(folder: Path) -> dict[str, Any]:
@@ -94,6 +95,19 @@ def _make(
         store.build(key, write)
     skipped = [line for source in found.sources for line in source.skipped]
     return Known(key, len(skipped), skipped[:SKIPPED_SHOWN])
+
+
+def _check_amount(found: Scan, data: Data, make_tokenizer: MakeTokenizer) -> None:
+    """Raises DataError when nothing is held out. Text so scarce may be too little for the vocabulary too: told at once."""
+    try:
+        check_held_out(found, data.validation_fraction)
+    except DataError as error:
+        try:
+            make_tokenizer(found.sample)
+        except DataError as other:
+            both = f"{error.what}, and {other.what}"
+            raise DataError(both, where=error.where, fix=f"{error.fix}; {other.fix}") from None
+        raise
 
 
 def _open(folder: Path, facts: dict[str, Any], known: Known, data: Data) -> Corpus:

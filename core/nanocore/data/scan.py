@@ -16,7 +16,6 @@ from nanocore.config.sections import Data
 from nanocore.data.duplicates import Duplicates
 from nanocore.data.meter import Meter, Progress
 from nanocore.data.sources import Listing, documents
-from nanocore.data.tokenizer import BYTES_FOR_SMALL
 from nanocore.errors import DataError
 
 SAMPLE_BYTES = 4 << 20  # for training BPE; twice as much changes its compression by about 1 %
@@ -89,7 +88,7 @@ def side_of(digest: bytes, validation_fraction: float) -> Side:
 
 
 def scan(listings: Sequence[Listing], data: Data, progress: Progress) -> Scan:
-    """Reads every document once and decides about it. Raises DataError when a side would stay empty."""
+    """Reads every document once and decides about it. Raises DataError for a source without text to train on."""
     kept, sample, corpus_hash = Duplicates(), Sample(SAMPLE_BYTES), blake2b(digest_size=16)
     meter = Meter("scan", sum(listing.size for listing in listings), progress)
     result = Scan([], [], "", [])
@@ -106,7 +105,7 @@ def scan(listings: Sequence[Listing], data: Data, progress: Progress) -> Scan:
                 result.held_out.append(digest)
     meter.finish()
     result.hash, result.sample = corpus_hash.hexdigest(), sample.texts()
-    _check_sides(result, data)
+    _check_sources(result)
     return result
 
 
@@ -143,19 +142,22 @@ def _decide(
             yield data, side, digest
 
 
-def _check_sides(result: Scan, data: Data) -> None:
+def check_held_out(found: Scan, validation_fraction: float) -> None:
+    """Raises DataError when nothing is held out."""
+    if not found.held_out:
+        raise DataError(
+            f"none of {found.documents(Side.TRAIN)} documents fell to the held-out side",
+            where=f"data.validation_fraction = {validation_fraction:g}",
+            fix=f"add documents (about {math.ceil(LIKELY / validation_fraction)} are needed) or raise it",
+        )
+
+
+def _check_sources(result: Scan) -> None:
     for index, source in enumerate(result.sources):
         if not source.documents(Side.TRAIN):
             raise DataError(
                 f"no text to train on ({_why_none(source)})", where=f"data.sources[{index}]", fix="add documents"
             )
-    if not result.held_out:
-        enough = f"add documents (about {math.ceil(LIKELY / data.validation_fraction)} are needed) or raise it"
-        raise DataError(
-            f"none of {result.documents(Side.TRAIN)} documents fell to the held-out side",
-            where=f"data.validation_fraction = {data.validation_fraction:g}",
-            fix=enough if data.tokenizer == "bytes" else f"{enough}; {BYTES_FOR_SMALL}",
-        )
 
 
 def _why_none(source: SourceScan) -> str:

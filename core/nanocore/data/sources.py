@@ -76,7 +76,7 @@ def documents(listing: Listing, skip: Callable[[str, str], None]) -> Iterator[st
     """
     source = listing.source
     if source.kind == "synthetic":
-        yield from synthetic_documents(source.documents)
+        yield from synthetic_documents(source.documents, source.seed)
     for path in (Path(file.path) for file in listing.files):
         if source.kind == "jsonl":
             yield from jsonl_documents(path, source.column)

@@ -10,14 +10,16 @@ NAMES = ("ant", "bee", "cow", "dog", "elk", "fox", "gnu", "hen")
 LINES = 24
 
 
-def synthetic_documents(count: int) -> Iterator[str]:
+def synthetic_documents(count: int, seed: int = 0) -> Iterator[str]:
     """`count` documents of about 400 bytes; document i does not depend on how many there are.
+
+    No two seeds share the state of a generator, so their documents differ.
 
     Each assigns small numbers to names and asks for sums and copies: spelling and form are learned in
     minutes, the copied numbers need attention, the sums need more.
     """
     for index in range(count):
-        yield _document(random.Random(SEED + index))
+        yield _document(random.Random((seed << 32) + SEED + index))
 
 
 def _document(source: random.Random) -> str:

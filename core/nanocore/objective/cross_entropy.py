@@ -14,10 +14,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from nanocore.limits import LOGITS_BYTES
+
 IGNORE = -1  # target of a position without loss
-# Logits held at one time. CPU: measured best from 257 to 32,000 tokens of vocabulary; from 32 MiB on, glibc maps fresh
-# pages for each chunk, and touching them costs more than the arithmetic. CUDA: enough rows to fill the device.
-LOGITS_BYTES = {"cpu": 24 * 2**20, "cuda": 256 * 2**20}
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nanocore.limits import STACK_BYTES
+
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # steepest at 0 that keeps singular values within about [0.68, 1.13]
 EPSILON = 1e-7
-# Matrices orthogonalised in one call. On a CPU the work should stay in cache (measured at widths 64 to 512); on a GPU
-# only the memory of the stack limits it.
-BATCH_BYTES = {"cpu": 2 * 2**20, "cuda": 64 * 2**20}
 GRAM_STEPS = 5  # Gram-side steps before starting again from the matrix; beyond about 7 their rounding errors explode
 
 
@@ -114,11 +113,11 @@ def _wide(matrix: Tensor) -> Tensor:
 
 
 def _batches(parameters: list[Tensor]) -> Iterator[list[Tensor]]:
-    """Parameters that can be stacked: of one shape up to transposition, BATCH_BYTES together."""
+    """Parameters that can be stacked: of one shape up to transposition, STACK_BYTES together."""
     by_shape: dict[tuple[int, ...], list[Tensor]] = defaultdict(list)
     for parameter in parameters:
         by_shape[tuple(_wide(parameter).shape)].append(parameter)
     for same in by_shape.values():
-        size = max(1, BATCH_BYTES[same[0].device.type] // (same[0].numel() * same[0].element_size()))
+        size = max(1, STACK_BYTES[same[0].device.type] // (same[0].numel() * same[0].element_size()))
         for start in range(0, len(same), size):
             yield same[start : start + size]

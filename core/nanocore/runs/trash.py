@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from nanocore.checkpoint.manifest import latest
 from nanocore.errors import BusyError, ResourceError, UsageError
-from nanocore.runs.layout import RunFolder, private
+from nanocore.runs.create import read_run
+from nanocore.runs.layout import RunFolder, list_runs, private
 from nanocore.runs.liveness import acquire, observe
 
 
@@ -18,10 +20,11 @@ def trash_dir(root: Path) -> Path:
 def discard(root: Path, run: RunFolder) -> Path:
     """Move a run of `root` into the trash and return where it is now: NAME-YYYYmmdd-HHMMSS.
 
-    Raises BusyError while a trainer has the run or may have it on another host, UsageError for a symbolic link in the
-    place of the run or the trash, ResourceError when it cannot be moved.
+    Raises BusyError while a trainer has the run or may have it on another host, UsageError for a run that a fork still
+    starts from and for a symbolic link in the place of the run or the trash, ResourceError when it cannot be moved.
     """
     _refuse_links(run.path, private(root), trash_dir(root))
+    _refuse_if_needed(root, run)
     state = observe(run)
     if state.state == "elsewhere":
         raise BusyError(state.reason, where=run.name, fix="delete it there")
@@ -40,6 +43,18 @@ def _refuse_links(*paths: Path) -> None:
     for path in paths:
         if path.is_symlink():
             raise UsageError("is a symbolic link", where=str(path), fix="delete or move its target by hand")
+
+
+def _refuse_if_needed(root: Path, run: RunFolder) -> None:
+    """A fork reads its parent's checkpoint each time it starts, until it has one of its own."""
+    for fork in list_runs(root):
+        parent = read_run(fork).get("parent")
+        starts_here = isinstance(parent, dict) and parent.get("run") == run.name
+        if starts_here and latest(fork.checkpoints_dir) is None:
+            what = f"is needed by its fork {fork.name}, which has no checkpoint of its own yet"
+            raise UsageError(
+                what, where=run.name, fix=f"train {fork.name} to its first checkpoint, or delete it before"
+            )
 
 
 def _move(run: RunFolder, trash: Path) -> Path:

@@ -40,7 +40,7 @@ def build(run: RunFolder, config: Config, world: World, machine: Machine, orders
         )
     own = own_checkpoint(run, config)
     corpus = _corpus(run, config, world, orders, reporter)
-    heldout = validation_slice(corpus, config)
+    heldout = _heldout(corpus, config, reporter)
     reporter.status(phase="building")
     core = Transformer(config, corpus.tokenizer.vocab_size)
     core.initialise(config.training.seed)
@@ -96,6 +96,17 @@ def _corpus(run: RunFolder, config: Config, world: World, orders: Orders, report
             f"{corpus.facts['skipped_files']} files are no text and were left out", files=corpus.facts["skipped"]
         )
     return corpus
+
+
+def _heldout(corpus: Corpus, config: Config, reporter: Reporter) -> HeldOut:
+    """The held-out slice; a warning when the text has fewer whole rows than evaluation.tokens asks for."""
+    heldout, width = validation_slice(corpus, config), config.model.context_length
+    if heldout.rows < config.evaluation.tokens // width:
+        reporter.warn(
+            f"measures are on {heldout.rows * width} held-out tokens, all there are, not on "
+            f"evaluation.tokens = {config.evaluation.tokens}"
+        )
+    return heldout
 
 
 def _with_parent_vocabulary(run: RunFolder, data: Data) -> Data:
