@@ -11,7 +11,8 @@ export TORCH_CPU_INDEX
 
 run: .venv/.ready-run
 	@if [ -t 0 ] && [ -t 1 ] && [ "$${TERM:-dumb}" != dumb ]; then exec $(BIN)/nanoconsole; \
-	else exec $(BIN)/nanoconsole train tiny-cpu --follow; fi
+	else echo "nanoconsole: no terminal here, so tiny-cpu is trained, with its progress in lines" >&2; \
+	exec $(BIN)/nanoconsole train tiny-cpu --follow; fi
 
 test: lint unit
 

@@ -15,7 +15,9 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
     from nanoconsole.cli.main import run
+    from nanoconsole.cli.streams import take_over
 
+    take_over()
     raise SystemExit(run(sys.argv[1:]))
 
 

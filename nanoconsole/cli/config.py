@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,7 @@ from nanoconsole.cli.options import Json, Runs, Set, Target, examples
 from nanoconsole.cli.output import emit, say, table, tell
 
 if TYPE_CHECKING:
+    from nanoconsole.services.cost import Cost
     from nanocore.config.schema import Config
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A .toml file.")]
@@ -50,24 +52,27 @@ def show(
     return tell(dump(config, comments=comments).rstrip("\n"))
 
 
-def check(file: File, set: Set = None, json: Json = False) -> None:
+def check(file: File, set: Set = None, runs: Runs = None, json: Json = False) -> None:
     """Tell whether a file can be trained.
 
-    Exit 0 and its size when it can, else exit 2 and one line for each fault.
+    Exit 0 and its size when it can, with the time it takes when a run like it has finished on this machine; else exit
+    2 and one line for each fault.
     """
     from nanocore.config.resolve import resolve
     from nanocore.errors import ConfigError
 
     try:
-        facts = _size(resolve(_as_path(file), set or ()))
+        expected = _cost(resolve(_as_path(file), set or ()), runs)
     except ConfigError as error:
         if json:
             emit({"file": str(file), "valid": False, "problems": error.problems})
         raise
+    facts = asdict(expected.estimate)
     if json:
-        return emit({"file": str(file), "valid": True, "problems": [], **facts})
+        time = {"seconds": expected.seconds, "seconds_like_run": expected.like}
+        return emit({"file": str(file), "valid": True, "problems": [], **facts, **time})
     tell(f"{file}: can be trained")
-    return table(("estimate", "value"), _readable(facts))
+    return table(("estimate", "value"), [*_readable(facts), ("time", _time(expected))])
 
 
 def diff(a: Target, b: Target, runs: Runs = None, json: Json = False) -> None:
@@ -123,12 +128,19 @@ def _as_path(file: Path) -> str:
     return str(file) if "/" in str(file) or file.suffix == ".toml" else f"./{file}"
 
 
-def _size(config: Config) -> dict[str, Any]:
-    from dataclasses import asdict
+def _cost(config: Config, runs: Path | None) -> Cost:
+    from nanoconsole.services.cost import cost, read_timings
+    from nanocore.runs.layout import run_root
 
-    from nanocore.config.estimate import estimate
+    return cost(config, read_timings(run_root(runs)))
 
-    return asdict(estimate(config))
+
+def _time(expected: Cost) -> str:
+    from nanoconsole.services.format import duration
+
+    if expected.seconds is None:
+        return f"unknown: {expected.source}"
+    return f"{'about ' if expected.like else ''}{duration(expected.seconds)}, {expected.source}"
 
 
 def _readable(facts: dict[str, Any]) -> list[tuple[str, str]]:

@@ -79,9 +79,16 @@ def _show(facts: dict[str, Any], json: bool) -> None:
     if json:
         return emit(facts)
     sources, skipped = facts.pop("sources"), facts.pop("skipped")
-    table(("text", "value"), [(key.replace("_", " "), value) for key, value in facts.items()])
+    table(("text", "value"), [(key.replace("_", " "), _readable(key, value)) for key, value in facts.items()])
     tell("")
-    table(list(sources[0]), [list(source.values()) for source in sources])
+    table(list(sources[0]), [[_readable(key, value) for key, value in source.items()] for source in sources])
     for reason in skipped:
         say(f"skipped {reason}")
     return None
+
+
+def _readable(key: str, value: Any) -> Any:
+    """Bytes and tokens in three digits; with --json they are exact."""
+    from nanoconsole.services.format import count, size
+
+    return size(value) if key.endswith("bytes") else count(value) if key.endswith("tokens") else value

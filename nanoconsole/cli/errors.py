@@ -12,11 +12,14 @@ from pathlib import Path
 
 import typer
 
+from nanoconsole.cli.streams import OutputError
 from nanocore.errors import ConfigError, NanoError
 
 
 def report(error: Exception, *, as_json: bool, runs: Path | None) -> int:
     """Say what went wrong on stderr and return the exit code of the command."""
+    if isinstance(error, OutputError) and error.silent:
+        return error.exit_code
     if isinstance(error, NanoError):
         lines, code = _lines(error), error.exit_code
     elif isinstance(error, typer.TyperException):

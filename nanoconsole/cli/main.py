@@ -79,12 +79,18 @@ def run(arguments: Sequence[str]) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue]
     try:
-        given = list(arguments)
+        code = _call(list(arguments))
+        sys.stdout.flush()
+        return code
+    except Exception as error:
+        return errors.report(error, as_json="--json" in arguments, runs=_named_root(arguments))
+
+
+def _call(given: list[str]) -> int:
+    try:
         return int(command()(given, prog_name="nanoconsole", standalone_mode=False, obj=given) or 0)
     except SystemExit as ending:
         return ending.code if isinstance(ending.code, int) else 1
-    except Exception as error:
-        return errors.report(error, as_json="--json" in arguments, runs=_named_root(arguments))
 
 
 def _named_root(arguments: Sequence[str]) -> Path | None:

@@ -22,12 +22,13 @@ def register(app: typer.Typer) -> None:
 
 def list_presets(json: Json = False) -> None:
     """List every preset with its size and purpose."""
+    from nanoconsole.services.format import count
     from nanocore.config.presets import presets
 
     found = [_facts(preset) for preset in presets()]
     if json:
         return emit(found)
-    rows = [(facts["name"], _millions(facts["parameters"]), facts["origin"], facts["description"]) for facts in found]
+    rows = [(facts["name"], count(facts["parameters"]), facts["origin"], facts["description"]) for facts in found]
     return table(("name", "parameters", "origin", "description"), rows)
 
 
@@ -71,7 +72,3 @@ def _facts(preset: PresetFile) -> dict[str, Any]:
             "tokens": None,
         }
     return {**facts, "parameters": size.parameters, "peak_bytes": size.peak_bytes, "tokens": size.tokens}
-
-
-def _millions(parameters: int | None) -> str | None:
-    return None if parameters is None else f"{parameters / 1e6:.1f} M"

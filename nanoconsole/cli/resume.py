@@ -1,4 +1,4 @@
-"""`nanoconsole resume`: let a paused run go on, or start an ended one again from its last checkpoint."""
+"""`nanoconsole resume`: let a paused run go on, or start one that was only created or has ended."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def resume(
 ) -> None:
     """Continue a paused or ended run.
 
-    A paused one goes on at once, an ended one starts again from its last checkpoint.
+    A paused one goes on at once, an ended one starts again from its last checkpoint, and one that was only created
+    starts. A run that fails in its first seconds is reported with its exit code.
 
     --set may change training.steps, tokens or duration and the sections logging, evaluation, checkpoint and hardware
     of an ended run. Anything else makes it another experiment: train --from RUN.

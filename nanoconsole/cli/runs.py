@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,8 @@ from nanoconsole.cli.options import Json, Run, Runs, examples
 from nanoconsole.cli.output import emit, say, table, tell
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from nanocore.runs.layout import RunFolder
     from nanocore.runs.summary import Summary
 
@@ -39,7 +43,8 @@ def list_all(runs: Runs = None, json: Json = False) -> None:
     found = sorted((summarize(run) for run in list_runs(root)), key=lambda summary: -summary.created)
     if not found:
         return say(f"no runs in {root}; start one with: nanoconsole train tiny-cpu")
-    say(f"runs in {root}")
+    if _may_surprise(runs):
+        say(f"runs in {root}")
     return table(("run", "state", "step", "loss", "bits/byte", "tok/s", "left", "started"), map(_row, found))
 
 
@@ -74,6 +79,11 @@ def delete(run: Run, runs: Runs = None, json: Json = False) -> None:
     if json:
         return emit({"run": run, "trash": str(place)})
     return tell(str(place))
+
+
+def _may_surprise(chosen: Path | None) -> bool:
+    """Whether a reader should be told the folder: it depends on where the command stands, as nobody named one."""
+    return chosen is None and not os.environ.get("NANOCONSOLE_RUNS") and sys.stderr.isatty()
 
 
 def _row(summary: Summary) -> tuple[Any, ...]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nanoconsole.services.launcher import Launched
     from nanocore.config.schema import Config
     from nanocore.runs.create import Parent
+    from nanocore.runs.layout import RunFolder
 
 StartTarget = Annotated[
     str | None,
@@ -31,7 +32,13 @@ From = Annotated[
     ),
 ]  # fmt: skip
 Fresh = Annotated[bool, typer.Option("--fresh-optimizer", help="With --from: the weights only, a new optimizer.")]
-Follow = Annotated[bool, typer.Option("--follow/--detach", help="Show progress until it ends, or return at once.")]
+Follow = Annotated[
+    bool | None,
+    typer.Option("--follow/--detach", help="Show progress until it ends (as without either), or return at once."),
+]
+CreateOnly = Annotated[
+    bool, typer.Option("--create-only", help="Make the run's folder, print its path, and start nothing.")
+]
 Board = Annotated[bool, typer.Option("--tensorboard", help="Open TensorBoard beside it, for as long as it trains.")]
 
 
@@ -41,6 +48,7 @@ def register(app: typer.Typer) -> None:
         "train tiny-cpu --set training.steps=200 --name quick",
         "train my.toml --for 8h --detach",
         "train --from tiny-cpu-0001@400 --set optimizer.matrix_lr=0.01",
+        "train nano-125m --create-only --name big",
     )
     app.command("train", epilog=examples(*lines))(train)
 
@@ -53,29 +61,47 @@ def train(
     duration: For = "",
     origin: From = "",
     fresh_optimizer: Fresh = False,
-    follow: Follow = True,
+    follow: Follow = None,
     tensorboard: Board = False,
+    create_only: CreateOnly = False,
     runs: Runs = None,
     json: Json = False,
 ) -> None:
     """Train a preset, a file or a run's settings.
 
     With --follow, Ctrl-C stops the training with a checkpoint (exit 130); a second Ctrl-C leaves it alone.
-    With --detach the name of the run is all that is printed. Either way the training outlives this command.
+    With --detach the name of the run is all that is printed, once it trains or has had a few seconds to fail. Either
+    way the training outlives this command. A run made with --create-only is started by `resume RUN` or by torchrun.
     """
-    from nanoconsole.services.launcher import launch
+    from nanoconsole.services.launcher import restart
+    from nanocore.runs.create import create_run
     from nanocore.runs.layout import run_root
 
+    if create_only and (follow is not None or tensorboard):
+        raise UsageError("--create-only starts nothing", fix="leave out --follow, --detach and --tensorboard")
     root = run_root(runs)
     parent = _parent(root, origin, fresh_optimizer)
     preset, config = _start(target, root, [*_horizon(duration), *(set or ())], parent)
     argv = ["nanoconsole", *(context.find_root().obj or ())]
-    launched = launch(config, root=root, preset=preset, name=name, parent=parent, argv=argv)
-    beside(launched, root, follow=follow, tensorboard=tensorboard, as_json=json)
+    run = create_run(root, config, preset=preset, name=name, argv=argv, parent=parent)
+    if create_only:
+        return _tell_created(run, as_json=json)
+    return beside(restart(run), root, follow=follow is not False, tensorboard=tensorboard, as_json=json)
+
+
+def _tell_created(run: RunFolder, *, as_json: bool) -> None:
+    say(
+        f"{run.name}: created, not started; start it: nanoconsole resume {run.name}, or torchrun with the folder's path"
+    )
+    emit({"run": run.name, "path": str(run.path)}) if as_json else tell(str(run.path))
 
 
 def beside(launched: Launched, root: Path, *, follow: bool, tensorboard: bool, as_json: bool) -> None:
-    """Say what was started, then stay with it until it ends (and leave with its exit code) or return."""
+    """Say what was started, then stay with it until it ends (and leave with its exit code) or return.
+
+    Without `follow` raises NanoError when the trainer fails in its first seconds.
+    """
+    from nanoconsole.services.launcher import confirm
     from nanoconsole.services.tensorboard import Companion
 
     run = launched.run
@@ -89,6 +115,7 @@ def beside(launched: Launched, root: Path, *, follow: bool, tensorboard: bool, a
         if as_json:
             emit_line({"kind": "run", **facts})
         raise typer.Exit(stay(run, board=board, as_json=as_json))
+    confirm(run)
     if board:
         facts["tensorboard"] = board.wait()
         say(f"TensorBoard: {facts['tensorboard']}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nanocore.config import toml
 from nanocore.config.estimate import Estimate, estimate
-from nanocore.config.schema import Config
+from nanocore.config.schema import Config, seconds
 from nanocore.errors import NanoError
 from nanocore.runs.identity import host_name
 from nanocore.runs.layout import RunFolder, list_runs
@@ -32,18 +32,27 @@ class Timing:
 
 @dataclass(frozen=True)
 class Cost:
-    """An estimate, with seconds of training and the run they are taken from (None and "" when unknown)."""
+    """An estimate, with seconds of training (None when unknown) and the run they are taken from, if from one."""
 
     estimate: Estimate
     seconds: float | None
     like: str
 
+    @property
+    def source(self) -> str:
+        """Where the length of the training is known from, in words."""
+        if self.like:
+            return f"at the speed of run {self.like} on this machine"
+        return "no finished run like it on this machine" if self.seconds is None else "as training.duration says"
+
 
 def cost(config: Config, timings: list[Timing]) -> Cost:
     """The cost of training `config` here. Raises DataError when its tokenizer file cannot be read."""
     figures = estimate(config)
+    if config.training.duration:
+        return Cost(figures, float(seconds(config.training.duration)), "")
     near = nearest(config, figures, timings)
-    if near is None or not figures.tokens:
+    if near is None:
         return Cost(figures, None, "")
     return Cost(figures, figures.tokens * figures.flops_per_token / near.flops_per_second, near.run)
 

@@ -1,18 +1,22 @@
-"""Starting trainers: a new run, a run forked from a checkpoint, a run that goes on. Never waits for data or torch."""
+"""Starting trainers: a new run, a run forked from a checkpoint, a run that goes on. Only `confirm` waits for one."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nanocore.errors import CheckpointError, UsageError
+from nanocore.errors import CheckpointError, NanoError, UsageError
 
 if TYPE_CHECKING:
     from nanocore.config.schema import Config
     from nanocore.runs.create import Parent
     from nanocore.runs.layout import RunFolder
+
+CONFIRMATION = 4.0  # seconds for which a launch that is not followed waits for an early failure; torch loads in two
+INTERVAL = 0.05  # seconds between two looks
 
 
 @dataclass(frozen=True)
@@ -35,11 +39,25 @@ def launch(
 ) -> Launched:
     """Create a run folder and start its trainer. Raises UsageError when the name is taken or not allowed."""
     from nanocore.runs.create import create_run
-    from nanocore.runs.spawn import spawn_trainer
 
-    run = create_run(root, config, preset=preset, name=name, argv=argv, parent=parent)
-    pid = spawn_trainer(run, threads=config.hardware.threads, nice=config.hardware.nice)
-    return Launched(run, pid, parent.step if parent else 0)
+    return restart(create_run(root, config, preset=preset, name=name, argv=argv, parent=parent))
+
+
+def confirm(run: RunFolder) -> None:
+    """Return when the trainer trains, has ended well, or has neither done so nor failed within `CONFIRMATION`.
+
+    Raises NanoError with the reason and the trainer's exit code when it has failed.
+    """
+    from nanocore.runs.liveness import observe
+
+    deadline = time.monotonic() + CONFIRMATION
+    while (state := observe(run)).state == "starting" and time.monotonic() < deadline:
+        time.sleep(INTERVAL)
+    if state.state in ("crashed", "diverged"):
+        fix = f"the end of its log: nanoconsole runs show {run.name}"
+        error = NanoError(f"failed at once: {state.reason}", where=run.name, fix=fix)
+        error.exit_code = (state.status.exit_code if state.status else None) or 1
+        raise error
 
 
 def fork_point(root: Path, text: str, *, fresh_optimizer: bool = False) -> Parent:
@@ -69,11 +87,12 @@ def check_fork(config: Config, parent: Config) -> None:
 
 
 def restart(run: RunFolder, sets: Sequence[str] = ()) -> Launched:
-    """Start the trainer of an ended run again, from its last checkpoint, with changes to what may change.
+    """Start the trainer of a run that was only created, or has ended: from its last checkpoint, else its parent's.
+
+    `sets` changes what may change.
 
     Raises BusyError while a trainer has the run, UsageError for a key that needs a new run.
     """
-    from nanocore.checkpoint.manifest import available, step_of
     from nanocore.config.toml import load, save
     from nanocore.runs.liveness import busy_error, lock_owner
     from nanocore.runs.spawn import spawn_trainer
@@ -84,9 +103,19 @@ def restart(run: RunFolder, sets: Sequence[str] = ()) -> Launched:
     if sets:
         config = _continued(run, config, sets)
         save(config, run.config_file)
-    steps = [step_of(path) for path in available(run.checkpoints_dir)]
-    pid = spawn_trainer(run, threads=config.hardware.threads, nice=config.hardware.nice)
-    return Launched(run, pid, max(steps, default=0))
+    step = _first_step(run)
+    return Launched(run, spawn_trainer(run, threads=config.hardware.threads, nice=config.hardware.nice), step)
+
+
+def _first_step(run: RunFolder) -> int:
+    """The step a trainer begins at: that of the run's last checkpoint, else of its parent's, else 0."""
+    from nanocore.checkpoint.manifest import available, step_of
+    from nanocore.runs.create import starting_checkpoint
+
+    checkpoints = available(run.checkpoints_dir)
+    if not checkpoints and (inherited := starting_checkpoint(run)):
+        checkpoints = [inherited]
+    return max((step_of(path) for path in checkpoints), default=0)
 
 
 def _continued(run: RunFolder, config: Config, sets: Sequence[str]) -> Config:

@@ -7,8 +7,10 @@ import pytest
 from nanocore.config.resolve import resolve
 from nanocore.config.toml import load
 from nanocore.runs.create import read_run
+from nanocore.runs.documents import write_document
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import observe
+from nanocore.runs.status import Status
 from tests import command_line
 from tests.command_line import Nano, Result
 from tests.run_helpers import events_of, steps_of, wait_for
@@ -47,6 +49,60 @@ def test_detach_prints_the_name_and_the_run_can_be_steered_to_its_end(nano: Nano
     ]  # fmt: skip
     late = nano("pause", run.name)
     assert (late.code, late.err.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize("arguments", [("train", "tiny-cpu", "--detach"), ("resume", "old", "--json")], ids=" ".join)
+def test_a_trainer_that_fails_at_once_is_reported_with_its_reason_and_exit_code(
+    nano: Nano, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    nano("train", "tiny-cpu", "--create-only", "--name", "old")
+    monkeypatch.setenv("FAKE_STEPS", "many")  # not a number: it dies before its first word
+    failed = nano(*arguments)
+    assert (failed.code, failed.out) == (1, "")
+    assert "failed at once: it ended with exit code 1: ValueError" in failed.err
+    assert "nanoconsole runs show" in failed.err
+
+
+def test_the_exit_code_of_an_early_failure_is_the_trainers_own(nano: Nano, monkeypatch: pytest.MonkeyPatch) -> None:
+    nano("train", "tiny-cpu", "--create-only", "--name", "damaged")
+    failed = Status(state="crashed", phase="ended", exit_code=5, message="no checkpoint could be loaded")
+    monkeypatch.setattr("nanocore.runs.spawn.spawn_trainer", lambda run, **_: write_document(run.status_file, failed))
+    result = nano("resume", "damaged")
+    assert result.code == 5
+    assert "damaged: failed at once: no checkpoint could be loaded" in result.err
+
+
+def test_a_detached_trainer_that_takes_its_time_is_not_waited_for(nano: Nano, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nanoconsole.services.launcher.CONFIRMATION", 0.3)
+    monkeypatch.setenv("FAKE_START_SECONDS", "60")
+    result = nano("train", "tiny-cpu", "--detach")
+    assert (result.code, result.out) == (0, "tiny-cpu-0001\n")
+    assert observe(RunFolder(nano.root / "tiny-cpu-0001")).state == "starting"
+
+
+def test_create_only_makes_a_run_that_resume_starts(nano: Nano) -> None:
+    assert nano("train", "tiny-cpu", "--set", "training.steps=20", "--name", "parent").code == 0
+    made = nano("train", "--from", "parent@10", "--set", "training.steps=12", "--create-only")
+    run = RunFolder(nano.root / "tiny-cpu-0001")
+    assert (made.code, made.out) == (0, f"{run.path}\n")
+    assert load(run.config_file).training.steps == 12
+    listed = nano("runs", "list", "--json").data[0]
+    assert (listed["name"], listed["state"], listed["alive"]) == (run.name, "created", False)
+    assert nano("runs", "list").out.splitlines()[1].split()[:2] == [run.name, "created"]
+    started = nano("resume", run.name, "--json")
+    assert (started.code, started.data["step"]) == (0, 10)
+    wait_for(lambda: observe(run).state == "finished", "the end")
+    second = nano("train", "tiny-cpu", "--create-only", "--name", "second", "--json").data
+    assert second == {"run": "second", "path": str(nano.root / "second")}
+    assert nano("runs", "delete", "second").code == 0
+
+
+@pytest.mark.parametrize("option", ["--follow", "--detach", "--tensorboard"])
+def test_create_only_is_refused_with_what_only_a_started_run_has(nano: Nano, option: str) -> None:
+    refused = nano("train", "tiny-cpu", "--create-only", option)
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert "--create-only starts nothing" in refused.err
+    assert not nano.root.exists()
 
 
 def test_runs_list_and_show_tell_what_the_folder_holds(nano: Nano) -> None:

@@ -15,6 +15,7 @@ from nanocore.config.validate import build
 from nanocore.runs.create import create_run
 from tests import command_line
 from tests.command_line import Nano
+from tests.tui.scenes import lay
 
 nano = command_line.nano
 
@@ -77,6 +78,24 @@ def test_config_check_tells_what_a_file_would_cost(nano: Nano, tmp_path: Path, m
     assert "can be trained" in nano("config", "check", "plain.toml").out
     Path("no-suffix").write_text("[model]\nn_layers = 3\n")
     assert nano("config", "check", "no-suffix").code == 0
+
+
+def test_config_check_tells_in_words_how_long_it_takes_and_why(nano: Nano, tmp_path: Path) -> None:
+    file = tmp_path / "plain.toml"
+    file.write_text("")
+
+    def told(*sets: str) -> str:
+        return nano(
+            "config", "check", str(file), *(word for each in sets for word in ("--set", each))
+        ).out.splitlines()[-1]
+
+    assert told().split(maxsplit=1) == ["time", "unknown: no finished run like it on this machine"]
+    assert told("training.duration=8h").split(maxsplit=1) == ["time", "8h 00m, as training.duration says"]
+    run = lay(nano.root, "done", steps=100, tokens=100 * resolve(str(file)).tokens_per_step)
+    run.config_file.write_text("")
+    assert told("training.steps=400").split(maxsplit=1) == [
+        "time", "about 1m 40s, at the speed of run done on this machine",
+    ]  # fmt: skip
 
 
 def test_config_import_prints_a_configuration_that_can_be_trained(nano: Nano, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 import pytest
 import typer.main
@@ -103,3 +104,22 @@ def test_the_shell_completes_verbs_presets_files_and_runs(
     assert offered(f"nanoconsole train {nano.root}/t") == [f"{nano.root}/tin.toml"]
     monkeypatch.setenv("NANOCONSOLE_RUNS", "/proc/1/mem")
     assert offered("nanoconsole watch ") == []
+
+
+def test_the_folder_of_runs_is_told_only_on_a_terminal_and_where_nobody_named_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    create_run(tmp_path / "runs", Config(), name="a-run")
+    monkeypatch.chdir(tmp_path)
+
+    def talk(*arguments: str) -> str:
+        capsys.readouterr()
+        assert run([*arguments, "runs", "list"]) == 0
+        return capsys.readouterr().err
+
+    assert talk() == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    assert talk() == f"runs in {tmp_path / 'runs'}\n"
+    assert talk("--runs", "runs") == ""
+    monkeypatch.setenv("NANOCONSOLE_RUNS", "runs")
+    assert talk() == ""

@@ -32,16 +32,16 @@ def verdict(losses: list[float | None], **metrics: float) -> Verdict:
 
 def test_falling_and_level_losses_are_healthy_and_rising_ones_warned_of() -> None:
     falling = verdict([5.0 - step / 100 for step in range(100)])
-    assert (falling.level, falling.text) == ("good", "healthy: loss falls 10.5% over the last 100 records")
+    assert (falling.level, falling.text) == ("good", "healthy: loss falls 10.5% from step 1 to 100")
     assert "is level" in verdict([2.0] * 100).text
     rising = verdict([2.0 + step / 100 for step in range(100)])
     assert rising.level == "warning"
     assert "rises" in rising.text
-    assert verdict([2.0] * 5) == Verdict("info", "warming up: 5 records so far")
+    assert verdict([2.0] * 5) == Verdict("info", "warming up: 5 logged steps so far")
 
 
 def test_non_finite_losses_and_metrics_out_of_their_range_are_told() -> None:
-    assert verdict([2.0] * 60 + [None]) == Verdict("bad", "non-finite loss in 1 of the last 61 records")
+    assert verdict([2.0] * 60 + [None]) == Verdict("bad", "non-finite loss in 1 of the last 61 logged steps")
     assert (
         verdict([2.0] * 60, **{"mhc/composite_gain": 3.0}).text
         == "mhc/composite_gain is 3.000, outside its healthy range"
@@ -188,7 +188,7 @@ def test_time_comes_only_from_a_run_like_it_on_the_same_hardware(draft: Draft, t
     run.config_file.write_text(draft.path.read_text())
     timings = read_timings(tmp_path / "runs")
     found = cost(draft.config, timings)
-    assert found.like == "done"
+    assert (found.like, found.source) == ("done", "at the speed of run done on this machine")
     assert found.seconds == pytest.approx(100 * 0.25 * 10 / 100)  # a tenth of its steps
     draft.set("model.n_layers", "60")  # another size altogether
     assert draft.config is not None
@@ -197,3 +197,16 @@ def test_time_comes_only_from_a_run_like_it_on_the_same_hardware(draft: Draft, t
     draft.set("hardware.device", "cuda")
     assert draft.config is not None
     assert cost(draft.config, timings).seconds is None
+
+
+def test_an_edit_that_makes_a_key_of_the_preset_meaningless_gives_it_its_default(tmp_path: Path) -> None:
+    file = tmp_path / "two.toml"
+    file.write_text("[mhc]\nstreams = 2\nevery = 7\n")
+    draft = Draft(str(file))
+    draft.set("mhc.streams", "1")
+    assert draft.config is not None and draft.config.mhc.every == 100 and not draft.problems
+    assert {change.key for change in draft.changes()} == {"mhc.streams", "mhc.every"}
+    draft.save()
+    assert Draft(str(file)).config == draft.config
+    draft.set("mhc.every", "9")
+    assert "no effect" in draft.problems["mhc.every"]
