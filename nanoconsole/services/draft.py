@@ -11,6 +11,7 @@ from typing import Any
 
 from nanocore.config import toml
 from nanocore.config.fields import Field, changed, fields, get
+from nanocore.config.idle import idle, of_table
 from nanocore.config.resolve import target_path
 from nanocore.config.rules import Problem
 from nanocore.config.schema import Config
@@ -57,12 +58,20 @@ class Draft:
             if not isinstance(self.edited.get(section), dict):
                 self.edited[section] = {}
             self.edited[section][name] = value
+        self._wake()
         found = problems(self.edited)
         self.problems: dict[str, str] = {}
         self.others: list[str] = []  # faults of no field: unknown keys and sections
         for problem in found:
             self._file(problem)
         self.config: Config | None = None if found else build(self.edited)
+
+    def _wake(self) -> None:
+        """A key of the file that loses its effect by an edit has its default again, as with `--set`."""
+        for key, reason in dict(idle(of_table(self.edited))).items():
+            if key not in self.edits and not self.edits.keys().isdisjoint(reason.when):
+                section, _, name = key.partition(".")
+                self.edited[section].pop(name, None)
 
     def _file(self, problem: Problem) -> None:
         """Put a fault at its field; a fault inside a list belongs to the list."""
@@ -129,6 +138,8 @@ class Draft:
         if self.config is None:
             raise ConfigError([f"{key}: {words}" for key, words in self.problems.items()] + self.others)
         values: dict[str, object] = {key: get(self.config, key) for key in self.edits}
+        if self.base is not None:  # keys that lost their effect by an edit
+            values |= {key: now for key, _, now in changed(self.base, self.config)}
         text = toml.update_text(toml.read_text(self.path), values)
         toml.write_text(self.path, text)
         self.table, self.base = toml.parse(text, where=str(self.path)), self.config

@@ -142,6 +142,12 @@ class History:
             series = self._series.get(name)
             return series.values.values[-points:].copy() if series else np.empty(0)
 
+    def steps(self, name: str, points: int) -> Floats:
+        """The steps at which the newest values of a metric were recorded, oldest first."""
+        with self._lock:
+            series = self._series.get(name)
+            return self._axes["step"].values[series.rows.values[-points:]].copy() if series else np.empty(0)
+
     def span(self, axis: str) -> tuple[float, float]:
         """First and last x of the run on an axis (0, 0 when it has no record)."""
         with self._lock:

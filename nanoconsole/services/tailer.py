@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from nanoconsole.services.trend import trend
 from nanocore.errors import NanoError
 from nanocore.runs.layout import RunFolder, list_runs
+from nanocore.runs.log import last_lines
 from nanocore.runs.records import newest_attempts, read_all
 from nanocore.runs.status import FINAL_STATES
 from nanocore.runs.summary import Summary, summarize
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 INTERVAL = 1.0  # seconds between looks
 TREND_BYTES = 1 << 15  # of the end of the metrics, from which the trend is told
+BAD_ENDS = ("crashed", "diverged")
 TELL_EVERY = 0.25  # least seconds between two updates while a long history is read
 
 Signature = tuple[tuple[int, int, int], ...]
@@ -29,10 +31,14 @@ Signature = tuple[tuple[int, int, int], ...]
 
 @dataclass(frozen=True)
 class Listed:
-    """A run in the list; `trend` is the relative change of its newest losses, None when it cannot be told."""
+    """A run in the list; `trend` is the relative change of its newest losses, None when it cannot be told.
+
+    `last_words` is the last line of the log of a run that came to a bad end.
+    """
 
     summary: Summary
     trend: float | None
+    last_words: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,7 +130,8 @@ class RunFollower:
         known = self._known.get(run.name)
         if known and known[0] == signature and known[1].summary.state in FINAL_STATES:
             return known
-        return signature, Listed(_one_line(summarize(run)), _trend(run))
+        summary = _one_line(summarize(run))
+        return signature, Listed(summary, _trend(run), _last_words(run) if summary.state in BAD_ENDS else "")
 
     def poll_run(self) -> bool:
         """Look at the watched run; True when more of its history waits to be read."""
@@ -157,6 +164,11 @@ def _one_line(summary: Summary) -> Summary:
 def _trend(run: RunFolder) -> float | None:
     values = [record.get("loss/ce") for record in newest_attempts(read_all(run.metrics_file, keep=TREND_BYTES))]
     return trend([value for value in values if isinstance(value, float)])
+
+
+def _last_words(run: RunFolder) -> str:
+    lines = last_lines(run.log_file, 1)
+    return sanitize_line(lines[0]) if lines else ""
 
 
 def _signature(run: RunFolder) -> Signature:

@@ -46,14 +46,20 @@ def _training(history: History, losses: np.ndarray) -> Verdict:
     """What the newest losses and the health ranges of the registry say."""
     bad = int(np.count_nonzero(~np.isfinite(losses)))
     if bad:
-        return Verdict("bad", f"non-finite loss in {bad} of the last {len(losses)} records")
+        return Verdict("bad", f"non-finite loss in {bad} of the last {len(losses)} logged steps")
     for name in METRICS:
         value = history.last(name)
         if value is not None and not healthy(name, value):
             return Verdict("warning", f"{name} is {number(value)}, outside its healthy range")
     change = trend(losses.tolist())
     if change is None:
-        return Verdict("info", f"warming up: {len(losses)} records so far")
+        return Verdict("info", f"warming up: {len(losses)} logged steps so far")
     course = "is level" if abs(change) < STEADY else f"{'falls' if change < 0 else 'rises'} {abs(change):.1%}"
-    words = f"loss {course} over the last {len(losses)} records"
+    words = f"loss {course} {_stretch(history, len(losses))}"
     return Verdict("warning", words) if change > RISE else Verdict("good", f"healthy: {words}")
+
+
+def _stretch(history: History, points: int) -> str:
+    """From which step to which the newest `points` losses reach; the older half of them is compared with the newer."""
+    steps = history.steps("loss/ce", points)
+    return f"from step {steps[0]:,.0f} to {steps[-1]:,.0f}"

@@ -5,26 +5,28 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from textual.app import App, SystemCommand
 from textual.screen import Screen
 from textual.signal import Signal
+from textual.timer import Timer
 
 from nanoconsole.services.hangup import leave_on_hangup
 from nanoconsole.services.tailer import RunFollower, RunList
 from nanoconsole.tui import keys
-from nanoconsole.tui.messages import FollowerFailed, RunLaunched, RunSeen, RunsListed
+from nanoconsole.tui.messages import FollowerFailed, RunLaunched, RunSeen, RunsListed, Said, Severity
 from nanoconsole.tui.screens.base import ConsoleScreen
 from nanoconsole.tui.screens.runs import RunsScreen
 from nanoconsole.tui.theme import THEMES
+from nanocore.errors import NanoError
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.text import sanitize_line
 
 if TYPE_CHECKING:
     from nanoconsole.services.watched import RunUpdate
 
-Severity = Literal["information", "warning", "error"]
+SAID_FOR = {"information": 4.0, "warning": 6.0, "error": 10.0}  # seconds a message stands, by its severity
 
 
 def run_app(root: Path) -> int:
@@ -69,6 +71,9 @@ class ConsoleApp(App[None]):
         self.run_list = RunList(root, read=False)
         self.opened: RunFolder | None = None
         self.listed_signal: Signal[RunList] = Signal(self, "run list")
+        self.said: Said | None = None
+        self.said_signal: Signal[Said | None] = Signal(self, "said")
+        self._silence: Timer | None = None
         self.follower = RunFollower(root, self._tell_list, self._tell_run, self._tell_failure)
         self._follow = follow
         for theme in THEMES:
@@ -118,8 +123,18 @@ class ConsoleApp(App[None]):
         self.switch_mode("live")
 
     def say(self, text: str, severity: Severity = "information") -> None:
-        """Tell something in a corner of the screen; never markup, always safe. May be called from any thread."""
-        self.notify(sanitize_line(text), severity=severity, markup=False)
+        """Tell something in the line at the bottom; never markup, always safe. May be called from any thread."""
+        self.post_message(Said(sanitize_line(text), severity))
+
+    def on_said(self, message: Said) -> None:
+        if self._silence is not None:
+            self._silence.stop()
+        self._silence = self.set_timer(SAID_FOR[message.severity], lambda: self._show_said(None))
+        self._show_said(message)
+
+    def _show_said(self, said: Said | None) -> None:
+        self.said = said
+        self.said_signal.publish(said)
 
     def action_show(self, mode: str) -> None:
         """Go to a screen; Live without a run takes the newest one, those at work first."""
@@ -146,16 +161,15 @@ class ConsoleApp(App[None]):
         names = [theme.name for theme in THEMES]
         self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
 
-    def action_screenshot(self, filename: str | None = None, path: str | None = None) -> None:
-        """Save the screen as SVG in the current folder."""
-        name = filename or f"nanoconsole-{time.strftime('%Y%m%d-%H%M%S')}.svg"
-        target = Path(path or ".") / name
+    def action_picture(self) -> None:
+        """Save the screen as SVG, in Live beside the other exports of the run."""
+        from nanoconsole.services.pictures import save_picture
+
+        run = self.opened if self.current_mode == "live" else None
         try:
-            target.write_text(self.export_screenshot(), encoding="utf-8")
-        except OSError as error:
-            self.say(f"cannot save {target}: {error.strerror}", "error")
-        else:
-            self.say(f"saved {target}")
+            self.say(f"saved {save_picture(self.export_screenshot(), self.current_mode, run)}")
+        except NanoError as error:
+            self.say(str(error), "error")
 
     async def action_quit(self) -> None:
         self.action_leave()

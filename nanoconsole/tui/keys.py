@@ -12,7 +12,7 @@ from textual.binding import Binding
 class Key:
     """One action: `keys` as Textual names them, `shown` as a person reads them.
 
-    `scope` is the screen, the pane ("presets", "form", "value") or "app" that has the action; `bar` says whether the key bar shows it, and in
+    `scope` is the screen, the part of it ("presets", "form", "value", "charts", "log") or "app" that has the action; `bar` says whether the key bar shows it, and in
     which order (0: only in help and palette). Without keys it is reached from the palette alone.
     """
 
@@ -27,6 +27,7 @@ class Key:
 
 
 PANES = ("presets", "form", "value")  # scopes of a widget inside a screen
+PARTS = {"launch": PANES, "live": ("charts", "log")}  # scopes inside a screen, of which some are in force at a time
 
 TABLE: tuple[Key, ...] = (
     Key("runs", "enter", "enter", "open", "Open", "Open the run under the cursor in Live.", 1),
@@ -58,21 +59,29 @@ TABLE: tuple[Key, ...] = (
     Key("live", "S", "S", "stop", "Stop", "Stop the run: four ways, explained before you choose.", 2),
     Key("live", "k", "k", "checkpoint", "Save", "Save a checkpoint now.", 3),
     Key("live", "r", "r", "resume", "Resume", "Continue a stopped or crashed run from its newest checkpoint.", 4),
-    Key("live", "z", "z", "zoom", "Zoom", "Give the whole space to one chart, and back.", 5),
-    Key("live", "t", "t", "text", "Text", "Show log and newest sample instead of the charts, and back.", 6),
-    Key("live", "x", "x", "axis", "Axis", "Change the x axis: steps, tokens, time of training.", 7),
-    Key("live", "y", "y", "log_scale", "Log", "Switch the y axes between linear and logarithmic.", 8),
-    Key("live", "s", "s", "smoothing", "Smooth", "Change smoothing: off, EMA 0.6, 0.9, 0.97.", 9),
-    Key("live", "tab", "tab", "chart(1)", "Chart", "Go to the next chart.", 10),
-    Key("live", "shift+tab", "⇧tab", "chart(-1)", "", "Go to the previous chart."),
-    Key("live", "f", "f", "follow", "Follow", "Follow the end of the log, or stay where you are."),
+    Key("live", "t", "t", "text", "Text", "Show log and newest sample instead of the charts, and back.", 5),
+    Key("charts", "z", "z", "zoom", "Zoom", "Give the whole space to one chart, and back.", 1),
+    Key("charts", "tab", "tab", "chart(1)", "Chart", "Go to the next chart.", 2),
+    Key("charts", "shift+tab", "⇧tab", "chart(-1)", "", "Go to the previous chart."),
+    Key("charts", "x", "x", "axis", "Axis", "Change the x axis: steps, tokens, time of training.", 3),
+    Key("charts", "y", "y", "log_scale", "Log", "Switch the y axes between linear and logarithmic.", 4),
+    Key("charts", "s", "s", "smoothing", "Smooth", "Change smoothing: off, EMA 0.6, 0.9, 0.97.", 5),
+    Key("log", "f", "f", "follow", "Follow", "Follow the end of the log, or stay where you are.", 1),
+    Key("log", "tab", "tab", "app.focus_next", "Log, sample", "Go from log to sample and back; arrows scroll.", 2),
     Key("app", "1", "1", "show('runs')", "Runs", "The list of runs."),
     Key("app", "2", "2", "show('launch')", "Launch", "Presets and the configuration editor."),
     Key("app", "3", "3", "show('live')", "Live", "The run being watched."),
     Key("app", "escape", "esc", "step_out", "Back", "Step out: close a dialog, leave a field, go back to Runs."),
     Key("app", "question_mark,f1", "?", "help", "Help", "What this screen shows and every key.", 90),
     Key("app", "ctrl+p", "^p", "command_palette", "Commands", "Find any action by its name."),
-    Key("app", "P", "P", "screenshot", "Picture", "Save this screen as an SVG file."),
+    Key(
+        "app",
+        "P",
+        "P",
+        "picture",
+        "Picture",
+        "Save this screen as SVG: in Live with the run, else in your data folder.",
+    ),
     Key("app", "", "", "next_theme", "Next theme", "Change the colours: dark, or safe for colour-blind eyes."),
     Key("app", "q,ctrl+q", "q", "leave", "Leave", "Leave the console. Training goes on.", 99),
 )
@@ -86,7 +95,7 @@ def of(*scopes: str) -> list[Key]:
 def bindings(scope: str) -> list[Binding]:
     """Textual bindings of a scope; the key bar is our own, so none is shown by Textual."""
     return [
-        Binding(key.keys, key.action, key.label or key.help, show=False, priority=key.priority, tooltip=key.help)
+        Binding(key.keys, key.action, key.label or key.help, show=False, priority=key.priority)
         for key in of(scope)
         if key.keys
     ]

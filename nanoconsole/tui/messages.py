@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from textual.message import Message
 
@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from nanoconsole.services.tailer import RunList
     from nanoconsole.services.watched import RunUpdate
     from nanocore.runs.layout import RunFolder
+
+Severity = Literal["information", "warning", "error"]
 
 
 class RunsListed(Message):
@@ -48,3 +50,11 @@ class RunLaunched(Message):
     def __init__(self, run: RunFolder) -> None:
         super().__init__()
         self.run = run
+
+
+class Said(Message):
+    """Something to tell in the line at the bottom; `text` is one safe line."""
+
+    def __init__(self, text: str, severity: Severity) -> None:
+        super().__init__()
+        self.text, self.severity = text, severity

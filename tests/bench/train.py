@@ -1,4 +1,4 @@
-"""Training speed side by side: python -m tests.bench.train [--threads 1] [--rounds 5] [--steps 4].
+"""Training speed side by side: python -m tests.bench.train [--threads 1] [--rounds 5] [--steps 4] [--only VARIANT].
 
 Each variant trains its real batches with its real optimizer step; rounds are interleaved so that the machine's noise
 falls on all alike, and medians are printed with the ratio to the first variant.
@@ -91,9 +91,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--only", choices=VARIANTS, action="append", help="measure this variant; may be repeated")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    variants = [make(name) for name in VARIANTS]
+    variants = [make(name) for name in arguments.only or VARIANTS]
     machine = choose_machine(variants[0].config.hardware)
     for variant in variants:
         variant.train(2, machine)  # warm-up

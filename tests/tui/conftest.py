@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from textual import constants
 
+from tests.tui.quick import be_quick
 from tests.tui.scenes import SteadyMeters
 
 
@@ -14,6 +15,7 @@ from tests.tui.scenes import SteadyMeters
 def steady(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "TEXTUAL_ANIMATIONS", "none")
     monkeypatch.setattr("nanoconsole.services.watched.MeterReader", SteadyMeters)
+    be_quick(monkeypatch)
 
 
 @pytest.fixture

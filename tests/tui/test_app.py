@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from platformdirs import user_data_path
 from textual.command import CommandPalette
 from textual.widgets import Input
 
@@ -31,6 +32,8 @@ OWNERS = {
     "presets": PresetList,
     "form": Form,
     "value": ValueInput,
+    "charts": LiveScreen,
+    "log": LiveScreen,
     "app": ConsoleApp,
 }
 
@@ -92,7 +95,7 @@ async def test_help_lists_every_key_of_the_screen(root: Path) -> None:
         for mode in ("1", "2", "3"):
             await pilot.press(mode, "question_mark")
             text = " ".join((await seen(pilot)).split())
-            scopes = [app.current_mode, "app", *(keys.PANES if mode == "2" else ())]
+            scopes = [app.current_mode, "app", *keys.PARTS.get(app.current_mode, ())]
             missing = [key.help for key in keys.of(*scopes) if key.keys and key.help.split()[-1] not in text]
             assert not missing
             await pilot.press("escape")
@@ -120,14 +123,39 @@ async def test_the_palette_offers_the_actions_of_the_screen(root: Path) -> None:
         assert app.theme == THEMES[1].name
 
 
-async def test_a_picture_is_saved_in_the_current_folder(root: Path) -> None:
+async def test_a_picture_is_saved_with_its_run_else_in_the_data_folder(root: Path) -> None:
+    run = lay(root, "done", steps=5)
     app = console(root)
-    async with app.run_test() as pilot:
-        await pilot.press("P")
-        await seen(pilot)
-        pictures = list(Path().glob("nanoconsole-*.svg"))
-        assert len(pictures) == 1
-        assert pictures[0].read_text(encoding="utf-8").startswith("<svg")
+    async with app.run_test(size=(120, 24)) as pilot:
+        look(app)
+        for mode, folder in (("1", user_data_path("nanoconsole") / "pictures"), ("3", run.exports_dir)):
+            await pilot.press(mode, "P")
+            text = await seen(pilot)
+            picture = next(folder.glob("*.svg"))
+            assert picture.read_text(encoding="utf-8").startswith("<svg")
+            assert str(picture) in "".join(line.strip() for line in text.splitlines())
+    assert not list(Path().glob("*.svg"))
+
+
+async def test_what_was_done_is_told_in_the_key_bar_and_covers_nothing(root: Path) -> None:
+    lay(root, "done", steps=5)
+    app = console(root)
+    async with app.run_test(size=(100, 24)) as pilot:
+        look(app)
+        before = (await seen(pilot)).splitlines()
+        app.say("a [red]short[/] one")
+        text = (await seen(pilot)).splitlines()
+        assert text[:-1] == before[:-1]
+        assert text[-1].startswith(" ✓ a [red]short[/] one  enter Open ")
+        assert text[-1].endswith("? Help  q Leave")
+        app.say("a long one, " * 12 + "to its end", "error")
+        assert "to its end" in await seen(pilot)
+        await pilot.press("3")
+        assert "to its end" in await seen(pilot)  # on the screen where one is
+        app.say("over")
+        assert app._silence is not None
+        app._silence._callback()  # its time is up
+        assert "over" not in await seen(pilot)
 
 
 @pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)

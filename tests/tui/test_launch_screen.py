@@ -9,6 +9,7 @@ from textual.widgets import Input, Static
 
 from nanoconsole.tui.widgets.form import Form
 from nanocore.config import toml
+from nanocore.config.presets import user_folder
 from nanocore.runs.layout import list_runs
 from tests.tui.scenes import console, cursor_on, seen
 
@@ -44,7 +45,7 @@ async def test_a_refused_value_is_told_at_its_field_and_not_launched(root: Path,
         cursor_on(app, "model.n_layers")
         await pilot.press("enter", "backspace", "x")
         text = await seen(pilot)
-        assert "✗ n_layers                 x" in text
+        assert "✗ n_layers               x" in text
         assert "must be a whole number from 1 to" in text
         assert "✗ 1 fault" in text
         await pilot.press("enter", "ctrl+l", "ctrl+s")
@@ -52,8 +53,10 @@ async def test_a_refused_value_is_told_at_its_field_and_not_launched(root: Path,
         assert started == []
         assert list_runs(root) == []
         await pilot.press("enter", "backspace", "3", "enter")
-        assert "✗" not in await seen(pilot)
-        assert "n_layers                 3  was 4" in await seen(pilot)
+        text = await seen(pilot)
+        assert "✗ 1 fault" not in text
+        assert "✗ n_layers" not in text
+        assert "n_layers               3  was 4" in await seen(pilot)
 
 
 async def test_values_that_do_not_fit_together_are_told_at_the_field_to_change(root: Path) -> None:
@@ -123,12 +126,32 @@ async def test_a_click_changes_a_switch_and_chooses_a_field(root: Path) -> None:
         assert "d_model = 256" in await seen(pilot)
 
 
-@pytest.mark.parametrize("width", [40, 76, 117, 118])
-async def test_values_are_visible_at_every_width(width: int, root: Path) -> None:
+async def test_values_are_visible_at_every_width(root: Path) -> None:
     app = console(root)
-    async with app.run_test(size=(width, 24)) as pilot:
+    async with app.run_test(size=(118, 24)) as pilot:
         await pilot.press("2")
-        assert "model.linear             ‹ ternar" in await seen(pilot)
+        for width in (118, 117, 76, 40):
+            await pilot.resize_terminal(width, 24)
+            assert "model.linear           ‹ ternar" in await seen(pilot), width
+
+
+async def test_thirty_presets_leave_the_form_usable(root: Path, private_home: Path) -> None:
+    own = user_folder()
+    own.mkdir(parents=True)
+    for number in range(30):
+        (own / f"own-{number:02}.toml").write_text(f'[about]\ndescription = "{"long words " * 9}"\n')
+    app = console(root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2", "end")
+        text = await seen(pilot)
+        assert "▸ own-29 (yours)" in text
+        assert sum("(yours)" in line for line in text.splitlines()) >= 9  # a line each, but for the chosen one
+        assert "model.linear           ‹ ternary ›" in text
+        await pilot.press("up", "tab", "tab", "right")
+        text = await seen(pilot)
+        assert "▸ own-28 (yours)" in text
+        assert "‹ float ›  was ternary" in text
+        assert text.count("◆") == 2  # in the list and in the form
 
 
 @pytest.mark.parametrize("size", [(60, 20), (80, 24)])
@@ -145,4 +168,4 @@ async def test_a_refusal_can_be_read_to_its_end_and_typing_replaces_the_value(
         await seen(pilot)
         shown = app.screen.query_one("#field-help", Static)
         assert shown.region.height >= shown.visual.get_height({}, shown.size.width) > 0
-        assert "n_layers                 x" in await seen(pilot)
+        assert "n_layers               x" in await seen(pilot)

@@ -13,6 +13,7 @@ from nanoconsole.tui.app import ConsoleApp
 from nanoconsole.tui.widgets import chart
 from nanoconsole.tui.widgets.log_view import LogView
 from nanocore.runs.layout import RunFolder
+from nanocore.runs.liveness import acquire
 from nanocore.runs.records import RecordWriter
 from tests.tui.scenes import at_work, console, lay, look, seen, set_status
 
@@ -77,8 +78,11 @@ async def test_zoom_and_text_take_the_space_and_escape_gives_it_back(root: Path)
 
 async def test_a_narrow_terminal_shows_one_chart_and_tab_goes_on(root: Path) -> None:
     async with watching(lay(root, "r", steps=50), (50, 16)) as (_, pilot):
-        assert "loss" in (await seen(pilot)).splitlines()[5]
-        assert "gradient norm" not in await seen(pilot)
+        text = await seen(pilot)
+        assert "loss" in text.splitlines()[5]
+        assert "gradient norm" not in text
+        assert "tab Chart" in text
+        assert "Zoom" not in text
         await pilot.press("tab", "tab")
         assert "mHC" in (await seen(pilot)).splitlines()[5]
 
@@ -91,7 +95,7 @@ async def test_a_loss_that_is_not_finite_is_marked_and_judged(root: Path) -> Non
             append(run, step=61, **{"loss/ce": float("nan")})
             text = await see(app, pilot)
             assert "✕ 1 non-finite" in text
-            assert "non-finite loss in 1 of the last 61 records" in text
+            assert "non-finite loss in 1 of the last 61 logged steps" in text
             assert "loss nan" in text
 
 
@@ -138,19 +142,21 @@ async def test_the_log_stays_where_it_is_when_told(root: Path) -> None:
 
 async def test_header_and_keys_follow_the_state(root: Path) -> None:
     run = lay(root, "r", state="running", steps=100)
-    with at_work(run):
-        async with watching(run) as (app, pilot):
-            assert "● running" in await seen(pilot)
-            assert "left 1m 15s" in await seen(pilot)  # 300 steps at four a second
-            assert "S Stop" in await seen(pilot)
-            set_status(run, state="paused", phase="paused")
-            assert "◫ paused" in await see(app, pilot)
-    set_status(run, state="stopped", message="stopped at step 100")
+    lock = acquire(run)
     async with watching(run) as (app, pilot):
-        assert "■ stopped" in await seen(pilot)
-        assert "stopped at step 100" in await seen(pilot)
-        assert "S Stop" not in await seen(pilot)
-        assert "r Resume" in await seen(pilot)
+        text = await seen(pilot)
+        assert "● running" in text
+        assert "left 1m 15s" in text  # 300 steps at four a second
+        assert "S Stop" in text
+        set_status(run, state="paused", phase="paused")
+        assert "◫ paused" in await see(app, pilot)
+        lock.release()
+        set_status(run, state="stopped", message="stopped at step 100")
+        text = await see(app, pilot)
+        assert "■ stopped" in text
+        assert "stopped at step 100" in text
+        assert "S Stop" not in text
+        assert "r Resume" in text
 
 
 async def test_a_run_without_records_says_why_charts_are_empty(root: Path) -> None:
@@ -172,6 +178,39 @@ async def test_a_crash_is_told_to_its_last_word(root: Path) -> None:
     run = lay(root, "r", state="crashed", steps=0, message="the allocator found no room, " * 6 + "and this is the end")
     async with watching(run, (60, 20)) as (_, pilot):
         assert "and this is the end" in " ".join((await seen(pilot)).split())
+
+
+async def test_a_run_that_recorded_nothing_opens_on_its_log(root: Path) -> None:
+    run = lay(root, "r", state="crashed", steps=0, total=0, message="it ended with exit code 1")
+    run.metrics_file.write_text("")
+    run.log_file.write_text("Traceback:\n  in build\nRuntimeError: the corpus is empty\n")
+    async with watching(run, (80, 24)) as (app, pilot):
+        text = await seen(pilot)
+        assert "✗ crashed: it ended with exit code 1" in text
+        assert "RuntimeError: the corpus is empty" in text
+        await pilot.press("t")
+        assert (await seen(pilot)).count("no step was recorded") == 4
+        await pilot.press("t", "escape")
+        assert app.current_mode == "runs"
+
+
+async def test_the_key_bar_shows_what_is_valid_where_one_is(root: Path) -> None:
+    async with watching(lay(root, "r", steps=5), (100, 24)) as (app, pilot):
+        keys = (await seen(pilot)).splitlines()[-1]
+        assert "t Text  z Zoom  tab Chart  x Axis  y Log  s Smooth" in keys
+        await pilot.press("z")
+        assert (await seen(pilot)).splitlines()[-1].startswith(" z All charts  tab Chart  x Axis")
+        await pilot.press("t")
+        before = await seen(pilot)
+        assert before.splitlines()[-1].startswith(" f Follow  tab Log, sample")
+        assert "t Charts" in before
+        assert "x Axis" not in before
+        await pilot.press("x", "y", "s")  # what is not on the screen is not changed
+        assert await seen(pilot) == before
+        await pilot.press("tab")
+        assert app.focused is app.screen.query_one("#sample")
+        await pilot.press("t", "z")
+        assert " steps" in await seen(pilot)
 
 
 async def test_the_text_view_wraps_the_log_and_names_its_parts(root: Path) -> None:

@@ -57,7 +57,7 @@ async def test_pause_checkpoint_and_resume_reach_the_run(root: Path) -> None:
     run = lay(root, "busy", state="running", steps=5)
     app = console(root)
     with at_work(run):
-        async with app.run_test() as pilot:
+        async with app.run_test(size=(120, 24)) as pilot:
             look(app)
             await pilot.pause()
             await pilot.press("p", "k")
@@ -145,6 +145,27 @@ async def test_a_click_on_the_title_bar_and_the_key_bar_acts(root: Path) -> None
         lines = (await seen(pilot)).splitlines()
         await pilot.click(offset=(lines[23].index("? Help") + 1, 23))
         assert "On this screen" in await seen(pilot)
+
+
+async def test_a_crashed_run_says_why(root: Path) -> None:
+    crashed = lay(
+        root, "lost", state="crashed", steps=0, total=0, age=10, message="killed by SIGKILL, " + "so " * 30 + "it is"
+    )
+    crashed.metrics_file.write_text("")
+    crashed.log_file.write_text("a line before\nRuntimeError: no [red]room\n")
+    lay(root, "fine", steps=5, age=20)
+    app = console(root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        look(app)
+        text = await seen(pilot)
+        assert "crashed: killed by SIGKILL" in text
+        assert "so it is" in " ".join(text.split())
+        assert "its log ends: RuntimeError: no [red]room" in text
+        await pilot.press("down")
+        assert "its log ends" not in await seen(pilot)
+        await pilot.resize_terminal(160, 24)
+        row = next(line for line in (await seen(pilot)).splitlines() if " lost " in line)
+        assert "killed by SIGKILL" in row
 
 
 async def test_a_root_that_cannot_be_read_is_told(root: Path) -> None:

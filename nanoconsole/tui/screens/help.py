@@ -24,14 +24,20 @@ ABOUT = {
     "live": "The run you opened: four charts over its whole history, what the machine does, log and newest sample."
     " The faint area behind a line is the lowest and highest of all points; ✕ marks values that were not finite.",
 }
-TITLES = {"presets": "In the list of presets", "form": "In the form", "value": "In a line of text", "app": "Everywhere"}
-
+TITLES = {
+    "presets": "In the list of presets",
+    "form": "In the form",
+    "value": "In a line of text",
+    "charts": "While charts are shown",
+    "log": "While log and sample are shown in their place (t)",
+    "app": "Everywhere",
+}
 
 INDENT = 9  # the column of the meanings
 Row = tuple[str, str]  # a key or term, and what it means
 ARROWS: dict[str, Row] = {
     "runs": ("↑ ↓", "Go to the run above or below."),
-    "live": ("↑ ↓", "Scroll the log, when it is shown in place of the charts."),
+    "log": ("↑ ↓", "Scroll; also PgUp, PgDn, Home, End."),
 }
 MIXING: tuple[Row, ...] = (
     ("gain", "Product of exactly doubly stochastic maps: 1 by design."),
@@ -60,9 +66,8 @@ class HelpScreen(ModalScreen[None]):
                 yield Rows(TITLES.get(scope, "On this screen"), _rows(scope))
 
     def _order(self) -> list[str]:
-        """The screen's scopes, with those of its panes even when another pane has the focus."""
-        panes = keys.PANES if self._scope == "launch" else ()
-        return list(dict.fromkeys([*self._scopes[:-1], *panes, "app"]))
+        """The screen's scopes, those of its parts even when they are not in force now."""
+        return list(dict.fromkeys([*self._scopes[:-1], *keys.PARTS.get(self._scope, ()), "app"]))
 
 
 def _rows(scope: str) -> list[Row]:

@@ -38,14 +38,25 @@ class LaunchScreen(ConsoleScreen):
         self._drafts: dict[str, Draft] = {}
         self._draft: Draft | None = None
         self._timings: list[Timing] = []
+        self._costs: dict[str, Cost | str] = {}  # of all targets, each found anew when its draft changed
         self._launching = False
 
     def compose_body(self) -> ComposeResult:
         with Container(id="launch"):
             yield PresetList()
             with Vertical(id="editor"):
-                yield ValueInput("name of the run (given automatically when empty)", id="run-name")
-                yield ValueInput("search: words of a key or its meaning", id="search")
+                yield ValueInput(
+                    placeholder="name of the run (given automatically when empty)",
+                    id="run-name",
+                    compact=True,
+                    select_on_focus=False,
+                )
+                yield ValueInput(
+                    placeholder="search: words of a key or its meaning",
+                    id="search",
+                    compact=True,
+                    select_on_focus=False,
+                )
                 yield Form()
                 yield FieldEditor()
             yield CostPanel(id="cost")
@@ -67,6 +78,7 @@ class LaunchScreen(ConsoleScreen):
 
     def _take_timings(self, timings: list[Timing]) -> None:
         self._timings = timings
+        self._costs.clear()
         self._show_cost()
 
     def _list_presets(self, target: str) -> None:
@@ -90,12 +102,14 @@ class LaunchScreen(ConsoleScreen):
     def _show_cost(self) -> None:
         """Bring everything that follows from the drafts up to date: costs, differences, faults."""
         draft, listed = self._draft, self.query_one(PresetList)
-        self.query_one(CostPanel).show(draft, self._cost(draft))
-        costs = {
-            choice.target: self._cost(self._known(choice.target)) for choice in listed.choices if not choice.problem
-        }
+        if draft is not None:
+            self._costs.pop(draft.target, None)
+        for target in (choice.target for choice in listed.choices if not choice.problem):
+            if target not in self._costs:
+                self._costs[target] = self._cost(self._known(target))
+        self.query_one(CostPanel).show(draft, self._costs.get(draft.target, "") if draft else "")
         edited = frozenset(target for target, each in self._drafts.items() if each.edits)
-        listed.tell({target: brief(found) for target, found in costs.items()}, edited)
+        listed.tell({target: brief(found) for target, found in self._costs.items()}, edited)
         self.query_one(FieldEditor).show(draft, self.query_one(Form).field)
 
     def _known(self, target: str) -> Draft | None:
@@ -223,5 +237,6 @@ class LaunchScreen(ConsoleScreen):
             return
         self.console.say(f"saved {path}")
         draft.forget()
+        self._costs.clear()
         self._drafts.pop(name, None)
         self._list_presets(name)

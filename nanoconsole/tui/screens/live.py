@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from textual.app import ComposeResult
-from textual.containers import Container, Horizontal, Vertical
+from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
@@ -48,7 +48,7 @@ class LiveScreen(RunActions):
 
     SCOPE = "live"
     CSS_PATH = "live.tcss"
-    BINDINGS = [*keys.bindings("live")]
+    BINDINGS = [binding for scope in ("live", *keys.PARTS["live"]) for binding in keys.bindings(scope)]
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,7 +67,36 @@ class LiveScreen(RunActions):
                 yield MetersPanel()
                 with Container(id="texts"):
                     yield LogView()
-                    yield Static(id="sample")
+                    with VerticalScroll(id="sample"):
+                        yield Static()
+
+    def scopes(self) -> list[str]:
+        """The log's keys in place of the charts' while those are hidden; a chart that was enlarged has its keys first."""
+        if self._shows_text():
+            return ["log", "live", "app"]
+        return ["charts", "live", "app"] if self._zoomed() else ["live", "charts", "app"]
+
+    def offers(self, action: str) -> bool:
+        alone = self.has_class("-tiny") or (self.has_class("-narrow") and self.has_class("-low"))
+        return super().offers(action) and not (action == "zoom" and alone)  # there is but one chart anyway
+
+    def _shows_text(self) -> bool:
+        return self.query_one("#body").has_class("-text")
+
+    def _zoomed(self) -> bool:
+        return self.query_one("#body").has_class("-zoomed")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """No key changes a chart that is not on the screen."""
+        charts = {key.action.partition("(")[0] for key in keys.of("charts")}
+        return not (action in charts and self._shows_text())
+
+    def key_label(self, key: keys.Key) -> str:
+        if key.action == "zoom" and self._zoomed():
+            return "All charts"
+        if key.action == "text" and self._shows_text():
+            return "Charts"
+        return super().key_label(key)
 
     def on_mount(self) -> None:
         self._charts()[0].add_class("-current")
@@ -85,6 +114,7 @@ class LiveScreen(RunActions):
         self._update = update
         if first:
             self._arrange()
+            self.query_one("#body").set_class(_recorded_nothing(update), "-text")  # its log says why
         self.query_one(RunHeader).show(update)
         self.query_one(MetersPanel).show(update.meters)
         self.query_one(LogView).feed(update.log)
@@ -101,9 +131,10 @@ class LiveScreen(RunActions):
     def _show_sample(self, sample: Sample | None, first: bool) -> None:
         if sample != self._sample or first:
             self._sample = sample
-            shown = self.query_one("#sample", Static)
-            shown.border_title = Content(f"newest sample, step {sample.step:,}" if sample else "newest sample")
-            shown.update(Content(sample.text) if sample else Content.styled("no sample yet", "$axis"))
+            pane = self.query_one("#sample")
+            pane.border_title = Content(f"newest sample, step {sample.step:,}" if sample else "newest sample")
+            pane.set_class(sample is None, "-empty")
+            pane.query_one(Static).update(Content(sample.text) if sample else Content.styled("no sample yet", "$axis"))
 
     def _charts(self) -> list[Chart]:
         return list(self.query(Chart))
@@ -157,25 +188,27 @@ class LiveScreen(RunActions):
 
     def action_zoom(self) -> None:
         self.query_one("#body").toggle_class("-zoomed")
+        self.refresh_keys()
 
     def action_text(self) -> None:
         """Log and sample instead of the charts, the log under the arrow keys; and back."""
-        body = self.query_one("#body")
-        body.toggle_class("-text")
+        self.query_one("#body").toggle_class("-text")
         self._focus_shown()
 
     def _focus_shown(self) -> None:
         """Give the keys to the log or to the current chart, whichever is on the screen."""
-        self.query_one("LogView" if self.query_one("#body").has_class("-text") else "Chart.-current").focus()
+        self.query_one("LogView" if self._shows_text() else "Chart.-current").focus()
+        self.refresh_keys()
 
     def action_follow(self) -> None:
         following = self.query_one(LogView).toggle_follow()
         self.console.say("the log follows its end" if following else "the log stays where it is")
 
     def step_out(self) -> bool:
-        """Escape leaves zoom and text first."""
+        """Escape leaves zoom and text first, but not for charts that have nothing to show."""
         body = self.query_one("#body")
-        inner = [name for name in ("-text", "-zoomed") if body.has_class(name)]
+        nothing = self._update is not None and _recorded_nothing(self._update)
+        inner = [name for name in ("-text", "-zoomed") if body.has_class(name) and not nothing]
         if inner:
             body.remove_class(inner[0])
             self._focus_shown()
@@ -200,6 +233,11 @@ def _no_run() -> Content:
         ("2", "bold $accent"),
         " launches a new one.",
     )
+
+
+def _recorded_nothing(update: RunUpdate) -> bool:
+    """Whether it ended before it had anything to draw."""
+    return not (update.state.alive or update.reading or update.history.names())
 
 
 def _empty(spec: ChartSpec, update: RunUpdate) -> str:

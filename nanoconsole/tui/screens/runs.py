@@ -81,12 +81,12 @@ class RunsScreen(RunActions):
         return super().offers(action) and (action != "open" or self.chosen() is not None)
 
     def _tell_chosen(self) -> None:
-        """The line under the table: state of the run under the cursor, in words."""
+        """Under the table: state of the run under the cursor in words, and how it came to a bad end."""
         listed = self._listed()
         detail = self.query_one("#detail", Static)
         detail.display = listed is not None
         if listed is not None:
-            detail.update(_detail(listed), layout=False)
+            detail.update(_detail(listed))
         self.refresh_keys()
 
 
@@ -96,9 +96,11 @@ def _detail(listed: Listed) -> Content:
     phase = f" ({run.phase})" if run.alive and run.phase not in ("", run.state, "training") else ""
     reason = run.message
     words = reason if run.state in reason else f"{run.state}{phase}" + (f": {reason}" if reason else "")
-    parts = [(f" {style.mark} ", f"${style.colour}"), (run.name, "bold"), (f"  {words}", "$foreground")]
+    parts = [(f"{style.mark} ", f"${style.colour}"), (run.name, "bold"), (f"  {words}", "$foreground")]
     if run.preset:
         parts.append((f"  preset {run.preset}", "$axis"))
+    if listed.last_words and listed.last_words not in words:
+        parts.append((f"\nits log ends: {listed.last_words}", "$axis"))
     return Content.assemble(*parts)
 
 

@@ -24,6 +24,10 @@ def _ways(checkpointed: bool) -> tuple[tuple[str, str, str], ...]:
     )
 
 
+def _option(way: str, title: str, meaning: str) -> Option:
+    return Option(Content.assemble((title, "bold"), "\n", (meaning, "$axis")), id=way)
+
+
 class StopScreen(ModalScreen[str | None]):
     """Dismissed with the id of the way chosen, None for escape."""
 
@@ -35,16 +39,12 @@ class StopScreen(ModalScreen[str | None]):
         self._checkpointed = checkpointed
 
     def compose(self) -> ComposeResult:
-        options = [
-            Option(Content.assemble((title, "bold"), "\n", (meaning, "$axis")), id=way)
-            for way, title, meaning in _ways(self._checkpointed)
-        ]
         with Vertical(classes="dialog") as dialog:
             dialog.border_subtitle = "enter chooses, esc leaves it running"
             yield Static(
                 Content.assemble(("Stop ", "bold"), (self._run, "bold $accent"), " how?"), classes="dialog-title"
             )
-            yield OptionList(*options)
+            yield OptionList(*[_option(*way) for way in _ways(self._checkpointed)])
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(event.option_id)

@@ -1,4 +1,4 @@
-"""The line above (where am I, what trains, which run root) and the line below (which keys do what)."""
+"""The line above (where am I, what trains, which run root) and the line below (which keys do what, what was done)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from textual.app import RenderResult
 from textual.content import Content
+from textual.geometry import Size
 from textual.style import Style
 from textual.widget import Widget
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from nanoconsole.tui.screens.base import ConsoleScreen
 
 Part = tuple[str, str, str]  # text, style, action on click ("" for none)
+SAID = {"information": ("✓", "success"), "warning": ("!", "warning"), "error": ("✗", "error")}
 TABS = (("1", "Runs", "runs"), ("2", "Launch", "launch"), ("3", "Live", "live"))
 
 
@@ -87,25 +89,43 @@ def _short(path: Path) -> str:
 
 
 class KeyBar(Bar):
-    """The keys in force here, made from the table. Help and leaving are always shown, others while there is room."""
+    """The keys in force here, made from the table. Help and leaving are always shown, others while there is room.
+
+    For some seconds what was done, or why not, stands in their place: there it covers nothing that is being watched.
+    """
 
     def on_mount(self) -> None:
         self.watch(self.screen, "focused", self._focus_moved, init=False)
         self.console.listed_signal.subscribe(self, lambda _: self.refresh())
+        self.console.said_signal.subscribe(self, lambda _: self.refresh(layout=True))
 
     def _focus_moved(self) -> None:
         self.refresh()
 
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        said = self._said()
+        return clickable(said).get_height({}, width) if said else 1
+
     def render(self) -> RenderResult:
         shown = [key for key in keys.bar(self.place.scopes()) if self.place.offers(key.action)]
-        last = [self._parts(key) for key in shown if key.bar >= 90]
-        room = self.size.width - sum(width(parts) for parts in last)
-        chosen: list[Part] = []
+        last = [part for key in shown if key.bar >= 90 for part in self._parts(key)]
+        room = self.size.width - width(last)
+        chosen = self._said()
+        if width(chosen) > room:
+            return clickable(chosen)
         for key in shown:
             parts = self._parts(key)
             if key.bar < 90 and width(chosen) + width(parts) <= room:
                 chosen += parts
-        return clickable([*chosen, *[part for parts in last for part in parts]])
+        return clickable([*chosen, *last])
+
+    def _said(self) -> list[Part]:
+        """What was done last, while it is to be read."""
+        said = self.console.said
+        if said is None:
+            return []
+        mark, colour = SAID[said.severity]
+        return [(f" {mark} ", f"bold ${colour}", ""), (f"{said.text} ", "$foreground", "")]
 
     def _parts(self, key: keys.Key) -> list[Part]:
         label = self.place.key_label(key)

@@ -24,11 +24,11 @@ class CostPanel(Static):
 
 
 def brief(cost: Cost | str) -> str:
-    """Parameters, memory and time on one line; "" when there is no estimate."""
+    """Parameters, and time or else memory, on one short line; "" when there is no estimate."""
     if isinstance(cost, str):
         return ""
-    time = f"  ≈ {duration(cost.seconds)}" if cost.seconds else ""
-    return f"{count(cost.estimate.parameters)}  {size(cost.estimate.peak_bytes)} tensors{time}"
+    then = f"≈ {duration(cost.seconds)}" if cost.seconds else f"{size(cost.estimate.peak_bytes)} tensors"
+    return f"{count(cost.estimate.parameters)}  {then}"
 
 
 def _figures(cost: Cost) -> Content:
@@ -45,8 +45,7 @@ def _figures(cost: Cost) -> Content:
         ("time", f"≈ {duration(cost.seconds)}" if cost.seconds else "unknown"),
     ]
     rows = [Content.assemble((f"{name:<13}", "$axis"), (value, "$value")) for name, value in lines]
-    why = f"by {cost.like}" if cost.like else "no such run finished here"
-    return Content("\n").join([*rows, Content.styled(why, "$axis")])
+    return Content("\n").join([*rows, Content.styled(cost.source, "$axis")])
 
 
 def _faults(draft: Draft, other: str) -> Content:

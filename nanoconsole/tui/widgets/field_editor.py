@@ -20,9 +20,6 @@ class ValueInput(Input):
     KEY_SCOPE = "value"
     BINDINGS = [*keys.bindings("value")]
 
-    def __init__(self, placeholder: str = "", id: str | None = None) -> None:
-        super().__init__(placeholder=placeholder, id=id, compact=True, select_on_focus=False)
-
 
 class FieldEditor(Vertical):
     """Edits take effect in the draft at each key press; escape gives the value before back."""
@@ -43,7 +40,7 @@ class FieldEditor(Vertical):
         yield Static(id="field-help")
         with Horizontal(id="field-line"):
             yield Static(id="field-name")
-            yield ValueInput()
+            yield ValueInput(compact=True, select_on_focus=False)
 
     @property
     def editing(self) -> bool:

@@ -28,7 +28,7 @@ TECHNIQUES = (
     "hardware.dtype",
     "hardware.compile",
 )
-NAME_WIDTH = 24
+NAME_WIDTH = 22
 Span = tuple[str, str]  # text and style name
 
 

@@ -12,6 +12,8 @@ from textual.widgets.option_list import Option
 from nanoconsole.tui import keys
 from nanocore.config.presets import Preset
 
+FEW = 8  # presets up to this many are all described; of more only the one under the cursor
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -94,6 +96,8 @@ class PresetList(OptionList):
         mark = " ◆" if choice.target in self._edited else ""
         here = "▸ " if choice == self.chosen else ""
         lines = [Content.assemble((here, "bold $accent"), (choice.title, "bold"), (mark, "$accent"))]
+        if len(self.choices) > FEW and not here:
+            return lines[0]
         if cost := self._costs.get(choice.target, ""):
             lines.append(Content.styled(cost, "$accent"))
         if choice.problem:

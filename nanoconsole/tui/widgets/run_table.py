@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from rich.text import Text
 from textual.widgets import DataTable
 
-from nanoconsole.services.format import age, arrow, count, duration, number
+from nanoconsole.services.format import NOTHING, age, arrow, count, duration, number
 from nanoconsole.services.tailer import Listed
 from nanoconsole.tui.theme import look
 
 NARROWEST, WIDEST = 14, 64  # the column of names
+BESIDE = 32  # the same when the column of last words takes what is left
 FRAME = 4  # cells beside the columns: padding and scroll bar
 Cell = tuple[str, str]  # text and theme colour
 
 
 @dataclass(frozen=True)
 class Column:
-    """`room` is the terminal width from which the column is shown; a width of 0 takes what is left."""
+    """`room` is the terminal width from which the column is shown; those of width 0 share what is left."""
 
     title: str
     room: int
@@ -35,7 +36,9 @@ def _state(listed: Listed, now: float) -> Cell:
 
 def _step(listed: Listed, now: float) -> Cell:
     run = listed.summary
-    return f"{run.step:,}/{run.steps:,}" if run.steps else f"{run.step:,}", "foreground"
+    if run.steps:
+        return f"{run.step:,}/{run.steps:,}", "foreground"
+    return f"{run.step:,}" if run.step or run.alive else NOTHING, "foreground"
 
 
 def _loss(listed: Listed, now: float) -> Cell:
@@ -54,6 +57,7 @@ COLUMNS = (
     Column("tok/s", 80, 7, lambda listed, now: (count(listed.summary.tokens_per_second), "foreground")),
     Column("left", 100, 8, lambda listed, now: (duration(listed.summary.eta), "foreground")),
     Column("started", 110, 9, lambda listed, now: (age(listed.summary.created or None, now), "axis")),
+    Column("last word", 150, 0, lambda listed, now: (listed.summary.message, "axis"), right=False),
 )
 
 
@@ -87,17 +91,19 @@ class RunTable(DataTable[Text]):
         chosen = self.chosen
         self.clear(columns=True)
         self._columns = columns
-        for column in columns:
-            width = column.width or self._left_over(columns)
+        for column, width in zip(columns, self._widths(columns), strict=True):
             self.add_column(self._text((column.title, "axis"), column), width=width, key=column.title)
         for name, cells in wanted.items():
             self.add_row(*[self._text(cell, column) for column, cell in zip(columns, cells, strict=True)], key=name)
         if chosen in wanted:
             self.move_cursor(row=list(wanted).index(chosen), animate=False)
 
-    def _left_over(self, columns: Sequence[Column]) -> int:
+    def _widths(self, columns: Sequence[Column]) -> list[int]:
+        """Width of each column; of what is left the name takes its part first."""
         used = sum(column.width for column in columns) + 2 * len(columns) * self.cell_padding
-        return max(NARROWEST, min(WIDEST, self.app.size.width - used - FRAME))
+        left = max(NARROWEST, self.app.size.width - used - FRAME)
+        name = min(left, WIDEST if sum(not column.width for column in columns) == 1 else BESIDE)
+        return [column.width or (name if column.title == "run" else left - name) for column in columns]
 
     def _text(self, cell: Cell, column: Column) -> Text:
         words, colour = cell
