@@ -35,6 +35,7 @@ from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import acquire
 from nanocore.runs.log import cap_log
 from nanocore.runs.records import RecordWriter
+from nanocore.runs.staging import accept, configuration_file, discard
 from nanocore.runs.status import StatusWriter, next_attempt
 
 TOKENS_PER_STEP = 2048
@@ -96,6 +97,7 @@ class FakeTrainer:
                 self._one_step()
             return self._end()
         except Exception as error:
+            discard(self.run)
             self._event("crashed", message=str(error))
             self.status.finish("crashed", 1, f"{type(error).__name__}: {error}")
             raise
@@ -114,6 +116,7 @@ class FakeTrainer:
             self._event("resumed")
         self.status.update(phase="building", step=self.step)
         time.sleep(float(os.environ.get("FAKE_START_SECONDS", "0")))
+        accept(self.run)
         self.status.update(state="running", phase="training")
 
     def _one_step(self) -> None:
@@ -214,7 +217,7 @@ class FakeTrainer:
 
 def _configured_steps(run: RunFolder) -> int:
     try:
-        table = tomllib.loads(run.config_file.read_text())
+        table = tomllib.loads(configuration_file(run).read_text())
     except (OSError, tomllib.TOMLDecodeError):
         return 50
     return table.get("training", {}).get("steps", 50)

@@ -27,7 +27,7 @@ SCREENS = {"runs": "1", "launch": "2", "live": "3"}
 def train(root: Path) -> None:
     config = resolve("tiny-cpu", ["training.steps=150", "evaluation.every=50"])
     launched = launch(config, root=root, preset="tiny-cpu")
-    wait_until_ended(launched.run, 900)
+    wait_until_ended(launched.run)
 
 
 async def take(root: Path) -> None:

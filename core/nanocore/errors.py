@@ -5,6 +5,9 @@ Each class carries the exit code under which a command ends; `EXIT_CODES` is the
 
 from __future__ import annotations
 
+import errno
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of an OSError: the disk, a quota or a file-size limit is full
 EXIT_CODES: dict[int, str] = {
     0: "done",
     1: "an unexpected error inside nanoconsole",
@@ -14,7 +17,7 @@ EXIT_CODES: dict[int, str] = {
     5: "no checkpoint could be loaded",
     6: "out of memory, disk or another resource; output cannot be written",
     75: "the run is in use by another process",
-    130: "interrupted by Ctrl-C, with a checkpoint",
+    130: "interrupted by Ctrl-C, with a checkpoint; or Ctrl-C twice, and it still trains",
     141: "nobody reads its output any more, as behind `| head`",
     143: "ended by SIGTERM, with a checkpoint",
 }
@@ -90,3 +93,12 @@ class StopRequested(NanoError):
     def __init__(self, exit_code: int) -> None:
         super().__init__("stopped on request, before the first step")
         self.exit_code = exit_code
+
+
+def restored(kind: str, message: str, exit_code: int) -> NanoError:
+    """The error that another process reported by the name of its class; a NanoError when it is none of these."""
+    kinds = (UsageError, DataError, DivergedError, CheckpointError, ResourceError, BusyError)
+    known: dict[str, type[NanoError]] = {each.__name__: each for each in kinds}
+    error = ConfigError(message.split("\n")) if kind == "ConfigError" else known.get(kind, NanoError)(message)
+    error.exit_code = exit_code
+    return error

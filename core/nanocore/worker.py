@@ -5,7 +5,7 @@ Reads one JSON request (one line) from stdin and answers in JSON lines on stdout
 - `text` (`text`): the next piece of generated text
 - `progress` (`phase`, `done`, `total`): how far a preparation is
 - `done`: the job's result, the last line
-- `error` (`message`, `exit_code`): why there is none, the last line
+- `error` (`type`, `message`, `exit_code`): why there is none, and the class of the error; the last line
 
 It ends when its stdin closes: whoever asked is gone, or does not want the answer any more.
 """
@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nanocore.errors import NanoError, UsageError
+from nanocore.errors import NanoError, ResourceError, UsageError
 
 if TYPE_CHECKING:
     from nanocore.config.schema import Config
@@ -43,15 +43,18 @@ def main() -> int:
         VERBS[request["verb"]](request, answer)
         return 0
     except NanoError as error:
-        answer({"kind": "error", "message": str(error), "exit_code": error.exit_code})
-        return error.exit_code
+        return _fail(answer, error)
     except MemoryError:
-        answer({"kind": "error", "message": "out of memory", "exit_code": 6})
-        return 6
+        return _fail(answer, ResourceError("out of memory"))
     except Exception as error:
         traceback.print_exc()
-        answer({"kind": "error", "message": f"unexpected error: {type(error).__name__}: {error}", "exit_code": 1})
-        return 1
+        return _fail(answer, NanoError(f"unexpected error: {type(error).__name__}: {error}"))
+
+
+def _fail(answer: Answer, error: NanoError) -> int:
+    """Report an error as the last answer; its exit code."""
+    answer({"kind": "error", "type": type(error).__name__, "message": str(error), "exit_code": error.exit_code})
+    return error.exit_code
 
 
 def _answers_on_stdout() -> Answer:
@@ -125,7 +128,7 @@ def _without_checkpoint(run: RunFolder) -> CheckpointError:
     from nanocore.runs.liveness import observe
 
     state = observe(run)
-    if state.alive or state.state == "starting":
+    if state.at_work:
         return CheckpointError("has no checkpoint yet", where=run.name, fix=f"ask: nanoconsole checkpoint {run.name}")
     what = f"has no checkpoint, and nothing trains it ({state.text})"
     return CheckpointError(what, where=run.name, fix=f"go on with: nanoconsole resume {run.name}")

@@ -65,11 +65,6 @@ def chosen_path(device: torch.device, rows: int) -> Path:
     return _chosen[key]
 
 
-def chosen_paths() -> dict[str, Path]:
-    """The choices made so far, as `cpu, many rows`: path."""
-    return {f"{device}, {'few' if few else 'many'} rows": path for (device, few), path in _chosen.items()}
-
-
 def _measure(device: torch.device, *, rows: int, width: int = 512) -> Path:
     codes = torch.ones(rows, width, dtype=torch.int8, device=device)
     ternary = torch.ones(width, width, dtype=torch.int8, device=device)

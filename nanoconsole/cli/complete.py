@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from nanocore.errors import NanoError
+
+if TYPE_CHECKING:
+    from nanocore.runs.layout import RunFolder
 
 
 def presets(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
@@ -17,12 +21,24 @@ def presets(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
 
 
 def runs(context: typer.Context, incomplete: str) -> list[str]:
+    """Every run."""
+    return [run.name for run in _folders(context)]
+
+
+def at_work(context: typer.Context, incomplete: str) -> list[str]:
+    """The runs that a trainer works on: only they can be asked for something."""
+    from nanocore.runs.liveness import observe
+
+    return [run.name for run in _folders(context) if run.name.startswith(incomplete) and observe(run).at_work]
+
+
+def _folders(context: typer.Context) -> list[RunFolder]:
     """The runs; none when their folder cannot be read, for the user is in the middle of a line."""
     from nanocore.runs.layout import list_runs, run_root
 
     chosen = context.params.get("runs") or context.find_root().params.get("runs")
     try:
-        return [run.name for run in list_runs(run_root(Path(chosen) if chosen else None))]
+        return list_runs(run_root(Path(chosen) if chosen else None))
     except NanoError:
         return []
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nanoconsole.cli.options import Json, Run, Runs, examples
+from nanoconsole.cli import complete
+from nanoconsole.cli.options import Json, Runs, examples
 from nanoconsole.cli.output import emit, say
 from nanocore.errors import UsageError
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 3.0  # a trainer looks for commands between steps, which may take longer than anyone wants to wait
 INTERVAL = 0.1
 
+Run = Annotated[str, typer.Argument(metavar="RUN", help="Name of a run at work.", autocompletion=complete.at_work)]
 AfterCheckpoint = Annotated[bool, typer.Option("--after-checkpoint", help="At its next scheduled checkpoint.")]
 Now = Annotated[bool, typer.Option("--now", help="By signal; killed when it has not saved within 30 s.")]
 Kill = Annotated[bool, typer.Option("--kill", help="At once and without saving: the last checkpoint stays.")]
@@ -80,13 +82,13 @@ def sample(run: Run, runs: Runs = None, json: Json = False) -> None:
 def ask(run: RunFolder, command: str, *, wait: bool = False, as_json: bool = False) -> None:
     """Send a command and report whether the trainer took it. Raises UsageError when nothing trains the run."""
     from nanocore.runs.records import Tail
-    from nanocore.runs.steer import request
+    from nanocore.runs.steer import request, wait_until_ended
 
     events = Tail(run.events_file, keep=1)  # from the last newline on
     request(run, command)
     step = _acknowledged(events, command)
     if wait:
-        _wait_until_ended(run)
+        wait_until_ended(run)
     if as_json:
         return emit({"run": run.name, "command": command, "acknowledged": step is not None, "step": step})
     answer = f"taken at step {step}" if step is not None else "left for the trainer, which looks between its steps"
@@ -110,17 +112,12 @@ def _force(run: RunFolder, *, patience: float, as_json: bool) -> None:
 
 def _acknowledged(events: Tail, command: str) -> int | None:
     """The step at which the trainer took the command, or None when it has not said so within a few seconds."""
+    from nanocore.runs.curve import usable
+
     deadline = time.monotonic() + ANSWER_SECONDS
     while time.monotonic() < deadline:
         for event in events.read():
             if event.get("kind") == "acknowledged" and event.get("command") == command:
-                return int(event.get("step") or 0)
+                return event["step"] if usable(event) else 0
         time.sleep(INTERVAL)
     return None
-
-
-def _wait_until_ended(run: RunFolder) -> None:
-    from nanocore.runs.liveness import observe
-
-    while observe(run).alive:
-        time.sleep(INTERVAL)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from nanoconsole.cli.output import emit_line, say, tell
 from nanoconsole.services import format
+from nanocore.runs.curve import value
 
 if TYPE_CHECKING:
     from nanoconsole.cli.view import RunView
@@ -112,16 +113,14 @@ class LineDisplay(_Plain):
 
 def record_line(record: Record, steps: int) -> str:
     """One record in words: `step 120/1000  loss 1.832  held-out 2.61 bits/byte  31.0k tok/s`."""
-    nonfinite = record.get("nonfinite")
-    values = {**record, **(nonfinite if isinstance(nonfinite, dict) else {})}
     parts = [f"step {record['step']}" + (f"/{steps}" if steps else "")]
     for key, before, after in (
         ("loss/ce", "loss ", ""),
         ("eval/bits_per_byte", "held-out ", " bits/byte"),
         ("throughput/tokens_per_sec", "", " tok/s"),
     ):
-        if values.get(key) is not None:
-            parts.append(f"{before}{measure(key, values[key])}{after}")
+        if (found := value(record, key)) is not None:
+            parts.append(f"{before}{measure(key, found)}{after}")
     return "  ".join(parts)
 
 
@@ -141,8 +140,8 @@ def result(view: RunView) -> str:
     return f", {measure('eval/bits_per_byte', bits)} bits/byte held-out{beside}"
 
 
-def measure(key: str, value: float | str | None) -> str:
+def measure(key: str, found: float | str | None) -> str:
     """A metric as people read it; nan and inf stay words."""
-    if isinstance(value, str):
-        return value
-    return format.count(value) if key.startswith("throughput/") else format.number(value)
+    if isinstance(found, str):
+        return found
+    return format.count(found) if key.startswith("throughput/") else format.number(found)

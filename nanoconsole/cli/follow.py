@@ -22,7 +22,8 @@ INTERRUPTED = 130
 def follow(run: RunFolder, *, board: Companion | None = None, as_json: bool = False) -> int:
     """Show the run until it ends and return the trainer's exit code; say where TensorBoard is when it is there.
 
-    Ctrl-C asks the trainer to stop with a checkpoint and waits for it; a second one leaves it alone. Both return 130.
+    Ctrl-C asks the trainer to stop with a checkpoint and waits for it: 130 when it has, else the trainer's exit code.
+    A second Ctrl-C leaves it alone, which is 130 too.
     """
     from nanocore.runs.control import send
 
@@ -34,10 +35,11 @@ def follow(run: RunFolder, *, board: Companion | None = None, as_json: bool = Fa
             except KeyboardInterrupt:
                 send(run, "stop")
                 display.note(f"stopping {run.name} with a checkpoint; Ctrl-C again leaves it alone")
-            _until_end(view, display)
+            code = _until_end(view, display)
+            return INTERRUPTED if _saved(view) else code
     except KeyboardInterrupt:
         say(f"{run.name} still runs; look: nanoconsole watch {run.name}; stop it: nanoconsole stop {run.name} [--kill]")
-    return INTERRUPTED
+        return INTERRUPTED
 
 
 def watch(run: RunFolder, *, as_json: bool = False) -> int:
@@ -55,7 +57,7 @@ def _opened(run: RunFolder, as_json: bool) -> tuple[RunView, Display]:
     from nanoconsole.cli.view import RunView
     from nanocore.config.toml import load
 
-    every = load(run.config_file).logging.console_every
+    every = load(configuration_file(run)).logging.console_every
     return RunView(run, whole=as_json), choose(as_json=as_json, every=every)
 
 
@@ -69,6 +71,13 @@ def _until_end(view: RunView, display: Display, board: Companion | None = None) 
             return view.exit_code
         time.sleep(INTERVAL)
         view.poll()
+
+
+def _saved(view: RunView) -> bool:
+    """Whether the run ended by itself or as it was asked to, with a checkpoint to go on from."""
+    from nanocore.checkpoint.manifest import available
+
+    return view.state.state in ("stopped", "finished") and bool(available(view.run.checkpoints_dir))
 
 
 def _address(board: Companion) -> str:

@@ -40,6 +40,7 @@ def generate(
     from nanocore.runs.layout import find_run, run_root
 
     folder = find_run(run_root(runs), run)
+    _check_text(prompt)
     request = {"verb": "generate", "run": str(folder.path), "step": "latest" if step is None else step}
     request |= {"prompt": prompt, "tokens": tokens, "seed": seed}
     request |= {"temperature": temperature, "top_k": top_k, "top_p": top_p}
@@ -54,18 +55,26 @@ def generate(
     say(f"{run} {done['checkpoint']}, {done['seconds']:.1f} s")
 
 
+def _check_text(prompt: str) -> None:
+    """Raise UsageError for a prompt that came as bytes which are no text: no tokenizer can encode it."""
+    from nanocore.errors import UsageError
+
+    try:
+        prompt.encode()
+    except UnicodeEncodeError:
+        raise UsageError("is not UTF-8 text", where="--prompt", fix="give it in UTF-8") from None
+
+
 def answers(request: dict[str, Any], take: Any) -> dict[str, Any]:
     """Give every answer of a worker to `take`; returns the last one. Raises the worker's error as a NanoError."""
     from nanoconsole.services.workers import Worker
-    from nanocore.errors import NanoError
+    from nanocore.errors import NanoError, restored
 
     worker = Worker(request)
     try:
         for answer in worker:
             if answer["kind"] == "error":
-                error = NanoError(answer["message"])
-                error.exit_code = answer["exit_code"]
-                raise error
+                raise restored(answer["type"], answer["message"], answer["exit_code"])
             take(answer)
             if answer["kind"] == "done":
                 return answer

@@ -40,7 +40,9 @@ def show_version(asked: bool) -> None:
 @app.callback(invoke_without_command=True)
 def root(
     context: typer.Context,
-    runs: Annotated[Path | None, typer.Option("--runs", metavar="DIR", help="Folder of runs, for every verb.")] = None,
+    runs: Annotated[
+        Path | None, typer.Option("--runs", metavar="DIR", help="Folder of runs; may follow the verb too.")
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
     ] = False,

@@ -52,8 +52,6 @@ def resume(
         raise UsageError(f"is {state.text}", where=run, fix=f"look: nanoconsole watch {run}")
     if state.state == "elsewhere":
         raise UsageError(state.reason, where=run, fix="resume it there")
-    if state.state == "finished" and not set:
-        raise UsageError("has done all its steps", where=run, fix="give it more: --set training.steps=N")
     return beside(restart(folder, set or ()), root, follow=follow, tensorboard=tensorboard, as_json=json)
 
 

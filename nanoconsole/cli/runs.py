@@ -60,7 +60,8 @@ def show(run: Run, runs: Runs = None, json: Json = False) -> None:
     facts = export_json(folder)
     if json:
         return emit(facts)
-    table(("run", facts["name"]), _lines(facts))
+    problem = [("problem", facts["problem"])] if facts["problem"] else []
+    table(("run", facts["name"]), [*_lines(facts), *_origin(folder), ("folder", facts["path"]), *problem])
     if facts["state"] in ("crashed", "diverged"):
         _show_log(folder)
     return _show_sample(folder)
@@ -96,11 +97,9 @@ def _row(summary: Summary) -> tuple[Any, ...]:
 
 
 def _lines(facts: dict[str, Any]) -> list[tuple[str, Any]]:
-    """What `show` prints of a run's JSON document, a line each."""
+    """What `show` prints of a run's state and measures, a line each."""
     from nanoconsole.services import format
 
-    run = facts["run"]
-    parent, machine, held_out = (run.get(part) or {} for part in ("parent", "machine", "heldout"))
     measured = {**facts, **facts.get("nonfinite", {})}
     return [
         ("state", f"{facts['state']}: {facts['message']}" if facts["message"] else facts["state"]),
@@ -109,15 +108,25 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, Any]]:
         ("tokens", format.count(facts["tokens"])),
         ("loss", _measure(measured["loss"])),
         ("held-out bits/byte", _measure(measured["bits_per_byte"])),
-        ("xz -9 of the same text", format.number(held_out.get("xz_bits_per_byte"))),
         ("tokens per second", format.count(facts["tokens_per_second"])),
         ("time left", format.duration(facts["eta"])),
         ("checkpoints", ", ".join(facts["checkpoints"])),
-        ("parent", f"{parent['run']}@{parent['step']}, optimizer {parent['optimizer']}" if parent else ""),
-        ("parameters", format.count(run.get("parameters"))),
-        ("machine", ", ".join(f"{key} {value}" for key, value in machine.items())),
         ("process", facts["pid"]),
-        ("folder", facts["path"]),
+    ]
+
+
+def _origin(folder: RunFolder) -> list[tuple[str, Any]]:
+    """What `show` prints of run.json, a line each."""
+    from nanoconsole.services import format
+    from nanocore.runs.facts import read_facts
+
+    facts = read_facts(folder)
+    parent, held_out = facts.parent, facts.heldout
+    return [
+        ("xz -9 of held-out text", format.number(held_out.xz_bits_per_byte if held_out else None)),
+        ("parent", f"{parent.run}@{parent.step}, optimizer {parent.optimizer}" if parent else ""),
+        ("parameters", format.count(facts.parameters)),
+        ("machine", ", ".join(f"{key} {value}" for key, value in facts.machine.items())),
     ]
 
 

@@ -56,9 +56,9 @@ def label(target: str, root: Path) -> str:
 
 def run_label(run: RunFolder) -> str:
     """The preset that a run came from, or its own name."""
-    from nanocore.runs.create import read_run
+    from nanocore.runs.facts import read_facts
 
-    return str(read_run(run).get("preset") or run.name)
+    return read_facts(run).preset or run.name
 
 
 def _unknown(target: str, names: list[str]) -> UsageError:

@@ -64,6 +64,5 @@ def _until_end(folder: RunFolder, board: TensorBoard, ends_with_run: bool) -> No
 
 def _trains(folder: RunFolder) -> bool:
     from nanocore.runs.liveness import observe
-    from nanocore.runs.status import ALIVE_STATES
 
-    return observe(folder).state in ALIVE_STATES
+    return observe(folder).at_work

@@ -69,7 +69,8 @@ def train(
 ) -> None:
     """Train a preset, a file or a run's settings.
 
-    With --follow, Ctrl-C stops the training with a checkpoint (exit 130); a second Ctrl-C leaves it alone.
+    With --follow, Ctrl-C stops the training with a checkpoint (exit 130; the trainer's own code when that fails). A
+    second Ctrl-C leaves the training alone and ends only this command (exit 130 too).
     With --detach the name of the run is all that is printed, once it trains or has had a few seconds to fail. Either
     way the training outlives this command. A run made with --create-only is started by `resume RUN` or by torchrun.
     """

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from nanocore.runs.create import read_run
+from nanocore.runs.curve import number, usable, value, values
+from nanocore.runs.facts import read_facts
 from nanocore.runs.liveness import observe
 from nanocore.runs.records import Tail
 from nanocore.runs.stall import StallWatch
-from nanocore.runs.status import FINAL_STATES
 from nanocore.runs.text import sanitize
 
 if TYPE_CHECKING:
@@ -32,9 +33,7 @@ class Measures:
     values: dict[str, float | str] = field(default_factory=dict)
 
     def take(self, record: Record) -> None:
-        self.values |= {key: value for key, value in record.items() if isinstance(value, int | float)}
-        nonfinite = record.get("nonfinite")
-        self.values |= nonfinite if isinstance(nonfinite, dict) else {}
+        self.values |= {key: found if math.isfinite(found) else str(found) for key, found in values(record)}
 
     def get(self, key: str) -> float | str | None:
         return self.values.get(key)
@@ -50,7 +49,7 @@ class RunView:
         self.sample: list[str] = []
         self.news: list[Record] = []  # metrics records and events (which have a kind), in the order of their time
         self.xz: float | None = None  # bits per byte of `xz -9` on the held-out text, to measure the model against
-        self._watch = StallWatch()
+        self._watch, self._stall = StallWatch(), None
         self._pace: deque[tuple[int, float]] = deque(maxlen=PACE_RECORDS)
         keep = None if whole else RECENT_BYTES
         self._metrics, self._events = Tail(run.metrics_file, keep=keep), Tail(run.events_file, keep=keep)
@@ -61,20 +60,34 @@ class RunView:
     def poll(self) -> None:
         """Read what the trainer wrote since the last call. The state is read first, so an ended run is read whole."""
         self.state = observe(self.run)
-        stall = self._watch.see(self.state.status) if self.state.alive and self.state.status else None
-        self.stall = stall.text if stall else ""
+        self._stall = self._watch.see(self.state.status) if self._is_followed and self.state.status else None
         if self.xz is None and self.step:
-            self.xz = _xz_bits_per_byte(self.run)
-        self.news = sorted([*_drain(self._metrics), *_drain(self._events)], key=_time)
+            heldout = read_facts(self.run).heldout
+            self.xz = heldout.xz_bits_per_byte if heldout else None
+        records = [record for record in _drain(self._metrics) if usable(record)]
+        self.news = sorted([*records, *_drain(self._events)], key=lambda entry: number(entry.get("time", 0)))
         for entry in self.news:
-            self.measures.take(entry)
-            self._keep_pace(entry)
+            if usable(entry):
+                self.measures.take(entry)
+                self._keep_pace(entry)
             if entry.get("kind") == "sample":
                 self.sample = self._sample_lines(entry)
 
     @property
+    def _is_followed(self) -> bool:
+        """Whether its heartbeat tells of a process: here, or on another host that shares the folder."""
+        return self.state.alive or self.state.state == "elsewhere"
+
+    @property
+    def stall(self) -> str:
+        return self._stall.text if self._stall else ""
+
+    @property
     def ended(self) -> bool:
-        return not self.state.alive and self.state.state in FINAL_STATES
+        """Whether nothing more will come: no process works on it, is to come, or may be started for the first time."""
+        if self.state.state == "elsewhere":
+            return self._stall is not None and self._stall.frozen
+        return not self.state.at_work and self.state.state != "created"
 
     @property
     def step(self) -> int:
@@ -100,18 +113,20 @@ class RunView:
 
     @property
     def exit_code(self) -> int:
-        """The trainer's exit code; 1 when it ended without leaving one."""
+        """The trainer's exit code; 1 when it ended without leaving one, 2 when the run cannot be read any more."""
+        if self.state.state in ("gone", "unknown"):
+            return 2
         code = self.state.status.exit_code if self.state.status else None
         return 1 if code is None else code
 
     def _keep_pace(self, entry: Record) -> None:
         """Remember at which step the run was after how many seconds; a new attempt begins anew."""
-        step, elapsed = entry.get("step"), entry.get("elapsed")
-        if not isinstance(step, int) or not isinstance(elapsed, int | float):
+        step, elapsed = entry["step"], value(entry, "elapsed")
+        if elapsed is None:
             return
         if self._pace and step < self._pace[-1][0]:
             self._pace.clear()
-        self._pace.append((step, float(elapsed)))
+        self._pace.append((step, elapsed))
 
     def _sample_lines(self, event: Record) -> list[str]:
         """The first lines of the text sample an event tells of, from its prompt on."""
@@ -124,17 +139,6 @@ class RunView:
         except OSError:
             return []
         return sanitize(text).lstrip("\n").rstrip().split("\n")[:SAMPLE_LINES]
-
-
-def _xz_bits_per_byte(run: RunFolder) -> float | None:
-    facts = read_run(run).get("heldout")
-    value = facts.get("xz_bits_per_byte") if isinstance(facts, dict) else None
-    return value if isinstance(value, float) else None
-
-
-def _time(entry: Record) -> float:
-    time = entry.get("time")
-    return float(time) if isinstance(time, int | float) else 0.0
 
 
 def _drain(tail: Tail) -> list[Record]:

@@ -10,9 +10,10 @@ from nanocore.config import toml
 from nanocore.config.estimate import Estimate, estimate
 from nanocore.config.schema import Config, seconds
 from nanocore.errors import NanoError
+from nanocore.runs.curve import newest_attempts, value
 from nanocore.runs.identity import host_name
 from nanocore.runs.layout import RunFolder, list_runs
-from nanocore.runs.records import newest_attempts, read_all
+from nanocore.runs.records import read_all
 from nanocore.runs.status import read_status
 
 NEAR = math.log(2.0)  # a run is like another when arithmetic per token differs by less than this factor
@@ -82,8 +83,8 @@ def _timing(run: RunFolder) -> Timing | None:
     if status is None or status.state != "finished" or status.host != host_name():
         return None
     records = newest_attempts(read_all(run.metrics_file, keep=TAIL_BYTES))
-    elapsed = next((r["elapsed"] for r in reversed(records) if isinstance(r.get("elapsed"), int | float)), 0.0)
-    if elapsed <= 0 or not status.tokens:
+    elapsed = next((found for record in reversed(records) if (found := value(record, "elapsed")) is not None), 0.0)
+    if not 0 < elapsed < math.inf or not status.tokens:
         return None
     try:
         config = toml.load(run.config_file)

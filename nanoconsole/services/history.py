@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,13 +10,11 @@ from itertools import pairwise
 import numpy as np
 
 from nanoconsole.services.columns import Buckets, Column, Ema, Floats, bucketize
+from nanocore.runs.curve import NOT_METRICS, attempt_of, number, usable, value
 from nanocore.runs.text import sanitize_line
 
 AXES = ("step", "tokens", "time")
-NONFINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
-NOT_METRICS = {"schema", "step", "attempt", "tokens", "time", "elapsed", "nonfinite"}
 MOST_METRICS = 256  # a damaged or hostile file cannot make us keep more
-LARGEST_STEP = 2**53
 
 
 class Series:
@@ -65,11 +62,10 @@ class History:
 
     def add(self, records: Sequence[dict]) -> bool:
         """Take records in file order; True when anything changed. Records of older attempts are dropped."""
-        usable = [record for record in records if _is_count(record.get("step")) and _is_count(record.get("attempt", 1))]
         with self._lock:
             before = self.version
-            for segment in _segments(usable):
-                if segment[0].get("attempt", 1) >= self._attempt:
+            for segment in _segments([record for record in records if usable(record)]):
+                if attempt_of(segment[0]) >= self._attempt:
                     self._take(segment)
                     self.version += 1
             return self.version != before
@@ -83,7 +79,7 @@ class History:
 
     def _take(self, records: list[dict]) -> None:
         """Append records of one attempt whose steps never fall; what they supersede goes first."""
-        known, attempt = self._axes["step"].values, records[0].get("attempt", 1)
+        known, attempt = self._axes["step"].values, attempt_of(records[0])
         first = records[0]["step"]
         if len(known) and (first < known[-1] or (first == known[-1] and attempt > self._attempt)):
             self._truncate(int(np.searchsorted(known, first)))
@@ -91,7 +87,7 @@ class History:
         rows = self._rows(records)
         for key in set().union(*records) - NOT_METRICS:
             self._put(
-                key, [(row, _value(record, key)) for row, record in zip(rows, records, strict=True) if key in record]
+                key, [(row, value(record, key)) for row, record in zip(rows, records, strict=True) if key in record]
             )
 
     def _rows(self, records: list[dict]) -> list[int]:
@@ -107,7 +103,7 @@ class History:
         for axis, key in (("tokens", "tokens"), ("time", "elapsed")):
             column = self._axes[axis]
             floor = float(column.values[-1]) if len(column) else 0.0
-            values = [_number(record.get(key)) for record in fresh]
+            values = [number(record.get(key)) for record in fresh]
             column.extend(np.fmax.accumulate([floor, *values])[1:])  # never falls; a missing one repeats
         return rows
 
@@ -175,36 +171,11 @@ class History:
             return Curve(buckets, float(y[-1]), len(y), int(buckets.nonfinite.sum()), int(np.count_nonzero(y <= 0)))
 
 
-def _is_count(value: object) -> bool:
-    return type(value) is int and 0 <= value <= LARGEST_STEP
-
-
 def _segments(records: list[dict]) -> list[list[dict]]:
     """Cut where the attempt changes or the step falls."""
     cuts = [
         index
         for index, (one, two) in enumerate(pairwise(records), 1)
-        if two["step"] < one["step"] or two.get("attempt", 1) != one.get("attempt", 1)
+        if two["step"] < one["step"] or attempt_of(two) != attempt_of(one)
     ]
     return [records[start:stop] for start, stop in pairwise([0, *cuts, len(records)]) if stop > start]
-
-
-def _value(record: dict, key: str) -> float | None:
-    """A metric of a record as float: nan or inf where it was recorded as non-finite, None for anything else."""
-    value = record[key]
-    if value is None:
-        reasons = record.get("nonfinite")
-        return NONFINITE.get(str(reasons.get(key))) if isinstance(reasons, dict) else None
-    return _number(value) if type(value) in (int, float) else None
-
-
-def _number(value: object) -> float:
-    """A float from a file: nan when it is no number, inf when it is too large for one."""
-    if type(value) is float:
-        return value
-    if type(value) is not int:
-        return math.nan
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf

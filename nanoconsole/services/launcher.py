@@ -89,22 +89,42 @@ def check_fork(config: Config, parent: Config) -> None:
 def restart(run: RunFolder, sets: Sequence[str] = ()) -> Launched:
     """Start the trainer of a run that was only created, or has ended: from its last checkpoint, else its parent's.
 
-    `sets` changes what may change.
+    `sets` changes what may change, and becomes the run's configuration once the trainer was able to use it.
 
-    Raises BusyError while a trainer has the run, UsageError for a key that needs a new run.
+    Raises BusyError while a trainer has the run, UsageError for a key that needs a new run, and when all is done.
     """
     from nanocore.config.toml import load, save
     from nanocore.runs.liveness import busy_error, lock_owner
     from nanocore.runs.spawn import spawn_trainer
+    from nanocore.runs.staging import discard
 
     if (owner := lock_owner(run)) is not None:
         raise busy_error(run, owner)
+    discard(run)
     config = load(run.config_file)
     if sets:
         config = _continued(run, config, sets)
-        save(config, run.config_file)
+    _refuse_if_done(run, config, changed=bool(sets))
+    if sets:
+        save(config, run.next_config_file)
     step = _first_step(run)
     return Launched(run, spawn_trainer(run, threads=config.hardware.threads, nice=config.hardware.nice), step)
+
+
+def _refuse_if_done(run: RunFolder, config: Config, *, changed: bool) -> None:
+    """Raise UsageError when a trainer would find nothing to do; one that only missed its last words may say them."""
+    from nanocore.runs.status import read_status
+    from nanocore.train.horizon import refuse_if_done
+    from nanocore.train.progress import newest_progress
+
+    status = read_status(run)
+    finished = status is not None and status.state == "finished"
+    if not (finished or changed):
+        return
+    progress = newest_progress(run)
+    if status is not None and finished:  # also where its checkpoints were removed
+        progress.step = max(progress.step, status.step)
+    refuse_if_done(config, progress, where=run.name)
 
 
 def _first_step(run: RunFolder) -> int:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from nanoconsole.services.trend import trend
 from nanocore.errors import NanoError
+from nanocore.runs.curve import newest_attempts, value
 from nanocore.runs.layout import RunFolder, list_runs
 from nanocore.runs.log import last_lines
-from nanocore.runs.records import newest_attempts, read_all
+from nanocore.runs.records import read_all
 from nanocore.runs.status import FINAL_STATES
 from nanocore.runs.summary import Summary, summarize
 from nanocore.runs.text import sanitize_line
@@ -162,8 +163,8 @@ def _one_line(summary: Summary) -> Summary:
 
 
 def _trend(run: RunFolder) -> float | None:
-    values = [record.get("loss/ce") for record in newest_attempts(read_all(run.metrics_file, keep=TREND_BYTES))]
-    return trend([value for value in values if isinstance(value, float)])
+    records = newest_attempts(read_all(run.metrics_file, keep=TREND_BYTES))
+    return trend([loss for record in records if (loss := value(record, "loss/ce")) is not None])
 
 
 def _last_words(run: RunFolder) -> str:

@@ -19,6 +19,7 @@ STEADY = 0.005  # relative change that is still called level
 RISE = 0.03  # relative rise that is worth a warning
 
 Level = Literal["good", "info", "warning", "bad"]
+ENDS: dict[str, Level] = {"crashed": "bad", "diverged": "bad", "unknown": "warning", "gone": "warning"}
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def judge(state: RunState, history: History, stall: Stall | None) -> Verdict:
     """The verdict on a run: how it ended, whether it gets on, and what its newest numbers say."""
     words = sanitize_line(state.reason if state.state in state.reason else state.text)
     if not state.alive:
-        return Verdict("bad" if state.state in ("crashed", "diverged") else "info", words)
+        return Verdict(ENDS.get(state.state, "info"), words)
     if stall is not None:
         return Verdict("warning", sanitize_line(stall.text))
     losses = history.tail("loss/ce", WINDOW)

@@ -110,13 +110,8 @@ class WatchedRun:
         """The run as it is now. The state is read first, so that an ended run is read whole."""
         state = observe(self.run)
         stall = self._stalls.see(state.status) if state.alive and state.status else None
-        records = self._metrics.read(CHUNK)
-        if self._metrics.restarted:
-            self.history.clear()
-        self.history.add(records)
-        lines = self._tail.read()
-        self.log.add(lines, restarted=self._tail.restarted)
-        self._sample = self._newest_sample()
+        if state.state != "gone":  # what was read of it stays on the screen
+            self._read()
         return RunUpdate(
             run=self.run,
             state=state,
@@ -128,6 +123,16 @@ class WatchedRun:
             meters=self._meters.read(state.pid if state.alive else 0) if meters else None,
             reading=self._metrics.pending or self._tail.pending,
         )
+
+    def _read(self) -> None:
+        """Read on in metrics and log, and the newest sample."""
+        records = self._metrics.read(CHUNK)
+        if self._metrics.restarted:
+            self.history.clear()
+        self.history.add(records)
+        lines = self._tail.read()
+        self.log.add(lines, restarted=self._tail.restarted)
+        self._sample = self._newest_sample()
 
     def _newest_sample(self) -> Sample | None:
         """The sample of the highest step, read again only when there is a newer one."""

@@ -81,7 +81,7 @@ class Worker:
                 self._answers.put(answer)
         code = self._process.wait()
         if not finished and not self._cancelled:
-            self._answers.put({"kind": "error", "message": self._obituary(code), "exit_code": _exit_code(code)})
+            self._answers.put({"kind": "error", "message": self._obituary(code), **_class_of_death(code)})
         _close(self._process.stdin)
         stdout.close()
         self._stderr.close()
@@ -97,9 +97,11 @@ class Worker:
         return f"the worker process gave no answer: {exit_words(code)}" + (f": {lines[-1]}" if lines else "")
 
 
-def _exit_code(code: int) -> int:
-    """6 (resources) for a worker the kernel killed, which is nearly always for memory; else 1."""
-    return 6 if code == -signal.SIGKILL else 1
+def _class_of_death(code: int) -> dict[str, Any]:
+    """A worker that the kernel killed has nearly always run out of memory."""
+    if code == -signal.SIGKILL:
+        return {"type": "ResourceError", "exit_code": 6}
+    return {"type": "NanoError", "exit_code": 1}
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ from nanocore.runs.layout import RunFolder
 from nanocore.runs.status import FINAL_STATES
 
 ON_WORKING = ("pause", "checkpoint", "stop")
-ENDED = (*FINAL_STATES, "created")
+ENDED = (*FINAL_STATES, "created", "unknown")
 
 
 class RunActions(ConsoleScreen):

@@ -78,6 +78,8 @@ STATES: dict[str, Look] = {
     "crashed": Look("✗", "error"),
     "diverged": Look("✕", "error"),
     "elsewhere": Look("◌", "warning"),
+    "unknown": Look("?", "warning"),
+    "gone": Look("⊘", "warning"),
     "stalled": Look("◍", "warning"),
 }
 

@@ -162,6 +162,44 @@ def test_resume_goes_on_from_the_last_checkpoint_with_what_may_change(nano: Nano
     assert load(run.config_file).training.steps == 20
 
 
+@pytest.mark.parametrize("asked", ["training.steps=10", "training.steps=12", "logging.every=2"])
+def test_a_resume_that_leaves_nothing_to_do_is_refused_and_changes_nothing(nano: Nano, asked: str) -> None:
+    assert nano("train", "tiny-cpu", "--set", "training.steps=12", "--name", "done").code == 0
+    run = RunFolder(nano.root / "done")
+    before = run.config_file.read_bytes()
+    refused = nano("resume", "done", "--set", asked, "--follow")
+    assert refused.code == 2
+    assert "done: step 12 is already done; give more than 12 steps: --set training.steps=N" in refused.err
+    assert (run.config_file.read_bytes(), run.next_config_file.exists()) == (before, False)
+    assert len(events_of(run, "started")) == 1
+
+
+def test_a_stopped_run_is_not_given_fewer_steps_than_it_made(nano: Nano) -> None:
+    run = started(nano, nano("train", "tiny-cpu", "--detach", *FOREVER))
+    assert nano("stop", run.name, "--wait").code == 0
+    step = max(steps_of(run))
+    refused = nano("resume", run.name, "--set", f"training.steps={step}")
+    assert (refused.code, f"step {step} is already done" in refused.err) == (2, True)
+
+
+def test_a_configuration_that_its_trainer_never_accepted_is_forgotten(
+    nano: Nano, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = started(nano, nano("train", "tiny-cpu", "--detach", *FOREVER))
+    assert nano("stop", run.name, "--wait").code == 0
+    monkeypatch.setattr("nanoconsole.services.launcher.CONFIRMATION", 0.3)
+    monkeypatch.setenv("FAKE_START_SECONDS", "60")
+    assert nano("resume", run.name, "--set", "training.steps=200000").code == 0
+    assert load(run.next_config_file).training.steps == 200000
+    wait_for(lambda: observe(run).phase == "building", "the new trainer")
+    assert nano("stop", run.name, "--kill").code == 0
+    monkeypatch.setenv("FAKE_START_SECONDS", "0")
+    assert nano("resume", run.name).code == 0
+    wait_for(lambda: observe(run).state == "running", "going on")
+    assert (load(run.config_file).training.steps, run.next_config_file.exists()) == (100000, False)
+    nano("stop", run.name, "--kill")
+
+
 def test_stop_kill_keeps_the_last_checkpoint_and_resume_restarts_from_it(nano: Nano) -> None:
     run = started(nano, nano("train", "tiny-cpu", "--detach", *FOREVER))
     wait_for(lambda: events_of(run, "checkpoint"), "a checkpoint")

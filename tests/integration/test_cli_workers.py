@@ -88,20 +88,19 @@ def test_a_worker_answers_a_bad_request_with_an_error(request_line: bytes) -> No
         [sys.executable, "-m", "nanocore.worker"], input=request_line, capture_output=True, check=False
     )
     assert done.returncode == 2
-    assert json.loads(done.stdout)["kind"] == "error"
+    answer = json.loads(done.stdout)
+    assert (answer["kind"], answer["type"]) == ("error", "UsageError")
     assert done.stderr == b""
 
 
-def slow_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
-    """A request that keeps a worker busy: it waits for a pipe into which nobody writes."""
-    pipe = tmp_path / "tokenizer.json"
-    os.mkfifo(pipe)
-    data = {"tokenizer": "file", "tokenizer_file": str(pipe), "sources": [{"kind": "synthetic"}]}
-    return {"verb": "data-prepare", "config": {"data": data}}
+SLOW = {  # a request that keeps a worker busy for minutes
+    "verb": "data-prepare",
+    "config": {"data": {"sources": [{"kind": "synthetic", "documents": 10_000_000}]}},
+}
 
 
-def test_a_cancelled_worker_ends_without_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    worker = Worker(slow_worker(tmp_path, monkeypatch))
+def test_a_cancelled_worker_ends_without_an_answer() -> None:
+    worker = Worker(SLOW)
     identity = Identity.of(worker.pid)
     worker.cancel()
     assert list(worker) == []
@@ -109,19 +108,18 @@ def test_a_cancelled_worker_ends_without_an_answer(tmp_path: Path, monkeypatch: 
     assert not identity.lives()
 
 
-def test_the_death_of_a_worker_is_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    worker = Worker(slow_worker(tmp_path, monkeypatch))
+def test_the_death_of_a_worker_is_an_answer() -> None:
+    worker = Worker(SLOW)
     os.kill(worker.pid, signal.SIGKILL)
     (answer,) = list(worker)
-    assert (answer["kind"], answer["exit_code"]) == ("error", 6)
+    assert (answer["kind"], answer["type"], answer["exit_code"]) == ("error", "ResourceError", 6)
     assert "SIGKILL" in answer["message"]
 
 
-def test_a_worker_dies_with_a_console_that_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    request = slow_worker(tmp_path, monkeypatch)
+def test_a_worker_dies_with_a_console_that_is_killed() -> None:
     console = textwrap.dedent(f"""
         from nanoconsole.services.workers import Worker
-        worker = Worker({request!r})
+        worker = Worker({SLOW!r})
         print(worker.pid, flush=True)
         list(worker)
     """)

@@ -20,7 +20,7 @@ from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import observe
 from nanocore.runs.spawn import spawn_trainer
 from nanocore.runs.status import read_status
-from nanocore.runs.steer import force_stop, request, stop, wait_until_ended
+from nanocore.runs.steer import force_stop, request, wait_until_ended
 from tests.run_helpers import ended, events_of, start_fake, steps_of, trained, wait_for
 
 LONG = 1_000_000
@@ -53,7 +53,7 @@ def test_commands_are_obeyed_and_acknowledged(run: RunFolder, monkeypatch: pytes
 def test_stop_after_the_next_checkpoint(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     start_fake(run, monkeypatch, steps=LONG, checkpoint_every=30)
     trained(run)
-    stop(run, after_checkpoint=True)
+    request(run, "stop-after-checkpoint")
     assert ended(run) == "stopped"
     assert steps_of(run)[-1] % 30 == 0
     assert len(events_of(run, "checkpoint")) >= 1
@@ -68,7 +68,7 @@ def test_a_stop_sent_while_the_trainer_starts_is_not_lost_and_an_old_one_is(
     wait_for(lambda: events_of(run, "acknowledged"))
     assert [event["command"] for event in events_of(run, "acknowledged")] == ["checkpoint"]
     trained(run)
-    stop(run)
+    request(run, "stop")
     ended(run)
 
 
@@ -97,7 +97,7 @@ def test_a_second_trainer_is_refused_and_changes_nothing(run: RunFolder, monkeyp
     assert done.returncode == 75
     assert done.stderr.startswith(f"{run.name}: busy: pid {pid}, host ")
     assert len(events_of(run, "started")) == 1
-    stop(run)
+    request(run, "stop")
     assert ended(run) == "stopped"
     assert steps_of(run) == list(range(1, len(steps_of(run)) + 1))
 
@@ -112,7 +112,7 @@ def test_of_two_launches_at_once_one_trains_and_the_other_leaves_no_trace(
     wait_for(lambda: not Path(f"/proc/{loser}").exists())  # reaped, so its launcher knows how it ended
     trained(run)
     assert observe(run).state == "running"
-    stop(run)
+    request(run, "stop")
     assert ended(run) == "stopped"
     assert len(events_of(run, "started")) == 1
     assert events_of(run, "crashed") == []
@@ -140,8 +140,17 @@ def test_a_suspended_trainer_is_woken_to_save(run: RunFolder, monkeypatch: pytes
 def test_a_deaf_trainer_is_killed(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     pid = start_fake(run, monkeypatch, steps=LONG, deaf=1)
     trained(run)
-    assert not wait_until_ended(run, 0.05)
     assert force_stop(run, patience=0.1) == "SIGKILL"
-    assert wait_until_ended(run, 10)
+    wait_until_ended(run)
     assert Identity.of(pid) is None
     assert observe(run).state == "crashed"
+
+
+def test_a_trainer_that_is_still_to_come_is_killed_when_it_has_come(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pid = start_fake(run, monkeypatch, steps=LONG)
+    assert not observe(run).alive
+    assert force_stop(run, patience=0.0) in ("SIGTERM", "SIGKILL")
+    wait_until_ended(run)
+    assert Identity.of(pid) is None

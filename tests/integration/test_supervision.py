@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from nanocore.checkpoint.manifest import latest
+from nanocore.runs.curve import newest_attempts
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import observe
 from nanocore.runs.log import LogTail, last_lines
-from nanocore.runs.records import newest_attempts, read_all
+from nanocore.runs.records import read_all
 from nanocore.runs.spawn import spawn_trainer
 from nanocore.runs.status import read_status
-from nanocore.runs.steer import stop
+from nanocore.runs.steer import request
 from nanocore.runs.summary import summarize
 from tests.run_helpers import ended, events_of, start_fake, steps_of, trained, wait_for
 
@@ -61,7 +62,7 @@ def test_a_trainer_outlives_its_console_and_another_one_sees_all(
     state = observe(run)
     assert (state.state, state.alive) == ("running", True)
     assert os.getsid(state.pid) == state.pid
-    stop(run)
+    request(run, "stop")
     assert ended(run) == "stopped"
     steps = steps_of(run)
     assert steps == list(range(1, len(steps) + 1))
@@ -86,7 +87,7 @@ def test_launching_shows_at_once_and_the_run_finishes(run: RunFolder, monkeypatc
 def test_a_stopped_run_goes_on_where_it_was(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     start_fake(run, monkeypatch, steps=LONG)
     trained(run)
-    stop(run)
+    request(run, "stop")
     assert ended(run) == "stopped"
     last = steps_of(run)[-1]
     start_fake(run, monkeypatch, steps=last + 20)

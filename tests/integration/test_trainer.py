@@ -19,8 +19,9 @@ from nanocore.config.toml import save
 from nanocore.errors import ResourceError
 from nanocore.runs.control import send
 from nanocore.runs.create import Parent, read_run
+from nanocore.runs.curve import newest_attempts
 from nanocore.runs.layout import RunFolder
-from nanocore.runs.records import newest_attempts, read_all
+from nanocore.runs.records import read_all
 from nanocore.runs.status import read_status
 from nanocore.train import checkpoints, loop, step
 from nanocore.train.job import Job
@@ -249,12 +250,3 @@ def test_a_sample_that_cannot_be_written_costs_only_itself(tmp_path: Path) -> No
     assert train(run) == 0
     assert any("sample was not saved" in record.get("message", "") for record in read_all(run.events_file))
     assert latest(run.checkpoints_dir) is not None
-
-
-def test_another_length_of_time_makes_another_plan() -> None:
-    from nanocore.train.build import _planned
-    from nanocore.train.progress import Progress
-
-    config = tiny_config("training.steps=0", "training.duration=2h")
-    assert _planned(config, Progress(horizon=77, duration="2h")) == 77
-    assert _planned(config, Progress(horizon=77, duration="1h")) is None

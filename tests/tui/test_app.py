@@ -55,7 +55,7 @@ def test_no_key_means_two_things_on_one_screen() -> None:
 
 
 def test_every_state_has_a_mark_of_its_own_besides_its_colour() -> None:
-    assert {*ALIVE_STATES, *FINAL_STATES, "created", "elsewhere"} <= set(STATES)
+    assert {*ALIVE_STATES, *FINAL_STATES, "created", "elsewhere", "unknown", "gone"} <= set(STATES)
     assert len({look.mark for look in STATES.values()}) == len(STATES)
 
 

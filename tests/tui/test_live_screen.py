@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -236,3 +237,23 @@ async def test_a_paused_run_is_not_said_to_train(root: Path) -> None:
             assert "training" not in text
             await pilot.press("q")
     assert "r stays paused" in app.farewell
+
+
+@pytest.mark.parametrize("state", ["starting", "created"])
+async def test_a_run_that_has_just_been_launched_opens_on_its_charts(root: Path, state: str) -> None:
+    """Its process is not there yet, so it looks as dead as a crashed one."""
+    run = lay(root, "r", state=state, steps=0, total=100)
+    run.metrics_file.write_text("")
+    async with watching(run, (80, 24)) as (app, _):
+        assert not app.screen.query_one("#body").has_class("-text")
+
+
+async def test_a_run_whose_folder_is_deleted_is_said_to_be_gone_and_cannot_be_resumed(root: Path) -> None:
+    run = lay(root, "r", steps=50)
+    async with watching(run) as (app, pilot):
+        assert "Resume" in await seen(pilot)
+        shutil.rmtree(run.path)
+        text = await see(app, pilot)
+        assert "gone: its folder was deleted or moved" in text
+        assert "Resume" not in text
+        assert "step 50" in text

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from nanocore.analysis.memory import kept_for_backward, live_bytes
+from nanocore.analysis.memory import live_bytes
+from tests.kept import kept_for_backward
 from tests.models import make_model, random_tokens
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -68,7 +69,7 @@ def test_json_gives_the_answers_as_lines(nano: Nano, worker: type[ScriptedWorker
 def test_the_workers_error_is_the_commands_and_the_worker_is_ended(nano: Nano, worker: type[ScriptedWorker]) -> None:
     worker.answers = [
         {"kind": "text", "text": "x"},
-        {"kind": "error", "message": "out of memory", "exit_code": 6},
+        {"kind": "error", "type": "ResourceError", "message": "out of memory", "exit_code": 6},
         DONE,
     ]
     result = nano("generate", "a-run", "--prompt", "a")
@@ -81,6 +82,31 @@ def test_the_workers_error_is_the_commands_and_the_worker_is_ended(nano: Nano, w
 def test_a_worker_that_fails_before_its_first_answer_leaves_stdout_empty(
     nano: Nano, worker: type[ScriptedWorker]
 ) -> None:
-    worker.answers = [{"kind": "error", "message": "a-run: has no checkpoint", "exit_code": 5}]
+    worker.answers = [
+        {"kind": "error", "type": "CheckpointError", "message": "a-run: has no checkpoint", "exit_code": 5}
+    ]
     result = nano("generate", "a-run", "--prompt", "def ")
     assert (result.code, result.out, result.err) == (5, "", "nanoconsole: a-run: has no checkpoint\n")
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [("CheckpointError", 5), ("ResourceError", 6), ("DataError", 2), ("ConfigError", 2), ("NanoError", 1)],
+)
+def test_with_json_the_workers_error_keeps_the_name_of_its_class(
+    nano: Nano, worker: type[ScriptedWorker], kind: str, code: int
+) -> None:
+    worker.answers = [{"kind": "error", "type": kind, "message": "one\ntwo", "exit_code": code}]
+    result = nano("generate", "a-run", "--prompt", "a", "--json")
+    error = json.loads(result.err)["error"]
+    assert (result.code, error["type"], error["exit_code"]) == (code, kind, code)
+    assert error["problems"] == (["one", "two"] if kind == "ConfigError" else ["one two"])
+
+
+def test_a_prompt_that_is_no_text_is_refused_in_one_line(nano: Nano, worker: type[ScriptedWorker]) -> None:
+    worker.request = {}
+    result = nano("generate", "a-run", "--prompt", "a\udcff")
+    assert (result.code, result.out, result.err) == (
+        2, "", "nanoconsole: --prompt: is not UTF-8 text; give it in UTF-8\n",
+    )  # fmt: skip
+    assert worker.request == {}

@@ -12,6 +12,8 @@ from nanoconsole.cli import terminal
 from nanoconsole.cli.main import app, run
 from nanocore.config.schema import Config
 from nanocore.runs.create import create_run
+from nanocore.runs.layout import find_run
+from nanocore.runs.liveness import acquire
 from tests import command_line
 from tests.command_line import Nano
 
@@ -123,3 +125,28 @@ def test_the_folder_of_runs_is_told_only_on_a_terminal_and_where_nobody_named_it
     assert talk("--runs", "runs") == ""
     monkeypatch.setenv("NANOCONSOLE_RUNS", "runs")
     assert talk() == ""
+
+
+def test_the_help_does_not_promise_an_option_to_verbs_that_lack_it(capsys: pytest.CaptureFixture[str]) -> None:
+    takers = []
+    for verb in verbs():
+        run([*verb, "--help"])
+        takers.append("--runs" in capsys.readouterr().out)
+    run(["--help"])
+    text = capsys.readouterr().out
+    assert not all(takers) and "every verb" not in text
+
+
+@pytest.mark.parametrize("verb", ["stop", "pause", "checkpoint", "sample"])
+def test_what_is_asked_of_a_trainer_completes_only_runs_at_work(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, nano: Nano, verb: str
+) -> None:
+    for name in ("ended", "busy", "other"):
+        create_run(nano.root, Config(), name=name)
+    monkeypatch.setenv("NANOCONSOLE_RUNS", str(nano.root))
+    lock = acquire(find_run(nano.root, "busy"))
+    assert complete(capsys, monkeypatch, f"nanoconsole {verb} ") == ["busy"]
+    assert complete(capsys, monkeypatch, f"nanoconsole {verb} o") == []
+    assert len(complete(capsys, monkeypatch, "nanoconsole watch ")) == 3
+    lock.release()
+    assert complete(capsys, monkeypatch, f"nanoconsole {verb} ") == []

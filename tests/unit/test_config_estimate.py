@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from nanocore.config import machine
 from nanocore.config.estimate import estimate, vocabulary
 from nanocore.config.resolve import resolve
 from nanocore.config.schema import Config
+from nanocore.data.byte_level import read_tokenizer_file
 from nanocore.errors import DataError
 
 
@@ -87,14 +89,47 @@ def test_the_vocabulary_is_the_tokenizers(tmp_path: Path) -> None:
     assert vocabulary(_config(data={"tokenizer": "file", "tokenizer_file": str(path)})) == 9
 
 
-@pytest.mark.parametrize("text", [None, "", "[]", "{}", '{"model": {"vocab": {}}}', '{"model": {"vocab": {"a": "b"}}}'])
-def test_a_tokenizer_file_that_is_none_is_one_line(tmp_path: Path, text: str | None) -> None:
+NO_TOKENIZERS = [
+    "", "[]", "{}", '{"model": {"vocab": {}}}', '{"model": {"vocab": {"a": "b"}}}', '{"model": {"vocab": {"a": 1e999}}}',
+    '{"model": {"vocab": {"a": 10000000000}}}', '{"model": {"vocab": {"a": -9}}}', "[" * 100_000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NO_TOKENIZERS, ids=lambda text: text[:40])
+def test_a_tokenizer_file_that_is_none_is_one_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "tokenizer.json"
-    if text is not None:
-        path.write_text(text)
+    path.write_text(text)
     config = _config(data={"tokenizer": "file", "tokenizer_file": str(path)})
     with pytest.raises(DataError, match=r"cannot be read as a tokenizer\.json; check data.tokenizer_file"):
         estimate(config)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("missing", "No such file"), ("folder", "Is a directory"), ("pipe", "not a regular file"),
+        ("device", "not a regular file"), ("huge", "larger than 64 MiB"), ("nobody", "as a tokenizer.json"),
+    ],
+)  # fmt: skip
+def test_a_tokenizer_file_is_neither_waited_for_nor_read_without_end(tmp_path: Path, kind: str, words: str) -> None:
+    path = tmp_path / "tokenizer.json"
+    match kind:
+        case "folder":
+            path.mkdir()
+        case "pipe":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "huge":
+            path.touch()
+            os.truncate(path, (64 << 20) + 1)
+        case "nobody":
+            path = Path("~no-such-user/tokenizer.json")
+    with pytest.raises(DataError, match=words):
+        estimate(_config(data={"tokenizer": "file", "tokenizer_file": str(path)}))
+    if kind != "nobody":
+        with pytest.raises(DataError, match=words):
+            read_tokenizer_file(path)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nanokernels import int_matmul as module
-from nanokernels.int_matmul import chosen_path, chosen_paths, float_matmul, int8_matmul, int_matmul
+from nanokernels.int_matmul import chosen_path, float_matmul, int8_matmul, int_matmul
 
 
 def codes(rows: int, columns: int, largest: int, seed: int) -> Tensor:
@@ -47,14 +47,13 @@ def test_sizes_are_padded_to_what_cuda_accepts() -> None:
     assert module._pad(torch.ones(24, 16, dtype=torch.int8), more_than=16).shape == (24, 16)
 
 
-def test_the_faster_path_is_measured_once_and_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_faster_path_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
     measured = []
     monkeypatch.setattr(module, "_chosen", {})
     monkeypatch.setattr(module, "_measure", lambda device, rows: measured.append(rows) or "int8")
     device = torch.device("cpu")
     assert [chosen_path(device, rows) for rows in (1, 16, 17, 4096)] == ["int8"] * 4
     assert measured == [1, 128]
-    assert chosen_paths() == {"cpu, few rows": "int8", "cpu, many rows": "int8"}
 
 
 def test_the_measurement_picks_the_faster(monkeypatch: pytest.MonkeyPatch) -> None:

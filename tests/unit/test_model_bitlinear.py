@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nanocore.analysis.memory import kept_for_backward
 from nanocore.model.bitlinear import BitLinear, frozen, make_linear, project
 from nanocore.model.quantize import ternary_weight, token_codes
+from tests.kept import kept_for_backward
 from tests.models import model_config
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from pathlib import Path
 
 import pytest
 
+from nanocore.checkpoint.manifest import commit, step_folder
 from nanocore.runs.documents import write_document
 from nanocore.runs.identity import Identity, boot_id, host_name
 from nanocore.runs.layout import RunFolder
@@ -34,6 +36,40 @@ def _dead_status(**fields: object) -> Status:
 
 def test_a_new_run_is_created(run: RunFolder) -> None:
     assert observe(run).text == "created: it was never started"
+
+
+@pytest.mark.parametrize("missing", ["folder", "run.json"])
+def test_a_run_whose_folder_is_not_there_is_gone(run: RunFolder, missing: str) -> None:
+    write_document(run.status_file, Status(state="finished"))
+    shutil.rmtree(run.path) if missing == "folder" else run.run_file.unlink()
+    assert observe(run).text == "gone: its folder was deleted or moved"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"schema":1,"state":5}', "its status cannot be read: "),
+        ('{"schema":1,"state":"dancing"}', "its status cannot be read: "),
+        ('{"schema":1,"state":"finished","step":-5}', "its status cannot be read: "),
+        ('{"schema":1,"state":"finished","exit_code":1e9}', "its status cannot be read: "),
+        ("{", "its status cannot be read: "),
+        ('{"schema":2,"state":"running"}', "its status was written by a newer version of nanoconsole"),
+    ],
+)
+def test_a_status_that_cannot_be_read_is_not_taken_for_none(run: RunFolder, text: str, words: str) -> None:
+    run.status_file.write_text(text)
+    seen = observe(run)
+    assert (seen.state, seen.alive, seen.at_work) == ("unknown", False, False)
+    assert seen.reason.startswith(words)
+
+
+@pytest.mark.parametrize("left", ["metrics", "checkpoint"])
+def test_a_run_without_status_that_has_trained_was_started(run: RunFolder, left: str) -> None:
+    if left == "metrics":
+        RecordWriter(run.metrics_file).write({"step": 1})
+    else:
+        commit(lambda folder: (folder / "x").touch(), step_folder(run.checkpoints_dir, 1), {})
+    assert observe(run).text == "unknown: its status cannot be read: it is missing"
 
 
 def test_a_held_lock_means_alive(run: RunFolder) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from nanocore.runs.records import RecordWriter, Tail, newest_attempts, read_all
+from nanocore.runs.curve import newest_attempts
+from nanocore.runs.records import RecordWriter, Tail, read_all
 
 
 def test_a_record_is_one_line_of_plain_json(tmp_path: Path) -> None:

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from nanocore.errors import UsageError
 from nanocore.runs import status as module
 from nanocore.runs.documents import write_document
+from nanocore.runs.liveness import observe
 from nanocore.runs.records import RecordWriter
+from nanocore.runs.spawn import spawn_trainer
 from nanocore.runs.status import Status, StatusWriter, next_attempt, read_status
 from tests.run_helpers import make_run, short, wait_for
 
@@ -72,12 +75,15 @@ def test_a_status_that_cannot_be_read_is_none(tmp_path: Path, text: bytes) -> No
     assert read_status(run) is None
 
 
-def test_a_status_of_a_newer_version_still_tells_what_it_shares(tmp_path: Path) -> None:
+def test_a_status_of_a_newer_version_is_not_read_as_one_of_ours(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     run.status_file.write_text('{"schema": 999, "state": "running", "step": 5, "invented": [1]}')
-    seen = read_status(run)
-    assert seen is not None
-    assert (seen.schema, seen.step) == (999, 5)
+    assert read_status(run) is None
+    assert observe(run).text == (
+        "unknown: its status was written by a newer version of nanoconsole (schema 999, this one knows 1)"
+    )
+    with pytest.raises(UsageError, match="newer version"):
+        spawn_trainer(run, module="tests.fake_trainer")
 
 
 def test_attempts_are_numbered_even_when_the_status_is_lost(tmp_path: Path) -> None:
@@ -94,3 +100,10 @@ def test_the_announcement_of_a_trainer_keeps_its_number(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     write_document(run.status_file, Status(state="starting", pid=0, attempt=7))
     assert next_attempt(run) == 7
+
+
+def test_a_trainer_that_died_unheard_leaves_its_number_to_nobody(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    write_document(run.status_file, Status(state="starting", pid=0, attempt=2))
+    RecordWriter(run.events_file).write({"kind": "crashed", "attempt": 2, "exit_code": -15})
+    assert next_attempt(run) == 3

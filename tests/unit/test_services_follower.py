@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from pathlib import Path
 from unittest import mock
@@ -172,7 +173,7 @@ def test_an_error_nobody_expected_is_told_and_not_swallowed(told: Told, monkeypa
 def test_a_folder_that_vanishes_is_no_error(told: Told, tmp_path: Path) -> None:
     told.follower.watch(RunFolder(tmp_path / "gone"))
     told.follower.poll_run()
-    assert told.updates[-1].state.state == "created"
+    assert told.updates[-1].state.state == "gone"
 
 
 def test_a_log_buffer_gives_each_line_once_and_says_when_to_forget() -> None:
@@ -188,3 +189,14 @@ def test_a_log_buffer_gives_each_line_once_and_says_when_to_forget() -> None:
     lines, place, void = buffer.since(place)
     assert (lines, void) == (["new"], True)
     assert buffer.since(place) == ([], place, False)
+
+
+def test_what_was_read_of_a_run_stays_when_its_folder_is_deleted(tmp_path: Path) -> None:
+    run = lay(tmp_path, "r", steps=30)
+    watched = WatchedRun(run, tmp_path)
+    watched.poll()
+    shutil.rmtree(run.path)
+    update = watched.poll()
+    assert (update.state.state, update.step, bool(update.sample)) == ("gone", 30, True)
+    assert update.history.last("loss/ce") is not None
+    assert (update.verdict.level, update.verdict.text) == ("warning", "gone: its folder was deleted or moved")

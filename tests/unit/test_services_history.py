@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from nanoconsole.services.columns import BLOCK, Column, Ema, bucketize
 from nanoconsole.services.history import MOST_METRICS, History
-from nanocore.runs.records import newest_attempts
+from nanocore.runs.curve import newest_attempts
 
 
 def record(step: int, attempt: int = 1, **metrics: object) -> dict:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from nanocore.config.schema import Config
-from nanocore.train.horizon import Horizon
+from nanocore.errors import UsageError
+from nanocore.train.horizon import Horizon, planned_steps, refuse_if_done
+from nanocore.train.progress import Progress
 from tests.tiny import tiny_config
 
 
@@ -47,3 +49,32 @@ def test_a_horizon_may_only_shrink_once_the_decay_began() -> None:
 @pytest.mark.parametrize("planned", [500, 1234])
 def test_a_resumed_run_keeps_its_plan(planned: int) -> None:
     assert Horizon(config("training.steps=0", "training.duration=10m"), planned).steps == planned
+
+
+def test_another_length_of_time_makes_another_plan() -> None:
+    two_hours = config("training.steps=0", "training.duration=2h")
+    assert planned_steps(two_hours, Progress(horizon=77, duration="2h")) == 77
+    assert planned_steps(two_hours, Progress(horizon=77, duration="1h")) is None
+
+
+@pytest.mark.parametrize(
+    ("sets", "advice"),
+    [
+        (("training.steps=20",), "give more than 20 steps: --set training.steps=N"),
+        (("training.steps=0", "training.tokens=2500"), "give more than 2560 tokens: --set training.tokens=N"),
+        (("training.steps=0", "training.duration=1h"), "give more than 4000s: --set training.duration=TIME"),
+        (("training.steps=0", "training.duration=2h"), "give more than 4000s: --set training.duration=TIME"),
+    ],
+    ids=["steps", "tokens", "less time", "the same time"],
+)
+def test_a_length_that_is_used_up_is_refused(sets: tuple[str, ...], advice: str) -> None:
+    progress = Progress(step=20, elapsed=4000.0, horizon=20, duration="2h")
+    with pytest.raises(UsageError) as caught:
+        refuse_if_done(config(*sets), progress, where="run")
+    assert str(caught.value) == f"run: step 20 is already done; {advice}"
+
+
+@pytest.mark.parametrize("more", ["steps=21", "tokens=2561", "duration=3h"])
+def test_a_longer_length_is_taken(more: str) -> None:
+    progress = Progress(step=20, elapsed=4000.0, horizon=20, duration="2h")
+    refuse_if_done(config("training.steps=0", f"training.{more}"), progress, where="run")

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from nanocore.runs.documents import read_document, write_document
+from nanocore.runs.documents import Flawed, load_document, write_document
 from nanocore.runs.failpoint import failpoint
 
 SCHEMA = 1
@@ -76,11 +76,12 @@ def commit(build: Callable[[Path], None], target: Path, facts: dict[str, Any]) -
 
 def verify(path: Path, *, hashes: bool = True) -> list[str]:
     """What is wrong with a checkpoint, one line each; [] when it is whole. `hashes` false looks at sizes only."""
-    manifest = read_document(path / MANIFEST, Manifest)
+    try:
+        manifest = load_document(path / MANIFEST, Manifest, newest=SCHEMA)
+    except Flawed as flaw:
+        return [f"{MANIFEST} {flaw}"]
     if manifest is None:
-        return [f"{MANIFEST} is missing or torn" if path.is_dir() else "there is no such checkpoint"]
-    if manifest.schema > SCHEMA:
-        return [f"it was written by a newer version (schema {manifest.schema}, this version knows {SCHEMA})"]
+        return [f"{MANIFEST} is missing" if path.is_dir() else "there is no such checkpoint"]
     return [problem for file in manifest.files if (problem := _problem(path, file, hashes))]
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from nanocore.checkpoint import manifest
 from nanocore.errors import CheckpointError, ResourceError
+from nanocore.runs.documents import Flawed, check_version
 from nanocore.runs.layout import RunFolder
 
 SCHEMA = 1
@@ -69,9 +70,12 @@ def load_checkpoint(path: Path, *, with_optimizer: bool = True) -> Checkpoint:
         raise CheckpointError(f"cannot be used: {problems[0]}", where=path.name, fix="choose an earlier checkpoint")
     try:
         document = json.loads((path / STATE).read_text(encoding="utf-8"))
+        check_version(document["schema"], SCHEMA)
         optimizer = load_file(path / OPTIMIZER) if with_optimizer else {}
         tokenizer_json = (path / TOKENIZER).read_text(encoding="utf-8")
         return Checkpoint(int(document["step"]), load_file(path / MODEL), optimizer, document["state"], tokenizer_json)
+    except Flawed as flaw:
+        raise CheckpointError(f"{STATE} {flaw}", where=path.name, fix="choose an earlier checkpoint") from None
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(
             f"cannot be read: {_reason(error)}", where=path.name, fix="choose an earlier checkpoint"

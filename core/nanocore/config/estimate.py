@@ -15,9 +15,11 @@ from nanocore.config.activations import FLOAT, activation_bytes, shape
 from nanocore.config.machine import device_type
 from nanocore.config.schema import BYTES_VOCABULARY, Config
 from nanocore.errors import DataError
-from nanocore.limits import LOGITS_BYTES, STACK_BYTES
+from nanocore.files import read_regular
+from nanocore.limits import LOGITS_BYTES, STACK_BYTES, TOKENIZER_BYTES, VOCABULARY
 from nanocore.runs.text import sanitize_line
 
+CHECK_FILE = "check data.tokenizer_file"
 Role = Literal["matrix", "embedding", "head", "norm", "mixing"]
 
 
@@ -85,12 +87,14 @@ def vocabulary(config: Config) -> int:
         return BYTES_VOCABULARY
     if config.data.vocab_size:
         return config.data.vocab_size
-    path = Path(config.data.tokenizer_file).expanduser()
+    where = sanitize_line(config.data.tokenizer_file)
     try:
+        path = Path(config.data.tokenizer_file).expanduser()
         return _vocabulary_of(path, path.stat().st_mtime_ns)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        where = sanitize_line(str(path))
-        raise DataError("cannot be read as a tokenizer.json", where=where, fix="check data.tokenizer_file") from None
+    except OSError as error:
+        raise DataError(f"cannot read the tokenizer: {error.strerror}", where=where, fix=CHECK_FILE) from None
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError):
+        raise DataError("cannot be read as a tokenizer.json", where=where, fix=CHECK_FILE) from None
 
 
 def parameter_counts(config: Config, words: int) -> dict[Role, Count]:
@@ -179,6 +183,8 @@ def _flops_per_token(config: Config, counts: dict[Role, Count], words: int) -> i
 @lru_cache(maxsize=4)
 def _vocabulary_of(path: Path, _changed: int) -> int:
     """Largest token number of a tokenizer.json, plus one; read again when the file has changed."""
-    table = json.loads(path.read_text(encoding="utf-8"))
+    table = json.loads(read_regular(path, TOKENIZER_BYTES).decode("utf-8-sig"))
     ids = [*table["model"]["vocab"].values(), *(token["id"] for token in table.get("added_tokens", ()))]
-    return int(max(ids)) + 1
+    if type(most := max(ids)) is not int or not 0 <= most < VOCABULARY:
+        raise ValueError("its token numbers are not those of a vocabulary")
+    return most + 1

@@ -1,7 +1,7 @@
 """The sections of a configuration: one class each, every key with its meaning, unit and range.
 
-This file is the single source for TOML files, `--set`, the editor's form, its help texts and
-errors, and `docs/configuration.md`. Text behind `description=` is what a user reads.
+They are the single source for TOML files, `--set`, the editor's form, its help texts and errors, and
+`docs/configuration.md`. Text behind `description=` is what a user reads. `data` has a file of its own.
 """
 
 from __future__ import annotations
@@ -10,7 +10,23 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from nanocore.config.data_section import Data, Source
 from nanocore.config.section import Count, Fraction, Positive, Rate, Section
+
+__all__ = (
+    "About",
+    "Checkpointing",
+    "Data",
+    "Evaluation",
+    "Hardware",
+    "Logging",
+    "Mhc",
+    "Model",
+    "Optimizer",
+    "Schedule",
+    "Source",
+    "Training",
+)
 
 
 class About(Section):
@@ -85,58 +101,6 @@ class Mhc(Section):
         if not isinstance(value, int) or isinstance(value, bool):
             raise ValueError("must be 1, 2 or 4; write one of these numbers")
         return value
-
-
-class Source(Section):
-    """One source of text."""
-
-    kind: Literal["stdlib", "files", "jsonl", "parquet", "synthetic"] = Field(
-        default="stdlib",
-        description="Where text comes from: this Python's own library source, files, JSON lines, Parquet, or seeded synthetic text.",
-    )
-    paths: list[str] = Field(default_factory=list, description="Globs of files, for files, jsonl and parquet.")
-    column: str = Field(default="text", description="The key (jsonl) or column (parquet) that holds the text.")
-    weight: float = Field(
-        default=1.0,
-        gt=0.0,
-        le=1e6,
-        description="Share of training tokens drawn from this source, against the others' weights.",
-    )
-    documents: int = Field(default=256, ge=2, le=10_000_000, description="Number of documents, for synthetic.")
-    seed: int = Field(
-        default=0, ge=0, le=2**31 - 1, description="For synthetic: sources of different seeds share no document."
-    )
-
-
-class Data(Section):
-    """The text, its tokens, and how they reach the trainer."""
-
-    sources: list[Source] = Field(
-        default_factory=lambda: [Source()], min_length=1, max_length=64, description="Sources of text, mixed by weight."
-    )
-    tokenizer: Literal["bytes", "bpe", "file"] = Field(
-        default="bytes", description="Raw bytes, byte-level BPE trained on the corpus, or a given tokenizer.json."
-    )
-    vocab_size: int = Field(
-        default=0,
-        ge=0,
-        le=1_000_000,
-        description="Tokens in the vocabulary, specials included; 0 means the tokenizer's own (bytes: 257).",
-    )
-    tokenizer_file: str = Field(default="", description='Path of the tokenizer.json, for tokenizer = "file".')
-    validation_fraction: float = Field(
-        default=0.05, gt=0.0, lt=0.5, description="Share of documents held out, chosen by a hash of their text."
-    )
-    isolate_documents: bool = Field(
-        default=True, description="Attention, positions and recurrent state do not cross documents."
-    )
-    workers: int = Field(
-        default=1,
-        ge=0,
-        le=64,
-        description="Threads that prepare batches ahead; 0 prepares each batch when it is needed.",
-    )
-    prefetch: int = Field(default=4, ge=1, le=1024, description="Batches kept ready.")
 
 
 class Optimizer(Section):

@@ -17,6 +17,7 @@ from nanocore.config.locate import locate
 from nanocore.config.schema import SCHEMA, Config
 from nanocore.config.validate import build
 from nanocore.errors import ConfigError
+from nanocore.files import read_regular
 from nanocore.runs.text import sanitize_line
 
 MAX_BYTES = 1 << 20
@@ -26,15 +27,10 @@ MAX_KEY_PARTS = 32  # a dotted key costs tomllib quadratic time
 def read_text(path: Path) -> str:
     """The text of a TOML file without its byte order mark. Raises ConfigError when unreadable, huge or not UTF-8."""
     where = sanitize_line(str(path))
-    if path.is_fifo():  # opening one waits for a writer that may never come
-        raise ConfigError([f"{where}: is a pipe; give a regular file"])
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+        raw = read_regular(path, MAX_BYTES)
     except OSError as error:
         raise ConfigError([f"{where}: cannot be read: {error.strerror}; check the path"]) from None
-    if len(raw) > MAX_BYTES:
-        raise ConfigError([f"{where}: is larger than {MAX_BYTES} bytes; a configuration is a small text file"])
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -52,9 +48,11 @@ def parse(text: str, *, where: str = "") -> dict[str, Any]:
         return tomllib.loads(text)
     except RecursionError:
         raise ConfigError([f"{prefix}1: is nested too deeply; a configuration has sections and keys only"]) from None
-    except ValueError as error:  # TOMLDecodeError, or an integer beyond Python's limit of digits
+    except tomllib.TOMLDecodeError as error:
         what, line = _place(str(error), text)
         raise ConfigError([f"{prefix}{line}: is not valid TOML: {what}; correct the line"]) from None
+    except ValueError:  # an integer beyond Python's limit of digits
+        raise ConfigError([f"{prefix}{_line_of_digits(text)}: holds a number of too many digits; shorten it"]) from None
 
 
 def read_table(path: Path) -> dict[str, Any]:
@@ -113,6 +111,12 @@ def write_text(path: Path, text: str) -> None:
 def _key_parts(line: str) -> int:
     """An upper bound of the parts of any dotted key in the line; keys end at `=` or `,`."""
     return max(piece.count(".") for piece in re.split("[=,]", line)) + 1
+
+
+def _line_of_digits(text: str) -> int:
+    """The line with the longest row of digits."""
+    digits = max(re.finditer(r"[0-9_]+", text), key=lambda match: len(match.group()))
+    return text.count("\n", 0, digits.start()) + 1
 
 
 def _place(message: str, text: str) -> tuple[str, int]:

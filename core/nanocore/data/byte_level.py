@@ -13,9 +13,9 @@ import tokenizers
 
 from nanocore.data.tokenizer import BOS_TEXT, Tokenizer
 from nanocore.errors import DataError
+from nanocore.files import read_regular
+from nanocore.limits import TOKENIZER_BYTES, VOCABULARY
 
-FILE_LIMIT = 64 << 20
-VOCABULARY_LIMIT = 1_000_000
 # Names under which published tokenizers keep the token that begins a text, most explicit first.
 BOS_NAMES = (
     BOS_TEXT,
@@ -82,13 +82,9 @@ BYTE_LEVEL_ONLY = "use a byte-level tokenizer (as GPT-2 or Llama 3): bits per by
 
 
 def read_tokenizer_file(path: Path) -> str:
-    """Text of a tokenizer.json; raises DataError when it is missing, too large or not text."""
+    """Text of a tokenizer.json; raises DataError when it is missing, no regular file, too large or not text."""
     try:
-        with path.open("rb") as handle:
-            content = handle.read(FILE_LIMIT + 1)
-        if len(content) > FILE_LIMIT:
-            raise DataError(f"larger than {FILE_LIMIT >> 20} MiB, too large for a tokenizer", where=str(path))
-        return content.decode("utf-8-sig")
+        return read_regular(path, TOKENIZER_BYTES).decode("utf-8-sig")
     except OSError as error:
         raise DataError(f"cannot read the tokenizer: {error.strerror}", where=str(path)) from None
     except UnicodeDecodeError:
@@ -122,7 +118,7 @@ def _pieces(inner: tokenizers.Tokenizer, where: str) -> list[bytes]:
     """Bytes of each id; ids without a token get none, as they never occur."""
     vocabulary = inner.get_vocab(with_added_tokens=True)
     size = max(vocabulary.values()) + 1
-    if size > VOCABULARY_LIMIT or len(set(vocabulary.values())) != len(vocabulary):
+    if size > VOCABULARY or len(set(vocabulary.values())) != len(vocabulary):
         raise DataError("its token ids are not a vocabulary: too large, or used twice", where=where)
     added, alphabet = inner.get_added_tokens_decoder(), byte_alphabet()
     pieces = [b""] * size

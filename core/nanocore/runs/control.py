@@ -113,7 +113,7 @@ def _directory(path: Path) -> Iterator[int]:
 
 
 def _read(name: str, directory: int) -> _Letter | None:
-    """The letter in a file, or None for links, pipes, large files and anything that is no letter."""
+    """The letter in a file, or None for links, pipes, large files, letters of a newer version and anything that is none."""
     try:
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
     except OSError:
@@ -121,7 +121,8 @@ def _read(name: str, directory: int) -> _Letter | None:
     try:
         if not S_ISREG(os.fstat(descriptor).st_mode):
             return None
-        return msgspec.json.decode(os.read(descriptor, _MAX_BYTES), type=_Letter)
+        letter = msgspec.json.decode(os.read(descriptor, _MAX_BYTES), type=_Letter)
+        return letter if letter.schema <= SCHEMA else None
     except (OSError, ValueError, RecursionError, msgspec.MsgspecError):
         return None
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import platform
 import re
 import shutil
@@ -16,16 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from nanocore.checkpoint.manifest import step_folder
-from nanocore.errors import NanoError, ResourceError, UsageError
+from nanocore.errors import DISK_FULL, NanoError, ResourceError, UsageError
 from nanocore.runs.documents import read_document, write_document
+from nanocore.runs.facts import SCHEMA, load_facts
 from nanocore.runs.layout import RunFolder, check_name
 
 if TYPE_CHECKING:
     from nanocore.config.schema import Config
 
-SCHEMA = 1
 _PACKAGES = ("nanoconsole", "torch", "numpy", "safetensors", "tokenizers")
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -72,8 +70,11 @@ def create_run(
 
 
 def read_run(run: RunFolder) -> dict[str, Any]:
-    """What run.json holds, strings sanitised; {} when it cannot be read."""
-    return read_document(run.run_file, dict[str, Any]) or {}
+    """All that run.json holds, strings sanitised, for whoever adds to it or passes it on; {} when it cannot be read.
+
+    Who shows or acts upon a field takes it from `facts.read_facts`.
+    """
+    return read_document(run.run_file, newest=SCHEMA) or {}
 
 
 def update_run(run: RunFolder, **fields: Any) -> None:
@@ -82,12 +83,15 @@ def update_run(run: RunFolder, **fields: Any) -> None:
 
 
 def starting_checkpoint(run: RunFolder) -> Path | None:
-    """The checkpoint folder of the parent that a forked run begins with; None for a run that begins anew."""
-    parent = read_run(run).get("parent")
-    if not isinstance(parent, dict):
+    """The checkpoint folder of the parent that a forked run begins with; None for a run that begins anew.
+
+    Raises UsageError when run.json cannot be read: a fork must not begin anew.
+    """
+    parent = load_facts(run).parent
+    if parent is None:
         return None
-    family = run.path.parent / check_name(str(parent["run"]))
-    return step_folder(RunFolder(family).checkpoints_dir, int(parent["step"]))
+    family = RunFolder(run.path.parent / check_name(parent.run))
+    return step_folder(family.checkpoints_dir, parent.step)
 
 
 def _claim(root: Path, preset: str, name: str) -> RunFolder:
@@ -168,6 +172,6 @@ def git_revision() -> str:
 
 def _refusal(root: Path, error: OSError) -> NanoError:
     reason = f"a run cannot be made here: {error.strerror}"
-    if error.errno in _FULL:
+    if error.errno in DISK_FULL:
         return ResourceError(reason, where=str(root), fix="free some space, or choose another folder with --runs")
     return UsageError(reason, where=str(root), fix="choose another folder with --runs")

@@ -8,28 +8,57 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from nanocore.runs.text import sanitize_data
+from nanocore.files import read_regular
+from nanocore.runs.text import sanitize_data, sanitize_line
 
 MAX_BYTES = 4 << 20
 T = TypeVar("T")
 
 
-def read_document(path: Path, kind: type[T] = dict[str, Any]) -> T | None:
-    """The document at `path`, or None when it is missing, torn, too large or of another shape.
+class Flawed(Exception):
+    """A document that is there and cannot be used; its text says why, in plain words behind the document's name."""
 
-    Never follows a symbolic link at the last component; strings are sanitised.
+
+class Newer(Flawed):
+    """A document of a version of nanoconsole that comes after this one."""
+
+
+class _Versioned(msgspec.Struct):
+    """What every document may begin with."""
+
+    schema: int = 1
+
+
+def load_document(path: Path, kind: type[T], *, newest: int) -> T | None:
+    """The document at `path`, or None when there is none. `newest` is the highest schema number known here.
+
+    Never follows a symbolic link at the last component; strings are sanitised. Raises Flawed for a document that is
+    torn, too large, of another shape, or written by a newer version.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
+        document = sanitize_data(msgspec.json.decode(read_regular(path, MAX_BYTES, follow=False)))
+        check_version(msgspec.convert(document, _Versioned).schema, newest)
+        return msgspec.convert(document, kind)
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise Flawed(f"cannot be read: {error.strerror}") from None
+    except (ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
+        raise Flawed(f"cannot be read: {sanitize_line(str(error), 120)}") from None
+
+
+def check_version(schema: int, newest: int) -> None:
+    """Raise Newer when `schema` is higher than this version knows."""
+    if schema > newest:
+        raise Newer(f"was written by a newer version of nanoconsole (schema {schema}, this one knows {newest})")
+
+
+def read_document(path: Path, kind: type[T] = dict[str, Any], *, newest: int = 1) -> T | None:
+    """The document at `path`, or None when there is none that can be used here."""
     try:
-        raw = os.read(descriptor, MAX_BYTES + 1)
-        return msgspec.convert(sanitize_data(msgspec.json.decode(raw)), kind)
-    except (OSError, ValueError, RecursionError, msgspec.MsgspecError):
+        return load_document(path, kind, newest=newest)
+    except Flawed:
         return None
-    finally:
-        os.close(descriptor)
 
 
 def write_document(path: Path, document: object, *, durable: bool = True) -> None:

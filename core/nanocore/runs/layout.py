@@ -30,6 +30,11 @@ class RunFolder:
         return self.path / "config.toml"
 
     @property
+    def next_config_file(self) -> Path:
+        """The configuration that a resume asks for, until its trainer has accepted it; see `runs.staging`."""
+        return self.path / "config.next.toml"
+
+    @property
     def run_file(self) -> Path:
         return self.path / "run.json"
 

@@ -15,12 +15,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from nanocore.checkpoint.manifest import available
 from nanocore.errors import BusyError, UsageError
-from nanocore.runs.documents import write_whole
+from nanocore.runs.documents import Flawed, write_whole
 from nanocore.runs.identity import boot_id, host_name
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.postmortem import cause_of_death, witnessed_exit
-from nanocore.runs.status import ALIVE_STATES, Status, read_status
+from nanocore.runs.status import ALIVE_STATES, Status, load_status, read_status
 from nanocore.runs.text import sanitize_line
 
 _FLOCK = "hhqqi"  # struct flock of 64-bit Linux: type, whence, start, length, pid
@@ -114,7 +115,11 @@ def busy_error(run: RunFolder, pid: int) -> BusyError:
 
 @dataclass(frozen=True)
 class RunState:
-    """What a run is doing. `reason` is plain words, safe to show; `alive` means that a process works on it here."""
+    """What a run is doing. `reason` is plain words, safe to show; `alive` means that a process works on it here.
+
+    Besides the states that a trainer gives itself there are `created` (never started), `elsewhere` (last seen at work
+    on another host), `unknown` (its status cannot be read) and `gone` (its folder is not there).
+    """
 
     state: str
     phase: str = ""
@@ -122,6 +127,11 @@ class RunState:
     pid: int = 0
     reason: str = ""
     status: Status | None = None
+
+    @property
+    def at_work(self) -> bool:
+        """Whether a process works on it here, or was launched to and is still to come."""
+        return self.alive or self.state == "starting"
 
     @property
     def text(self) -> str:
@@ -133,22 +143,48 @@ class RunState:
 def observe(run: RunFolder) -> RunState:
     """The state of a run, from lock, status and identity; never from a bare pid, and without taking the lock."""
     owner = lock_owner(run)
-    status = read_status(run)
+    try:
+        status, flaw = load_status(run), ""
+    except Flawed as error:
+        status, flaw = None, str(error)
     if owner is not None:
         return _held_state(status, owner)
-    if status is None:
-        return RunState("created", reason="it was never started")
-    if status.state not in ALIVE_STATES:
-        return RunState(status.state, status.phase, pid=status.pid, reason=sanitize_line(status.message), status=status)
-    if status.identity.lives():
+    if status is not None and status.state in ALIVE_STATES and status.identity.lives():
         reason = "it works without the run's lock"
         return RunState(status.state, status.phase, alive=True, pid=status.pid, reason=reason, status=status)
+    if _is_gone(run):
+        return RunState("gone", reason="its folder was deleted or moved")
+    return _idle_state(run, status) if status is not None else _state_without_status(run, flaw)
+
+
+def _idle_state(run: RunFolder, status: Status) -> RunState:
+    """The state of a run on which no process of this host works."""
+    if status.state not in ALIVE_STATES:
+        return RunState(status.state, status.phase, pid=status.pid, reason=sanitize_line(status.message), status=status)
     if status.host != host_name():
         reason = f"it was last seen {status.state} on host {status.host}"
         return RunState("elsewhere", status.phase, pid=status.pid, reason=reason, status=status)
-    if _is_coming(run, status):
-        return RunState("starting", "starting", status=status)
-    return _dead(run, status)
+    return RunState("starting", "starting", status=status) if _is_coming(run, status) else _dead(run, status)
+
+
+def _state_without_status(run: RunFolder, flaw: str) -> RunState:
+    """A run that was never started has neither status nor anything that a trainer leaves."""
+    if flaw:
+        return RunState("unknown", reason=f"its status {flaw}")
+    if run.metrics_file.exists() or run.events_file.exists() or available(run.checkpoints_dir):
+        return RunState("unknown", reason="its status cannot be read: it is missing")
+    return RunState("created", reason="it was never started")
+
+
+def _is_gone(run: RunFolder) -> bool:
+    """Whether the run's folder is no run any more; one that may not be looked into is not gone."""
+    try:
+        run.run_file.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _held_state(status: Status | None, owner: int) -> RunState:

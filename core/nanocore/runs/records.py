@@ -148,30 +148,3 @@ def read_all(path: Path, *, keep: int | None = None) -> list[Record]:
     while tail.pending:
         records += tail.read()
     return records
-
-
-def newest_attempts(records: list[Record]) -> list[Record]:
-    """The records of the curve as it now stands, in file order.
-
-    A run resumed at step s writes steps after s again under a higher `attempt`; what older attempts wrote from the
-    first step of a newer one on is history, not curve. Records without a step are left out.
-    """
-    placed = [record for record in records if type(record.get("step")) is int]
-    first: dict[int, int] = {}
-    for record in placed:
-        attempt, step = _attempt(record), record["step"]
-        if step < first.get(attempt, step + 1):
-            first[attempt] = step
-    if len(first) < 2:
-        return placed
-    limits: dict[int, float] = {}
-    limit = math.inf
-    for attempt in sorted(first, reverse=True):
-        limits[attempt] = limit
-        limit = min(limit, first[attempt])
-    return [record for record in placed if record["step"] < limits[_attempt(record)]]
-
-
-def _attempt(record: Record) -> int:
-    attempt = record.get("attempt")
-    return attempt if type(attempt) is int else 0

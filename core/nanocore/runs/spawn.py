@@ -11,13 +11,14 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from nanocore.errors import BusyError, ResourceError
-from nanocore.runs.documents import write_document
+from nanocore.errors import BusyError, ResourceError, UsageError
+from nanocore.runs.documents import Flawed, Newer, write_document
+from nanocore.runs.facts import load_facts
 from nanocore.runs.identity import boot_id, host_name
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import busy_error, observe
 from nanocore.runs.records import RecordWriter
-from nanocore.runs.status import ALIVE_STATES, Status, next_attempt, read_status
+from nanocore.runs.status import ALIVE_STATES, Status, load_status, next_attempt, read_status
 
 MOST_THREADS = 8
 # Threads sleep when there is nothing to do, but look around for some microseconds first: waking costs more than that between
@@ -39,9 +40,11 @@ def spawn_trainer(run: RunFolder, *, module: str = "nanocore.train", threads: in
     """Start `python -m module RUN` in a session of its own and return its pid at once.
 
     Its output goes to a file, never to a pipe, so that neither the end of this process nor that of the terminal
-    reaches it. Raises BusyError when a trainer works on the run, ResourceError when no process can be started.
+    reaches it. Raises BusyError when a trainer works on the run, UsageError when its run.json is damaged or a newer
+    version wrote it, ResourceError when no process can be started.
     """
     _refuse_if_busy(run)
+    _refuse_if_newer(run)
     attempt = _announce(run)
     command = [sys.executable, "-P", "-m", module, str(run.path)]
     try:
@@ -131,6 +134,17 @@ def _refuse_if_busy(run: RunFolder) -> None:
         status = read_status(run)
         host = status.host if status else ""
         raise BusyError(f"busy: a trainer on host {host} works on it", where=run.name, fix="stop it there first")
+
+
+def _refuse_if_newer(run: RunFolder) -> None:
+    """This version would spoil what a newer one wrote. A status that is merely torn is written anew."""
+    load_facts(run)
+    try:
+        load_status(run)
+    except Newer as flaw:
+        raise UsageError(f"its status {flaw}", where=run.name, fix="resume it with that version") from None
+    except Flawed:
+        pass
 
 
 def _heart_beats(run: RunFolder) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import threading
 import time
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
-from nanocore.runs.documents import read_document, write_document
+from nanocore.runs.documents import Flawed, load_document, write_document
 from nanocore.runs.identity import Identity
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.records import read_all
@@ -17,6 +17,7 @@ from nanocore.runs.records import read_all
 SCHEMA = 1
 ALIVE_STATES = ("starting", "running", "paused")
 FINAL_STATES = ("finished", "stopped", "crashed", "diverged")
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 HEARTBEAT = 1.0  # seconds between two values of `alive`
 _PAUSE = 0.1  # least seconds between two writes from the main thread
 
@@ -27,9 +28,9 @@ class Status(msgspec.Struct, frozen=True):
     schema: int = SCHEMA
     state: str = "starting"
     phase: str = "starting"
-    step: int = 0
-    steps: int = 0
-    tokens: int = 0
+    step: _Count = 0
+    steps: _Count = 0
+    tokens: _Count = 0
     host: str = ""
     pid: int = 0
     start_ticks: int = 0
@@ -38,7 +39,7 @@ class Status(msgspec.Struct, frozen=True):
     alive: int = 0
     progress: int = 0
     message: str = ""
-    exit_code: int | None = None
+    exit_code: Annotated[int, msgspec.Meta(ge=0, le=255)] | None = None
     updated: float = 0.0
 
     @property
@@ -46,21 +47,33 @@ class Status(msgspec.Struct, frozen=True):
         return Identity(self.pid, self.start_ticks, self.boot_id, self.host)
 
 
+def load_status(run: RunFolder) -> Status | None:
+    """The run's status, or None when it has none. Raises Flawed when it has one that cannot be used."""
+    status = load_document(run.status_file, Status, newest=SCHEMA)
+    if status is not None and status.state not in (*ALIVE_STATES, *FINAL_STATES):
+        raise Flawed("cannot be read: it names no state that is known here")
+    return status
+
+
 def read_status(run: RunFolder) -> Status | None:
-    """The run's status, or None when there is none that can be read."""
-    return read_document(run.status_file, Status)
+    """The run's status, or None when there is none that can be used."""
+    try:
+        return load_status(run)
+    except Flawed:
+        return None
 
 
 def next_attempt(run: RunFolder) -> int:
     """The number of the attempt that starts now: from 1, and never one that left records.
 
-    A status that `spawn_trainer` wrote for a trainer which is still to come (state starting, pid 0) has it already.
+    A status that `spawn_trainer` wrote for a trainer which is still to come (state starting, pid 0) has it already,
+    unless that trainer was seen to die before its first word.
     """
     status = read_status(run)
-    if status is not None and status.state == "starting" and status.pid == 0:
-        return status.attempt
     attempts = [record.get("attempt") for record in read_all(run.events_file, keep=1 << 16)]
     known = [attempt for attempt in attempts if type(attempt) is int]
+    if status is not None and status.state == "starting" and status.pid == 0 and status.attempt not in known:
+        return status.attempt
     return max([status.attempt if status else 0, *known]) + 1
 
 

@@ -18,31 +18,23 @@ from nanocore.runs.liveness import RunState, observe
 
 SAVE_SECONDS = 30.0  # what a trainer may take to finish its step and save after SIGTERM
 _WAKE_SECONDS = 5.0
+_LOOK_SECONDS = 0.1
 _DEATH_SECONDS = 10.0
 
 
 def request(run: RunFolder, command: str, **arguments: Any) -> RunState:
     """Send a control command to a run that works now, and return the state it had. Raises UsageError otherwise."""
     state = observe(run)
-    if not state.alive and state.state != "starting":
+    if not state.at_work:
         raise UsageError(f"the run is not running: {state.text}", where=run.name, fix="see `nanoconsole runs list`")
     send(run, command, **arguments)
     return state
 
 
-def stop(run: RunFolder, *, after_checkpoint: bool = False) -> RunState:
-    """Ask the trainer to finish its step, save and end; returns at once."""
-    return request(run, "stop-after-checkpoint" if after_checkpoint else "stop")
-
-
-def wait_until_ended(run: RunFolder, seconds: float) -> bool:
-    """Whether the run's process ended within `seconds`."""
-    deadline = time.monotonic() + seconds
-    while observe(run).alive:
-        if time.monotonic() >= deadline:
-            return False
-        time.sleep(0.05)
-    return True
+def wait_until_ended(run: RunFolder) -> None:
+    """Return when no process works on the run, nor one that was just launched is still to come."""
+    while observe(run).at_work:
+        time.sleep(_LOOK_SECONDS)
 
 
 def force_stop(run: RunFolder, *, patience: float = SAVE_SECONDS) -> str:
@@ -67,7 +59,7 @@ def force_stop(run: RunFolder, *, patience: float = SAVE_SECONDS) -> str:
 @contextmanager
 def _trainer(run: RunFolder) -> Iterator[int]:
     """A pidfd of the trainer, checked after it was opened: from then on it can mean no other process."""
-    state = observe(run)
+    state = _arrived(run)
     if not state.alive or state.pid <= 0:
         raise UsageError(f"no trainer of this host works on it: {state.text}", where=run.name)
     try:
@@ -84,6 +76,13 @@ def _trainer(run: RunFolder) -> Iterator[int]:
         yield process
     finally:
         os.close(process)
+
+
+def _arrived(run: RunFolder) -> RunState:
+    """The run's state when a trainer that was just launched has come, or did not in time; only then is its pid known."""
+    while (state := observe(run)).at_work and not state.alive:
+        time.sleep(_LOOK_SECONDS)
+    return state
 
 
 def _signal_and_wait(process: int, number: signal.Signals, seconds: float) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nanocore.checkpoint.manifest import latest
 from nanocore.errors import BusyError, ResourceError, UsageError
-from nanocore.runs.create import read_run
+from nanocore.runs.facts import read_facts
 from nanocore.runs.layout import RunFolder, list_runs, private
 from nanocore.runs.liveness import acquire, observe
 
@@ -28,7 +28,7 @@ def discard(root: Path, run: RunFolder) -> Path:
     state = observe(run)
     if state.state == "elsewhere":
         raise BusyError(state.reason, where=run.name, fix="delete it there")
-    if state.alive or state.state == "starting":
+    if state.at_work:
         raise BusyError(f"is in use: {state.text}", where=run.name, fix=f"stop it first: nanoconsole stop {run.name}")
     lock = acquire(run)  # no trainer can take it while it moves
     try:
@@ -48,9 +48,8 @@ def _refuse_links(*paths: Path) -> None:
 def _refuse_if_needed(root: Path, run: RunFolder) -> None:
     """A fork reads its parent's checkpoint each time it starts, until it has one of its own."""
     for fork in list_runs(root):
-        parent = read_run(fork).get("parent")
-        starts_here = isinstance(parent, dict) and parent.get("run") == run.name
-        if starts_here and latest(fork.checkpoints_dir) is None:
+        parent = read_facts(fork).parent
+        if parent is not None and parent.run == run.name and latest(fork.checkpoints_dir) is None:
             what = f"is needed by its fork {fork.name}, which has no checkpoint of its own yet"
             raise UsageError(
                 what, where=run.name, fix=f"train {fork.name} to its first checkpoint, or delete it before"

@@ -9,127 +9,161 @@ import faulthandler
 import os
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from nanocore.checkpoint.manifest import sweep
-from nanocore.errors import DivergedError, NanoError, ResourceError, UsageError
+from nanocore.errors import DivergedError, NanoError, StopRequested, UsageError
 from nanocore.runs.control import Inbox
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import acquire
+from nanocore.runs.staging import accept, configuration_file, discard
 from nanocore.runs.status import StatusWriter, next_attempt, read_status
+from nanocore.train.failure import explained, unwritable
+from nanocore.train.orders import Orders, listening
 from nanocore.train.reporter import Reporter
 
 if TYPE_CHECKING:
     from nanocore.train.loop import Outcome
 
 
+class Ending(NamedTuple):
+    """The last word of an attempt."""
+
+    state: str
+    exit_code: int
+    message: str = ""
+
+
 def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
-        print("usage: python -m nanocore.train RUN_FOLDER", file=sys.stderr)
+        _say("usage: python -m nanocore.train RUN_FOLDER")
         return UsageError.exit_code
     faulthandler.enable()
-    run = RunFolder(Path(arguments[0]).absolute())
+    run, orders = RunFolder(Path(arguments[0]).absolute()), Orders()
     try:
-        return _as_owner(run) if os.environ.get("RANK", "0") == "0" else _as_helper(run)
+        with listening(orders):  # from here on a signal is a request, also while torch is loading
+            return _as_owner(run, orders) if os.environ.get("RANK", "0") == "0" else _as_helper(run, orders)
     except NanoError as error:  # before there is a status to write to
-        print(error, file=sys.stderr)
+        _say(str(error))
         return error.exit_code
 
 
-def _as_owner(run: RunFolder) -> int:
+def _as_owner(run: RunFolder, orders: Orders) -> int:
     if not run.run_file.is_file():
         raise UsageError("is not a run folder", where=str(run.path), fix="make one with `nanoconsole train PRESET`")
     lock = acquire(run)
-    sweep(run.checkpoints_dir)
-    attempt = next_attempt(run)
-    status = StatusWriter(run, attempt=attempt)
-    inbox = Inbox(run, attempt)
-    inbox.discard_stale()
-    reporter = Reporter(run, status, attempt)
+    try:
+        reporter = _open(run, orders)
+        ending = Ending("crashed", 1, "it ended without a reason")
+        try:
+            ending = _guarded(run, reporter, orders)
+        finally:
+            discard(run)
+            reporter.finish(*ending)
+        return ending.exit_code
+    finally:
+        lock.release()
+
+
+def _open(run: RunFolder, orders: Orders) -> Reporter:
+    """Say that the trainer is there, and open what it reports to. Raises ResourceError when that cannot be written."""
+    status = None
+    try:
+        sweep(run.checkpoints_dir)
+        attempt = next_attempt(run)
+        status = StatusWriter(run, attempt=attempt)
+        orders.inbox = Inbox(run, attempt)
+        orders.inbox.discard_stale()
+        reporter = Reporter(run, status, attempt)
+    except OSError as error:
+        failure = unwritable(error, run.name)
+        if status is not None:
+            status.finish("crashed", failure.exit_code, str(failure))
+        raise failure from None
     reporter.event("started", pid=os.getpid())
-    state, code, message = _guarded(run, reporter, inbox)
-    reporter.finish(state, code, message)
-    lock.release()
-    return code
+    return reporter
 
 
-def _as_helper(run: RunFolder) -> int:
+def _as_helper(run: RunFolder, orders: Orders) -> int:
     """Another rank under torchrun: computes, writes nothing."""
     status = read_status(run)
-    _, code, message = _guarded(run, Reporter(None, None, status.attempt if status else 1), None)
-    if message:
-        print(message, file=sys.stderr)
-    return code
+    ending = _guarded(run, Reporter(None, None, status.attempt if status else 1), orders)
+    if ending.message:
+        _say(ending.message)
+    return ending.exit_code
 
 
-def _guarded(run: RunFolder, reporter: Reporter, inbox: Inbox | None) -> tuple[str, int, str]:
-    """Final state, exit code and message; no exception leaves, and a traceback goes to the log line by line."""
+def _guarded(run: RunFolder, reporter: Reporter, orders: Orders) -> Ending:
+    """Train; no exception leaves, and a traceback goes to the log line by line."""
     try:
-        outcome = _train(run, reporter, inbox)
-        return outcome.state, outcome.exit_code, ""
-    except NanoError as error:
-        return _ended(reporter, error)
+        outcome = _train(run, reporter, orders)
+        return Ending(outcome.state, outcome.exit_code)
     except Exception as error:
-        if _out_of_memory(error):
-            return _ended(reporter, _memory_error(error))
-        for line in traceback.format_exc().splitlines():
-            reporter.log(line, "ERROR")
-        message = f"unexpected error: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        reporter.event("crashed", message=message)
-        return "crashed", 1, message
+        known = explained(error)
+        return _crashed(reporter, error) if known is None else _ended(reporter, known)
 
 
-def _ended(reporter: Reporter, error: NanoError) -> tuple[str, int, str]:
-    from nanocore.train.orders import StopRequested
+def _crashed(reporter: Reporter, error: Exception) -> Ending:
+    """A fault of the program itself."""
+    for line in "".join(traceback.format_exception(error)).splitlines():
+        reporter.log(line, "ERROR")
+    message = f"unexpected error: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    reporter.event("crashed", message=message)
+    return Ending("crashed", 1, message)
 
+
+def _ended(reporter: Reporter, error: NanoError) -> Ending:
     stopped = isinstance(error, StopRequested)
     state = "stopped" if stopped else "diverged" if isinstance(error, DivergedError) else "crashed"
     reporter.log(str(error), "INFO" if stopped else "ERROR")
     reporter.event(state, message=str(error), exit_code=error.exit_code)
-    return state, error.exit_code, str(error)
+    return Ending(state, error.exit_code, str(error))
 
 
-def _train(run: RunFolder, reporter: Reporter, inbox: Inbox | None) -> Outcome:
+def _train(run: RunFolder, reporter: Reporter, orders: Orders) -> Outcome:
     import torch
 
+    orders.raise_if_stopped()
     from nanocore.config.toml import load
     from nanocore.runs.spawn import thread_count
     from nanocore.train.build import build
     from nanocore.train.distributed import join, leave
     from nanocore.train.hardware import choose_machine
     from nanocore.train.loop import train
-    from nanocore.train.orders import Orders, listening
 
-    config = load(run.config_file)
+    config = load(configuration_file(run))
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     torch.set_num_threads(max(1, thread_count(config.hardware.threads) // processes))
     machine = choose_machine(config.hardware, int(os.environ.get("LOCAL_RANK", "0")))
     world = join(machine.device)
-    orders = Orders(inbox)
     try:
-        with listening(orders):
-            job = build(run, config, world, machine, orders, reporter)
-            if job.progress.step:
-                reporter.event("resumed", from_step=job.progress.step)
-            reporter.log(f"training on {machine.name}, {machine.threads} threads, {machine.dtype}")
-            return train(job)
+        job = build(run, config, world, machine, orders, reporter)
+        if world.rank == 0:
+            accept(run)
+        if job.progress.step:
+            reporter.event("resumed", from_step=job.progress.step)
+        reporter.log(f"training on {machine.name}, {machine.threads} threads, {machine.dtype}")
+        return train(job)
     finally:
         leave()
 
 
-def _out_of_memory(error: Exception) -> bool:
-    return (
-        isinstance(error, MemoryError) or "out of memory" in str(error).lower() or "can't allocate memory" in str(error)
-    )
+def _say(text: str) -> None:
+    with suppress(OSError):  # nowhere to say it: the exit code still does
+        print(text, file=sys.stderr, flush=True)
 
 
-def _memory_error(error: Exception) -> ResourceError:
-    return ResourceError(
-        f"out of memory: {str(error).splitlines()[0]}",
-        fix="use a smaller training.batch_size, more training.accumulation, or a shorter model.context_length",
-    )
+def _leave(code: int) -> None:
+    """Exit with `code`. Python would make it 120 where the last lines cannot be flushed, as on a full disk."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(code)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    _leave(main(sys.argv[1:]))

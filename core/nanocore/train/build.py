@@ -24,7 +24,7 @@ from nanocore.runs.layout import RunFolder, cache_root
 from nanocore.train.checkpoints import own_checkpoint, parent_checkpoint, restore, stored_progress
 from nanocore.train.distributed import World, broadcast_json
 from nanocore.train.hardware import Machine
-from nanocore.train.horizon import Horizon
+from nanocore.train.horizon import Horizon, planned_steps
 from nanocore.train.job import Job
 from nanocore.train.orders import Orders
 from nanocore.train.progress import Progress
@@ -35,20 +35,37 @@ from nanokernels.int_matmul import chosen_path
 def build(run: RunFolder, config: Config, world: World, machine: Machine, orders: Orders, reporter: Reporter) -> Job:
     """Prepare everything up to the first step. Raises DataError, CheckpointError, ResourceError, StopRequested."""
     if config.training.batch_size < world.size:
-        raise UsageError(
-            f"{world.size} processes need a batch of at least as many sequences", where="training.batch_size"
-        )
+        what = f"{world.size} processes need a batch of at least as many sequences"
+        raise UsageError(what, where="training.batch_size")
     own = own_checkpoint(run, config)
+    orders.raise_if_stopped(world)
     corpus = _corpus(run, config, world, orders, reporter)
-    heldout = _heldout(corpus, config, reporter)
-    reporter.status(phase="building")
-    core = Transformer(config, corpus.tokenizer.vocab_size)
-    core.initialise(config.training.seed)
-    core.to(machine.device)
-    optimizers = Optimizers(core, config)
-    progress = stored_progress(own) if own else Progress()
     _check_corpus(own, corpus)
-    job = Job(
+    heldout = _heldout(corpus, config, reporter)
+    orders.raise_if_stopped(world)
+    reporter.status(phase="building")
+    progress = stored_progress(own) if own else Progress()
+    job = _assemble(run, config, world, machine, orders, reporter, corpus=corpus, heldout=heldout, progress=progress)
+    orders.raise_if_stopped(world)
+    _begin(job, own)
+    return job
+
+
+def _assemble(
+    run: RunFolder,
+    config: Config,
+    world: World,
+    machine: Machine,
+    orders: Orders,
+    reporter: Reporter,
+    *,
+    corpus: Corpus,
+    heldout: HeldOut,
+    progress: Progress,
+) -> Job:
+    """The job with a model and optimizers as the seed makes them, its loader at the data position of `progress`."""
+    core = _core(config, corpus, machine)
+    return Job(
         run=run,
         config=config,
         world=world,
@@ -57,25 +74,32 @@ def build(run: RunFolder, config: Config, world: World, machine: Machine, orders
         heldout=heldout,
         core=core,
         model=_compiled(core, config),
-        optimizers=optimizers,
+        optimizers=Optimizers(core, config),
         loader=open_loader(corpus, config, progress.loader),
         progress=progress,
-        horizon=Horizon(config, _planned(config, progress)),
+        horizon=Horizon(config, planned_steps(config, progress)),
         orders=orders,
         reporter=reporter,
         streams=StreamProbe(core) if config.mhc.streams > 1 else None,
         ternary=TernaryProbe(core),
     )
-    reporter.step = progress.step
-    if own:
-        restore(job, own)
-    else:
-        _fork(job)
-    if world.rank == 0:
+
+
+def _begin(job: Job, own: Checkpoint | None) -> None:
+    """Weights and optimizer state to start from, then what can only be reported once all parts are there."""
+    job.reporter.step = job.progress.step
+    restore(job, own) if own else _fork(job)
+    if job.world.rank == 0:
         _record_facts(job)
-        if config.logging.tensorboard:
-            reporter.open_tensorboard(run, progress.step)
-    return job
+        if job.config.logging.tensorboard:
+            job.reporter.open_tensorboard(job.run, job.progress.step)
+
+
+def _core(config: Config, corpus: Corpus, machine: Machine) -> Transformer:
+    """The model as the seed makes it, on its device."""
+    core = Transformer(config, corpus.tokenizer.vocab_size)
+    core.initialise(config.training.seed)
+    return core.to(machine.device)
 
 
 def _corpus(run: RunFolder, config: Config, world: World, orders: Orders, reporter: Reporter) -> Corpus:
@@ -117,11 +141,6 @@ def _with_parent_vocabulary(run: RunFolder, data: Data) -> Data:
     if not run.tokenizer_file.exists():
         run.tokenizer_file.write_text(load_checkpoint(parent, with_optimizer=False).tokenizer_json, encoding="utf-8")
     return data.model_copy(update={"tokenizer": "file", "tokenizer_file": str(run.tokenizer_file)})
-
-
-def _planned(config: Config, progress: Progress) -> int | None:
-    """The steps planned before the resume, unless another length of time is asked for now."""
-    return progress.horizon if progress.duration == config.training.duration and progress.horizon else None
 
 
 def _check_corpus(own: Checkpoint | None, corpus: Corpus) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 
 from nanocore.config.schema import Config, seconds
+from nanocore.errors import UsageError
 from nanocore.optim.schedule import phase
+from nanocore.train.progress import Progress
 
 UNKNOWN_STEPS = 1_000_000_000  # the stable phase of any schedule, until the throughput is known
 CALIBRATION_SECONDS = 60.0
@@ -44,3 +46,22 @@ class Horizon:
         planned = step + math.floor(left / max(step_seconds, 1e-9))
         decaying = self.known and phase(self._schedule, step, self.steps) == "decay"
         self.steps = max(step, min(self.steps, planned) if decaying else planned)
+
+
+def planned_steps(config: Config, progress: Progress) -> int | None:
+    """The steps planned before the resume, unless another length of time is asked for now."""
+    return progress.horizon if progress.duration == config.training.duration and progress.horizon else None
+
+
+def refuse_if_done(config: Config, progress: Progress, *, where: str) -> None:
+    """Raise UsageError when a run that came as far as `progress` would have nothing left to do under `config`."""
+    training, step = config.training, progress.step
+    if training.duration:
+        fix = f"give more than {progress.elapsed:.0f}s: --set training.duration=TIME"
+    elif training.tokens:
+        fix = f"give more than {step * config.tokens_per_step} tokens: --set training.tokens=N"
+    else:
+        fix = f"give more than {step} steps: --set training.steps=N"
+    spent = bool(training.duration) and seconds(training.duration) <= progress.elapsed
+    if spent or Horizon(config, planned_steps(config, progress)).steps <= step:
+        raise UsageError(f"step {step} is already done", where=where, fix=fix)

@@ -143,10 +143,15 @@ def write_sample(job: Job) -> None:
 
 def obey(job: Job) -> None:
     """Carry out what was asked for since the last step; a pause waits here."""
-    orders = job.orders
     take_orders(job)
-    if orders.paused and not orders.stop:
+    serve(job)
+    if job.orders.paused and not job.orders.stop:
         pause(job)
+
+
+def serve(job: Job) -> None:
+    """What can be done between two steps, and therefore in a pause as well."""
+    orders = job.orders
     if orders.sample:
         orders.sample = False
         write_sample(job)
@@ -177,6 +182,7 @@ def pause(job: Job) -> None:
         job.reporter.status(state="paused", phase="paused")
         time.sleep(0.2)
         take_orders(job)
+        serve(job)
     job.skip_time()
     job.reporter.event("unpaused")
 

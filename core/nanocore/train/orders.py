@@ -1,4 +1,7 @@
-"""What a person asks of a running trainer: by signal, or by a file in the run's control folder."""
+"""What a person asks of a running trainer: by signal, or by a file in the run's control folder.
+
+Importing this costs no torch: signals are listened to before torch is loaded.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,15 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from nanocore.errors import StopRequested
 from nanocore.runs.control import Command, Inbox
-from nanocore.train.distributed import World, agree
+
+if TYPE_CHECKING:
+    from nanocore.train.distributed import World
 
 SIGNAL_EXIT = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
@@ -20,20 +26,22 @@ SIGNAL_EXIT = {signal.SIGINT: 130, signal.SIGTERM: 143}
 class Orders:
     """Requests that arrived and are not yet obeyed. `sync` makes all ranks see the same ones."""
 
-    inbox: Inbox | None
+    inbox: Inbox | None = None
     stop: bool = False
     stop_after_checkpoint: bool = False
     checkpoint: bool = False
     sample: bool = False
     paused: bool = False
     exit_code: int = 0
+    early: list[Command] = field(default_factory=list)  # taken before the loop could acknowledge them
 
     def poll(self) -> list[Command]:
         """Take new control files (rank 0 only) and return them, to be acknowledged."""
         commands = self.inbox.poll() if self.inbox else []
         for command in commands:
             self._take(command.name)
-        return commands
+        early, self.early = self.early, []
+        return [*early, *commands]
 
     def _take(self, name: str) -> None:
         match name:
@@ -54,15 +62,19 @@ class Orders:
         """One small all-reduce: a request seen by any rank becomes a request of all."""
         if world.size == 1:
             return
+        from nanocore.train.distributed import agree
+
         names = ("stop", "stop_after_checkpoint", "checkpoint", "sample", "paused")
         *flags, code = agree([*(int(getattr(self, name)) for name in names), self.exit_code])
         for name, flag in zip(names, flags, strict=True):
             setattr(self, name, bool(flag))
         self.exit_code = code
 
-    def raise_if_stopped(self) -> None:
-        """For phases in which nothing can be saved yet."""
-        self.poll()
+    def raise_if_stopped(self, world: World | None = None) -> None:
+        """For phases in which nothing can be saved yet; with `world` every rank must come here, and all leave together."""
+        self.early = self.poll()
+        if world is not None:
+            self.sync(world)
         if self.stop:
             raise StopRequested(self.exit_code)
 

@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+import msgspec
+
+from nanocore.checkpoint.manifest import available, step_of
+from nanocore.runs.documents import read_document
+from nanocore.runs.layout import RunFolder
+
 
 @dataclass
 class Progress:
@@ -28,3 +34,24 @@ class Progress:
     def from_json(cls, stored: dict[str, Any]) -> Progress:
         known = {entry.name for entry in fields(cls)}
         return cls(**{key: value for key, value in stored.items() if key in known})
+
+
+class _State(msgspec.Struct):
+    progress: Progress
+
+
+class _Document(msgspec.Struct):
+    """The part of a checkpoint's state.json that says how far it came."""
+
+    state: _State
+
+
+def newest_progress(run: RunFolder) -> Progress:
+    """How far the run's newest checkpoint came, by its small files alone; nothing done when there is none."""
+    checkpoints = available(run.checkpoints_dir)
+    if not checkpoints:
+        return Progress()
+    document = read_document(checkpoints[-1] / "state.json", _Document)
+    progress = document.state.progress if document else Progress()
+    progress.step = step_of(checkpoints[-1])
+    return progress

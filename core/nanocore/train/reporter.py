@@ -5,11 +5,9 @@ The other ranks hold a reporter without a run folder, whose methods do nothing.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nanocore.runs.layout import RunFolder
@@ -18,11 +16,11 @@ from nanocore.runs.records import RecordWriter
 from nanocore.runs.status import StatusWriter
 
 if TYPE_CHECKING:
-    from torch.utils.tensorboard.writer import SummaryWriter
+    from nanocore.train.event_file import EventFile
 
 
 class Reporter:
-    """Writes the run folder's files. A full disk costs records, never the training."""
+    """Writes the run folder's files. A full disk costs records, never the training; the status says what was lost."""
 
     def __init__(self, run: RunFolder | None, status: StatusWriter | None, attempt: int) -> None:
         self.attempt, self.step = attempt, 0
@@ -30,20 +28,27 @@ class Reporter:
         self._metrics = RecordWriter(run.metrics_file) if run else None
         self._layers = RecordWriter(run.layers_file) if run else None
         self._events = RecordWriter(run.events_file) if run else None
-        self._tensorboard: SummaryWriter | None = None
+        self._tensorboard: EventFile | None = None
         self._warned: set[str] = set()
+        self._lost: dict[str, str] = {}  # what could not be written, and why
 
     def open_tensorboard(self, run: RunFolder, step: int) -> None:
         """Go on after `step`; what an earlier attempt wrote beyond it is no longer shown."""
-        from torch.utils.tensorboard.writer import SummaryWriter
+        from nanocore.train.event_file import EventFile
 
-        self._tensorboard = SummaryWriter(str(run.tensorboard_dir), flush_secs=10, purge_step=step + 1)
+        try:
+            self._tensorboard = EventFile(run.tensorboard_dir, step + 1)
+        except OSError as error:
+            self._end_tensorboard(error)
 
     def log(self, message: str, level: str = "INFO") -> None:
         """One line on stdout, which is the run's log: time, level, step, message."""
         if self._status is not None:
             stamp = datetime.now().strftime("%Y-%m-%d %H:%M:%S")
-            print(f"{stamp} {level:<7} step {self.step}: {message}", flush=True)
+            try:
+                print(f"{stamp} {level:<7} step {self.step}: {message}", flush=True)
+            except OSError as error:
+                self._lose("log lines", error.strerror or str(error))
 
     def event(self, kind: str, **facts: Any) -> None:
         if self._events is not None:
@@ -65,13 +70,15 @@ class Reporter:
     def layers(self, rows: list[dict[str, Any]]) -> None:
         if self._layers is not None:
             for row in rows:
-                self._layers.write({**self._stamp(), **row})
+                self._check(self._layers.write({**self._stamp(), **row}), "layers", self._layers)
 
     def text(self, tag: str, text: str) -> None:
-        self._guard(lambda board: board.add_text(tag, text, self.step))
+        self._guard(lambda board: board.text(tag, text, self.step))
 
     def status(self, **fields: Any) -> None:
         if self._status is not None:
+            if self._lost:
+                fields["message"] = fields.get("message") or self._losses()
             self._status.update(**fields)
 
     def pulse(self) -> None:
@@ -81,17 +88,16 @@ class Reporter:
     def finish(self, state: str, exit_code: int, message: str = "") -> None:
         self._guard(lambda board: board.close())
         if self._status is not None:
-            self._status.finish(state, exit_code, message)
+            self._status.finish(state, exit_code, message or self._losses())
 
     def _stamp(self) -> dict[str, Any]:
         return {"step": self.step, "attempt": self.attempt, "time": time.time()}
 
     def _to_tensorboard(self, values: dict[str, float]) -> None:
-        for name, value in values.items():
-            metric = find_metric(name)
-            self._guard(partial(_add_scalar, tag=metric.tag if metric else name, value=value, step=self.step))
+        tags = {metric.tag if (metric := find_metric(name)) else name: value for name, value in values.items()}
+        self._guard(lambda board: board.scalars(tags, self.step))
 
-    def _guard(self, write: Callable[[SummaryWriter], None]) -> None:
+    def _guard(self, write: Callable[[EventFile], None]) -> None:
         """TensorBoard is a side output: its failure is said once and ends nothing."""
         if self._tensorboard is None:
             return
@@ -99,14 +105,22 @@ class Reporter:
             write(self._tensorboard)
         except (OSError, RuntimeError, ValueError) as error:
             self._tensorboard = None
-            self.warn(f"TensorBoard output ended: {error}")
+            self._end_tensorboard(error)
+
+    def _end_tensorboard(self, error: Exception) -> None:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        self.warn(f"TensorBoard output ended: {reason}")
 
     def _check(self, written: bool, what: str, writer: RecordWriter) -> None:
-        if not written and what not in self._warned:
-            self._warned.add(what)
-            print(f"{what} are not persisted: {writer.failure}", file=sys.stderr, flush=True)
-            self.status(message=f"{what} are not persisted: {writer.failure}")
+        if not written:
+            self._lose(what, writer.failure)
 
+    def _lose(self, what: str, reason: str) -> None:
+        """Say once that something cannot be written: in the log if that can, in the status whatever happens."""
+        if what not in self._lost:
+            self._lost[what] = reason
+            self.log(f"{what} are not persisted: {reason}", "ERROR")
+            self.status()
 
-def _add_scalar(board: SummaryWriter, tag: str, value: float, step: int) -> None:
-    board.add_scalar(tag, value, step)
+    def _losses(self) -> str:
+        return "; ".join(f"{what} are not persisted: {reason}" for what, reason in self._lost.items())

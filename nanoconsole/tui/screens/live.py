@@ -18,6 +18,7 @@ from nanoconsole.tui.widgets.meters_panel import MetersPanel
 from nanoconsole.tui.widgets.plot import SMOOTHING, ChartSpec, Line, View
 from nanoconsole.tui.widgets.run_header import RunHeader
 from nanocore.runs.layout import RunFolder
+from nanocore.runs.status import FINAL_STATES
 
 AXES = ("step", "tokens", "time")
 CHARTS = (
@@ -237,7 +238,7 @@ def _no_run() -> Content:
 
 def _recorded_nothing(update: RunUpdate) -> bool:
     """Whether it ended before it had anything to draw."""
-    return not (update.state.alive or update.reading or update.history.names())
+    return update.state.state in FINAL_STATES and not (update.reading or update.history.names())
 
 
 def _empty(spec: ChartSpec, update: RunUpdate) -> str:

@@ -1,0 +1,148 @@
+"""Following and watching end with the run, whatever becomes of it, and say by their exit code how."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from nanoconsole.cli import follow as module
+from nanocore.checkpoint.manifest import commit, step_folder
+from nanocore.config.schema import Config
+from nanocore.runs.control import Inbox
+from nanocore.runs.create import create_run
+from nanocore.runs.documents import write_document
+from nanocore.runs.layout import RunFolder
+from nanocore.runs.liveness import RunLock, acquire, observe
+from nanocore.runs.records import RecordWriter
+from nanocore.runs.stall import PHASE_LIMITS, StallWatch
+from tests import command_line
+from tests.command_line import Nano
+from tests.run_helpers import status_of_me
+
+nano = command_line.nano
+
+
+@pytest.fixture
+def run(nano: Nano) -> RunFolder:
+    return create_run(nano.root, Config(), name="a-run")
+
+
+def at_work(run: RunFolder) -> RunLock:
+    """This process as the run's trainer."""
+    lock = acquire(run)
+    write_document(run.status_file, status_of_me(state="running", phase="training", step=3, steps=9, attempt=1))
+    return lock
+
+
+def between_looks(monkeypatch: pytest.MonkeyPatch, *events: Callable[[], object]) -> None:
+    """Let these things happen, one after each look at the run; a look after the last of them is one too many."""
+    left = iter(events)
+
+    def sleep(_: float) -> None:
+        next(left, lambda: pytest.fail("it goes on"))()
+
+    monkeypatch.setattr(module.time, "sleep", sleep)
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def test_watch_ends_when_the_folder_is_deleted(nano: Nano, run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = at_work(run)
+    between_looks(monkeypatch, lock.release, lambda: shutil.rmtree(run.path))
+    write_document(run.status_file, status_of_me(state="running", step=3, host="another"))
+    watched = nano("watch", "a-run")
+    assert watched.code == 2
+    assert watched.out.splitlines()[-1] == "a-run: gone: its folder was deleted or moved"
+
+
+@pytest.mark.parametrize("status", ['{"schema":1,"state":5}', '{"state":"dancing"}', '{"schema":2}'])
+def test_watch_ends_when_the_status_cannot_be_read(nano: Nano, run: RunFolder, status: str) -> None:
+    RecordWriter(run.metrics_file).write({"step": 1, "loss/ce": 2.0})
+    run.status_file.write_text(status)
+    watched = nano("watch", "a-run", "--json")
+    assert watched.code == 2
+    assert (watched.lines[-1]["state"], watched.lines[-1]["exit_code"]) == ("unknown", 2)
+    assert nano("watch", "a-run").code == 2
+
+
+def test_watch_waits_for_a_run_that_was_only_created(
+    nano: Nano, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last_word = status_of_me(state="finished", exit_code=0)
+    between_looks(monkeypatch, lambda: None, lambda: write_document(run.status_file, last_word))
+    assert nano("watch", "a-run").code == 0
+
+
+def test_watch_follows_a_trainer_on_another_host_until_its_heart_stops(
+    nano: Nano, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = status_of_me(state="running", phase="evaluating", step=3, host="another", alive=7)
+    write_document(run.status_file, status)
+    clock = [0.0]
+    monkeypatch.setattr("nanoconsole.cli.view.StallWatch", partial(StallWatch, lambda: clock[0]))
+
+    def pass_time() -> None:
+        clock[0] += PHASE_LIMITS["evaluating"] + 1
+
+    between_looks(monkeypatch, lambda: None, pass_time)
+    watched = nano("watch", "a-run")
+    assert watched.code == 1
+    assert "does not react" in watched.out
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "saved", "expected"),
+    [
+        ("stopped", 0, True, 130),
+        ("finished", 0, True, 130),
+        ("stopped", 0, False, 0),
+        ("crashed", 1, True, 1),
+        ("crashed", 6, True, 6),
+        ("diverged", 4, False, 4),
+        ("crashed", None, False, 1),
+    ],
+)
+def test_ctrl_c_is_130_only_when_the_run_was_saved(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch, state: str, code: int | None, saved: bool, expected: int
+) -> None:
+    lock = at_work(run)
+
+    def end() -> None:
+        if saved:
+            commit(lambda folder: (folder / "x").touch(), step_folder(run.checkpoints_dir, 3), {})
+        write_document(run.status_file, status_of_me(state=state, exit_code=code, attempt=1))
+        lock.release()
+
+    between_looks(monkeypatch, interrupt, end)
+    assert module.follow(run) == expected
+    assert [command.name for command in Inbox(run, 1).poll()] == ["stop"]
+
+
+def test_a_second_ctrl_c_is_130_and_leaves_the_run_alone(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = at_work(run)
+    between_looks(monkeypatch, interrupt, interrupt)
+    assert module.follow(run) == 130
+    lock.release()
+
+
+def test_waiting_for_the_end_waits_for_a_trainer_that_is_still_to_come(
+    nano: Nano, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nanoconsole.cli.control.ANSWER_SECONDS", 0.0)
+    coming = status_of_me(state="starting", pid=0, start_ticks=0, updated=time.time())
+    write_document(run.status_file, coming)
+    locks: list[RunLock] = []
+
+    def end() -> None:
+        write_document(run.status_file, status_of_me(state="stopped"))
+        locks.pop().release()
+
+    between_looks(monkeypatch, lambda: locks.append(at_work(run)), end)
+    assert nano("stop", "a-run", "--wait").code == 0
+    assert observe(run).state == "stopped"
