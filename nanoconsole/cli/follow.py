@@ -56,6 +56,7 @@ def watch(run: RunFolder, *, as_json: bool = False) -> int:
 def _opened(run: RunFolder, as_json: bool) -> tuple[RunView, Display]:
     from nanoconsole.cli.view import RunView
     from nanocore.config.toml import load
+    from nanocore.runs.staging import configuration_file
 
     every = load(configuration_file(run)).logging.console_every
     return RunView(run, whole=as_json), choose(as_json=as_json, every=every)
