@@ -60,6 +60,30 @@ def confirm(run: RunFolder) -> None:
         raise error
 
 
+def enqueue(
+    config: Config,
+    *,
+    root: Path,
+    preset: str = "",
+    name: str = "",
+    argv: Sequence[str] = (),
+    slots: int = 1,
+    stop_on_failure: bool = False,
+) -> RunFolder:
+    """Create a run folder and let it wait for its turn; the queue's supervisor is started when none is there.
+
+    `slots` is how many runs of the queue may work at a time while this one does. Raises UsageError when the name is
+    taken or not allowed.
+    """
+    from nanocore.runs import queue
+    from nanocore.runs.create import create_run
+
+    run = create_run(root, config, preset=preset, name=name, argv=argv)
+    queue.add(root, [queue.Entry(run=run.name, slots=slots, stop_on_failure=stop_on_failure)])
+    queue.wake(root)
+    return run
+
+
 def fork_point(root: Path, text: str, *, fresh_optimizer: bool = False) -> Parent:
     """The parent that `RUN` or `RUN@STEP` names. Raises UsageError or CheckpointError when it does not exist."""
     from nanocore.checkpoint.manifest import available, step_of

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -43,9 +43,11 @@ def create_run(
     name: str = "",
     argv: Sequence[str] = (),
     parent: Parent | None = None,
+    experiment: Mapping[str, Any] | None = None,
 ) -> RunFolder:
     """Make a run under `root`, which is made too, and return it; without `name` it is numbered, as tiny-cpu-0007.
 
+    `experiment` says which part of a comparison the run is (name, variant, seed, kind); other runs have none.
     run.json is written last: a folder without it is not listed as a run. Raises UsageError when the name is taken or
     not allowed or the folder cannot be written, ResourceError when the disk is full. Nothing half-made stays behind.
     """
@@ -60,7 +62,8 @@ def create_run(
         for folder in run.directories:
             folder.mkdir()
         run.config_file.write_text(text, encoding="utf-8")
-        write_document(run.run_file, {"schema": SCHEMA, "name": run.name, **_facts(preset, argv, parent)})
+        facts = {"schema": SCHEMA, "name": run.name, **_facts(preset, argv, parent)}
+        write_document(run.run_file, facts if experiment is None else {**facts, "experiment": dict(experiment)})
     except BaseException as error:
         shutil.rmtree(run.path, ignore_errors=True)
         if isinstance(error, OSError):

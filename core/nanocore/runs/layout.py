@@ -140,6 +140,11 @@ def private(root: Path) -> Path:
     return root / ".nanoconsole"
 
 
+def queue_dir(root: Path) -> Path:
+    """The folder of the queue of runs, which its supervisor holds as a trainer holds its run."""
+    return private(root) / "queue"
+
+
 def list_runs(root: Path) -> list[RunFolder]:
     """All runs under `root`, by name; [] when it does not exist. A symbolic link is not a run."""
     try:

@@ -46,24 +46,28 @@ def spawn_trainer(run: RunFolder, *, module: str = "nanocore.train", threads: in
     _refuse_if_busy(run)
     _refuse_if_newer(run)
     attempt = _announce(run)
-    command = [sys.executable, "-P", "-m", module, str(run.path)]
     try:
-        with run.log_file.open("ab") as log:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=trainer_environment(thread_count(threads)),
-                start_new_session=True,
-                close_fds=True,
-            )
+        process = start_detached(module, run.path, run.log_file, threads)
     except OSError as error:
         raise ResourceError(f"the trainer cannot be started: {error.strerror}", where=run.name) from None
     with suppress(ProcessLookupError, PermissionError):
         os.setpriority(os.PRIO_PROCESS, process.pid, min(19, os.getpriority(os.PRIO_PROCESS, 0) + nice))
     threading.Thread(target=_witness, args=(run, process, attempt), name="witness", daemon=True).start()
     return process.pid
+
+
+def start_detached(module: str, folder: Path, log_file: Path, threads: int = 0) -> subprocess.Popen[bytes]:
+    """Start `python -m module FOLDER` in a session of its own, its output appended to a file. Raises OSError."""
+    with log_file.open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", module, str(folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=trainer_environment(thread_count(threads)),
+            start_new_session=True,
+            close_fds=True,
+        )
 
 
 def trainer_environment(threads: int) -> dict[str, str]:

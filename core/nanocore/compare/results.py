@@ -1,0 +1,210 @@
+"""What the runs of an experiment reached, read from their folders, and how variants differ from the baseline."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nanocore.compare.experiment import Kind, Planned
+from nanocore.compare.spec import BASELINE, POWER_CHECK, WARM_UP
+from nanocore.compare.statistics import Paired, holm, paired
+from nanocore.runs.create import read_run
+from nanocore.runs.curve import newest_attempts
+from nanocore.runs.layout import RunFolder
+from nanocore.runs.liveness import observe
+from nanocore.runs.pace import median_of
+from nanocore.runs.records import Record, read_all
+
+SIGNIFICANT = 0.05
+NO_RUN = "missing"
+
+
+@dataclass(frozen=True)
+class Result:
+    """One run. `bits_per_byte` and `ce` are of the held-out slice at the end of a finished run, else None.
+
+    `state` is the run's, or "missing"; `reason` says in words why there is no result. Times are in seconds, step time
+    and throughput medians after the first steps, `peak_bytes` the largest memory of the process (of the GPU if used).
+    """
+
+    run: str
+    variant: str
+    seed: int
+    kind: Kind
+    state: str
+    reason: str
+    step: int = 0
+    tokens: int = 0
+    seconds: float | None = None
+    bits_per_byte: float | None = None
+    ce: float | None = None
+    step_seconds: float | None = None
+    tokens_per_second: float | None = None
+    optimizer_bytes: float | None = None
+    peak_bytes: float | None = None
+    peak_of: str = ""
+    facts: dict[str, Any] | None = None
+
+    @property
+    def finished(self) -> bool:
+        return self.bits_per_byte is not None and self.ce is not None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A variant against the baseline: differences (variant minus baseline) of pairs with the same seed, None without.
+
+    `ce_percent` is the difference of the held-out cross-entropy relative to the baseline's. `corrected_p` is Holm's
+    over the variants of the same kind. A negative difference is better.
+    """
+
+    variant: str
+    kind: Kind
+    seeds: int
+    results: list[Result]
+    bits: Paired | None
+    ce: Paired | None
+    ce_percent: Paired | None
+    corrected_p: float | None = None
+
+
+def read_result(root: Path, item: Planned) -> Result:
+    """What a planned run reached. Never raises for a run that is missing or damaged: its state says so."""
+    run = RunFolder(root / item.name)
+    part = (item.name, item.variant, item.seed, item.kind)
+    if not run.run_file.is_file():
+        return Result(*part, NO_RUN, "it was not made yet")
+    state = observe(run)
+    records = newest_attempts(read_all(run.metrics_file))
+    step = records[-1]["step"] if records else 0
+    bits, ce = _final(records, "eval/bits_per_byte"), _final(records, "eval/ce")
+    whole = state.state == "finished" and bits is not None and ce is not None
+    reason = "" if whole else _why(state.state, state.text, step, item)
+    gpu = _largest(records, "memory/gpu_bytes")
+    return Result(
+        *part,
+        state.state,
+        reason,
+        step=step,
+        tokens=int(_last(records, "tokens") or 0),
+        seconds=_last(records, "elapsed"),
+        bits_per_byte=bits if whole else None,
+        ce=ce if whole else None,
+        step_seconds=median_of(run, "time/step", WARM_UP),
+        tokens_per_second=median_of(run, "throughput/tokens_per_sec", WARM_UP),
+        optimizer_bytes=_last(records, "memory/optimizer_bytes"),
+        peak_bytes=gpu if gpu is not None else _largest(records, "memory/rss_bytes"),
+        peak_of="GPU" if gpu is not None else "process",
+        facts=read_run(run),
+    )
+
+
+def compare(results: list[Result], kind: Kind, seeds: int) -> list[Comparison]:
+    """Every variant of a kind against the baseline, which stands first; the power check is in no correction."""
+    base = {result.seed: result for result in results if result.variant == BASELINE and result.kind == "steps"}
+    found = [_against(name, kind, seeds, base, _of(results, name, kind)) for name in _names(results, kind)]
+    p_values = {
+        one.variant: one.bits.p
+        for one in found
+        if one.variant not in (BASELINE, POWER_CHECK) and one.bits is not None and one.bits.p is not None
+    }
+    corrected = holm(p_values)
+    first = Comparison(BASELINE, kind, seeds, list(base.values()), None, None, None)
+    return [first, *(_with_p(one, corrected.get(one.variant)) for one in found if one.variant != BASELINE)]
+
+
+def power(comparisons: list[Comparison]) -> bool | None:
+    """Whether the deliberately bad variant came out worse: its interval lies above 0. None when that is not known."""
+    check = next((one for one in comparisons if one.variant == POWER_CHECK), None)
+    if check is None or check.bits is None or check.bits.low is None or check.bits.n < check.seeds:
+        return None
+    return check.bits.low > 0
+
+
+def verdict(comparison: Comparison, has_power: bool | None) -> str:
+    """The outcome in plain words."""
+    bits = comparison.bits
+    if comparison.variant == BASELINE:
+        return ""
+    if bits is None:
+        return "no result"
+    partly = f" ({bits.n} of {comparison.seeds} seeds)" if bits.n < comparison.seeds else ""
+    if bits.p is None:
+        return f"no verdict from one pair{partly}"
+    p = comparison.corrected_p if comparison.corrected_p is not None else bits.p
+    if p < SIGNIFICANT:
+        return ("better" if bits.mean < 0 else "worse") + partly
+    if comparison.variant == POWER_CHECK or has_power:
+        return f"no difference seen at this scale{partly}"
+    return f"no difference seen, {'power not known' if has_power is None else 'but no power to see one'}{partly}"
+
+
+def mean(values: Iterable[float | None]) -> float | None:
+    """The mean of the numbers that are there; None without any."""
+    numbers = [value for value in values if value is not None]
+    return statistics.fmean(numbers) if numbers else None
+
+
+def spread(values: Iterable[float | None]) -> float | None:
+    """The standard deviation over the seeds that are there; None from fewer than two."""
+    numbers = [value for value in values if value is not None]
+    return statistics.stdev(numbers) if len(numbers) > 1 else None
+
+
+def _names(results: list[Result], kind: Kind) -> list[str]:
+    return list(dict.fromkeys(result.variant for result in results if result.kind == kind))
+
+
+def _of(results: list[Result], variant: str, kind: Kind) -> list[Result]:
+    return [result for result in results if result.variant == variant and result.kind == kind]
+
+
+def _against(name: str, kind: Kind, seeds: int, base: dict[int, Result], own: list[Result]) -> Comparison:
+    pairs = [(base[one.seed], one) for one in own if one.finished and one.seed in base and base[one.seed].finished]
+    bits = [_value(b.bits_per_byte) - _value(a.bits_per_byte) for a, b in pairs]
+    ce = [_value(b.ce) - _value(a.ce) for a, b in pairs]
+    percent = [100 * change / _value(a.ce) for change, (a, _) in zip(ce, pairs, strict=True)]
+    measured = [paired(values) if values else None for values in (bits, ce, percent)]
+    return Comparison(name, kind, seeds, own, measured[0], measured[1], measured[2])
+
+
+def _with_p(one: Comparison, p: float | None) -> Comparison:
+    return Comparison(one.variant, one.kind, one.seeds, one.results, one.bits, one.ce, one.ce_percent, p)
+
+
+def _value(number: float | None) -> float:
+    assert number is not None  # only finished runs are paired
+    return number
+
+
+def _why(state: str, text: str, step: int, item: Planned) -> str:
+    """Why a run has no result, in words."""
+    if state == "finished":
+        return "finished without a finite held-out loss"
+    steps = f" of {item.config.training.steps}" if item.pace is None else ""
+    return f"{text} (step {step}{steps})"
+
+
+def _final(records: list[Record], key: str) -> float | None:
+    """The metric as it was last written, when that was a finite number."""
+    for record in reversed(records):
+        if key in record:
+            return _number(record[key])
+    return None
+
+
+def _last(records: list[Record], key: str) -> float | None:
+    return next((value for record in reversed(records) if (value := _number(record.get(key))) is not None), None)
+
+
+def _largest(records: list[Record], key: str) -> float | None:
+    values = [value for record in records if (value := _number(record.get(key))) is not None]
+    return max(values, default=None)
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

@@ -1,0 +1,145 @@
+"""The TOML file of an experiment: what is compared, from which base, over which seeds.
+
+preset = "tiny-cpu"            # a preset or a .toml file: the baseline
+steps = 800                    # optimizer steps of every run at equal steps
+seeds = [1, 2, 3]              # each variant is trained with each seed, paired with the baseline's
+equal = ["steps", "time"]      # also as many steps as take the baseline's time
+sets = ["evaluation.every=100"]  # for all runs
+threads = 1                    # of each run; two runs work side by side
+calibration_steps = 16         # of the short runs alone that measure step times; the first 4 do not count
+name = "mtp"                   # of the experiment; else the file's
+
+[variants.mtp2]
+sets = ["mtp.horizon=2"]
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from nanocore.config.locate import locate
+from nanocore.config.messages import dotted, show
+from nanocore.config.overrides import parse as parse_override
+from nanocore.config.toml import parse, read_text
+from nanocore.errors import ConfigError, UsageError
+from nanocore.runs.layout import NAME_RULE, valid_name
+from nanocore.runs.text import sanitize, sanitize_line
+
+BASELINE = "baseline"
+POWER_CHECK = "power-check"
+WARM_UP = 4  # steps of a calibration that do not count
+RESERVED = ("training.steps", "training.tokens", "training.duration", "training.seed")
+_LONGEST = 64  # characters in a run's name
+
+Sets = Annotated[list[Annotated[str, Field(max_length=1000)]], Field(max_length=200)]
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Variant(_Part):
+    """What one variant changes in the baseline."""
+
+    sets: Sets = Field(min_length=1)
+
+
+class Spec(_Part):
+    """An experiment as its file says it; `read` also checks what no single key can tell."""
+
+    preset: str = Field(max_length=4096)
+    steps: int = Field(ge=1, le=1_000_000_000)
+    seeds: list[Seed] = Field(default=[1, 2, 3], min_length=1, max_length=100)
+    variants: dict[str, Variant] = Field(min_length=1, max_length=50)
+    equal: list[Literal["steps", "time"]] = Field(default=["steps", "time"], min_length=1)
+    sets: Sets = []
+    threads: int = Field(default=1, ge=0, le=1024)
+    calibration_steps: int = Field(default=16, ge=WARM_UP + 12, le=10_000)
+    name: str = ""
+
+
+def read(path: Path) -> Spec:
+    """The experiment in a TOML file. Raises ConfigError with one line for each fault."""
+    text = read_text(path)
+    table = parse(text, where=str(path))
+    table.setdefault("name", _stem(path))
+    where = sanitize_line(str(path))
+    lines = locate(text)
+    try:
+        spec = Spec.model_validate(table)
+    except ValidationError as error:
+        faults = error.errors(include_url=False)[:50]
+        raise ConfigError([_line(where, lines, dict(fault)) for fault in faults]) from None
+    found = _problems(spec)
+    if found:
+        raise ConfigError([f"{where}: {problem}" for problem in found])
+    return spec
+
+
+def _stem(path: Path) -> str:
+    return path.name.removesuffix(".toml").lower().replace(" ", "-").replace("_", "-")
+
+
+def _line(where: str, lines: dict[str, int], fault: dict[str, Any]) -> str:
+    """One error record of pydantic as `file:line: key: what; what to do`."""
+    loc = tuple(fault["loc"])
+    key = sanitize_line(dotted(loc), 80)
+    known = [number for part in range(len(loc), 0, -1) if (number := lines.get(dotted(loc[:part])))]
+    place = f"{where}:{known[0]}" if known else where
+    if fault["type"] == "extra_forbidden":
+        return f"{place}: {key}: unknown key; {_meant(loc)}"
+    if fault["type"] == "missing":
+        return f"{place}: {key}: is missing; see docs/comparisons.md"
+    what = fault["msg"][:1].lower() + fault["msg"][1:]
+    return f"{place}: {key}: {sanitize_line(what)}, found {show(fault['input'])}; correct it"
+
+
+def _meant(loc: tuple[int | str, ...]) -> str:
+    known = list(Spec.model_fields) if len(loc) == 1 else list(Variant.model_fields)
+    near = difflib.get_close_matches(str(loc[-1]), known, 1)
+    return f"did you mean {near[0]}?" if near else f"the keys are {', '.join(known)}"
+
+
+def _problems(spec: Spec) -> list[str]:
+    """Faults of names, seeds and overrides."""
+    found = [] if valid_name(spec.name) else [f"name: {show(spec.name)} cannot name runs; use {NAME_RULE}"]
+    if len(set(spec.seeds)) < len(spec.seeds):
+        found.append("seeds: a seed stands there twice; a pair of runs has a seed of its own")
+    if len(set(spec.equal)) < len(spec.equal):
+        found.append('equal: write ["steps"], ["time"] or both')
+    for name in spec.variants:
+        found += _name_problems(spec, name)
+    parts = [("sets", spec.sets), *((f"variants.{name}.sets", part.sets) for name, part in spec.variants.items())]
+    for key, sets in parts:
+        found += [f"{sanitize_line(key, 80)}: {problem}" for text in sets if (problem := _override_problem(text))]
+    return found
+
+
+def _name_problems(spec: Spec, name: str) -> list[str]:
+    shown = show(name)
+    if not valid_name(name):
+        return [f"variants: {shown} cannot name runs; use {NAME_RULE}"]
+    if name in (BASELINE, POWER_CHECK):
+        return [f"variants: {shown} is added by itself; choose another name"]
+    longest = len(f"{spec.name}-{max((name, POWER_CHECK), key=len)}-s{max(spec.seeds)}-time")
+    longest = max(longest, len(f"{spec.name}-{name}-calibration"))
+    if longest > _LONGEST:
+        return [f"variants: {shown}: run names would have {longest} characters; shorten it or name by {longest - 64}"]
+    return []
+
+
+def _override_problem(text: str) -> str:
+    if sanitize(text) != text or "\n" in text:
+        return f"{show(text)} holds control characters; remove them"
+    try:
+        key, _ = parse_override(text)
+    except UsageError as error:
+        return str(error).removeprefix("--set ")
+    if key in RESERVED:
+        return f"{key} belongs to the experiment; set steps and seeds at the top of the file"
+    return ""

@@ -1,0 +1,233 @@
+"""The queue of a run root: ordinary runs that wait for their turn, in one small document under a lock.
+
+Any number of consoles may change it at once: each reads, changes and replaces the document while it holds the POSIX
+lock of `edit.lock` (freed by the kernel when a process dies). The trainers are started by the supervisor
+(`nanocore.runs.supervisor`), a process of its own, which holds the queue's folder as a trainer holds its run's.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from nanocore.errors import ResourceError, UsageError
+from nanocore.runs.documents import read_document, write_document
+from nanocore.runs.layout import RunFolder, check_name, find_run, queue_dir
+from nanocore.runs.liveness import lock_owner, observe
+from nanocore.runs.pace import Pace
+from nanocore.runs.spawn import start_detached
+
+SCHEMA = 1
+PENDING = ("waiting", "running")
+MOST_PENDING = 5000
+MOST_KEPT = 500  # ended entries that the list still shows
+_within_process = threading.Lock()  # a POSIX lock excludes other processes only
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A run in the queue. `state`: waiting, running, finished, stopped, cancelled or failed, with the `reason`.
+
+    `slots` is how many runs may work at a time while this one does; 1 is alone. `attempt` is the run's attempt that
+    the queue started, so that the end of an earlier one is never taken for its result. Times are Unix time.
+    """
+
+    run: str
+    state: str = "waiting"
+    slots: int = 1
+    stop_on_failure: bool = False
+    experiment: str = ""
+    pace: Pace | None = None
+    attempt: int = 0
+    cancelled: bool = False
+    reason: str = ""
+    added: float = 0.0
+    ended: float = 0.0
+
+
+class Queue(msgspec.Struct):
+    """The document: entries in their order. `halted` says why nothing more is started until `start`."""
+
+    schema: int = SCHEMA
+    halted: str = ""
+    entries: list[Entry] = []
+
+    def index(self, run: str) -> int:
+        """The place of a run's pending entry in `entries`. Raises UsageError when it has none."""
+        for index, entry in enumerate(self.entries):
+            if entry.run == run and entry.state in PENDING:
+                return index
+        raise UsageError("is not in the queue", where=run, fix="see nanoconsole queue list")
+
+    def pending(self, state: str = "") -> list[Entry]:
+        """The entries that wait or run, or those in one of the two states."""
+        return [entry for entry in self.entries if entry.state in ((state,) if state else PENDING)]
+
+    def replace(self, run: str, **fields: object) -> None:
+        """Set fields of a run's pending entry."""
+        index = self.index(run)
+        self.entries[index] = msgspec.structs.replace(self.entries[index], **fields)
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a supervisor is needed: something runs, or waits and may start."""
+        return bool(self.pending("running") or (self.pending("waiting") and not self.halted))
+
+
+def supervisor_folder(root: Path) -> RunFolder:
+    """The queue's folder, in which lock and log of the supervisor lie where a trainer's lie in its run's."""
+    return RunFolder(queue_dir(root))
+
+
+def read_queue(root: Path) -> Queue:
+    """The queue as it stands. Raises UsageError when its document cannot be understood."""
+    path = _document(root)
+    found = read_document(path, Queue)
+    if found is not None and found.schema == SCHEMA:
+        return found
+    if not os.path.lexists(path):
+        return Queue()
+    raise UsageError("the queue cannot be read", where=str(path), fix="move this file away; the runs are not in it")
+
+
+def stamp(root: Path) -> tuple[int, int]:
+    """What changes whenever the queue's document is replaced: its inode and time."""
+    try:
+        facts = _document(root).stat()
+    except FileNotFoundError:
+        return 0, 0
+    return facts.st_ino, facts.st_mtime_ns
+
+
+@contextmanager
+def editing(root: Path) -> Iterator[Queue]:
+    """The queue, to be changed by nobody else meanwhile; written when the block ends without an exception.
+
+    Raises UsageError when the folder cannot be written or the document read, ResourceError when the disk is full.
+    """
+    with _within_process:
+        descriptor = _locked(root)
+        try:
+            queue = read_queue(root)
+            before = msgspec.json.encode(queue)
+            yield queue
+            _forget(queue)
+            if msgspec.json.encode(queue) != before:
+                _write(root, queue)
+        finally:
+            os.close(descriptor)
+
+
+def add(root: Path, entries: list[Entry]) -> None:
+    """Append entries for existing runs, all or none. Raises UsageError for a run that is queued, or is not there."""
+    now = time.time()
+    for entry in entries:
+        find_run(root, entry.run)
+    with editing(root) as queue:
+        taken = {entry.run for entry in queue.pending()}
+        for entry in entries:
+            if entry.run in taken:
+                raise UsageError("is in the queue already", where=entry.run, fix="see nanoconsole queue list")
+            taken.add(entry.run)
+        if len(taken) > MOST_PENDING:
+            raise UsageError(f"the queue holds at most {MOST_PENDING} runs", fix="add the rest later")
+        names = {entry.run for entry in entries}
+        queue.entries = [entry for entry in queue.entries if entry.run not in names]
+        queue.entries += [msgspec.structs.replace(entry, added=now) for entry in entries]
+
+
+def move(root: Path, run: str, position: int) -> None:
+    """Put a waiting run at `position` among the waiting, from 1. Raises UsageError when it does not wait."""
+    with editing(root) as queue:
+        index = queue.index(check_name(run))
+        if queue.entries[index].state != "waiting":
+            raise UsageError("runs already", where=run, fix="only waiting runs can be moved")
+        entry = queue.entries.pop(index)
+        others = [place for place, other in enumerate(queue.entries) if other.state == "waiting"]
+        place = max(1, position) - 1
+        queue.entries.insert(others[place] if place < len(others) else len(queue.entries), entry)
+
+
+def cancel(root: Path, run: str) -> str:
+    """Drop a waiting run, or ask a running one to stop, saved; returns the state it had. The run itself stays.
+
+    Raises UsageError when it is not in the queue.
+    """
+    with editing(root) as queue:
+        state = queue.entries[queue.index(check_name(run))].state
+        if state == "waiting":
+            queue.replace(run, state="cancelled", reason="cancelled before it began", ended=time.time())
+        else:
+            queue.replace(run, cancelled=True)
+    if state == "running":
+        from nanocore.runs.steer import request
+
+        folder = find_run(root, run)
+        if observe(folder).alive or observe(folder).state == "starting":
+            request(folder, "stop")
+    return state
+
+
+def start(root: Path) -> None:
+    """Let a halted queue go on."""
+    with editing(root) as queue:
+        queue.halted = ""
+
+
+def wake(root: Path, *, module: str = "nanocore.runs.supervisor") -> bool:
+    """Start the supervisor when there is work for one and none is there; whether it was started.
+
+    It is a session of its own and outlives this process; of several started at once all but one end at once.
+    Raises ResourceError when no process can be started.
+    """
+    if not read_queue(root).has_work or supervisor_pid(root) is not None:
+        return False
+    try:
+        process = start_detached(module, root.absolute(), supervisor_folder(root).log_file)
+    except OSError as error:
+        raise ResourceError(f"the queue's supervisor cannot be started: {error.strerror}", where=str(root)) from None
+    threading.Thread(target=process.wait, name="supervisor", daemon=True).start()  # leaves no zombie behind
+    return True
+
+
+def supervisor_pid(root: Path) -> int | None:
+    """The process that starts the queue's runs, or None."""
+    return lock_owner(supervisor_folder(root))
+
+
+def _document(root: Path) -> Path:
+    return queue_dir(root) / "queue.json"
+
+
+def _locked(root: Path) -> int:
+    """A descriptor that holds the queue's edit lock until it is closed. Edits take milliseconds, so it waits."""
+    folder = queue_dir(root)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(folder / "edit.lock", flags, 0o666)
+        fcntl.lockf(descriptor, fcntl.LOCK_EX)
+    except OSError as error:
+        fix = "choose another folder with --runs"
+        raise UsageError(f"the queue cannot be changed: {error.strerror}", where=str(folder), fix=fix) from None
+    return descriptor
+
+
+def _write(root: Path, queue: Queue) -> None:
+    try:
+        write_document(_document(root), queue)
+    except OSError as error:
+        raise ResourceError(f"the queue cannot be written: {error.strerror}", where=str(queue_dir(root))) from None
+
+
+def _forget(queue: Queue) -> None:
+    """Drop the oldest ended entries beyond those the list shows."""
+    surplus = [entry for entry in queue.entries if entry.state not in PENDING][:-MOST_KEPT]
+    if surplus:
+        queue.entries = [entry for entry in queue.entries if entry not in surplus]

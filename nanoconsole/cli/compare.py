@@ -1,0 +1,116 @@
+"""`nanoconsole compare`: variants of a configuration against each other, over seeds."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nanoconsole.cli.options import Json, Runs, examples
+from nanoconsole.cli.output import emit, say, write
+from nanocore.errors import UsageError
+
+if TYPE_CHECKING:
+    from nanocore.compare.spec import Spec
+
+INTERVAL = 0.5
+INTERRUPTED = 130
+DIVERGED, FAILED = 4, 1
+
+File = Annotated[Path, typer.Argument(metavar="SPEC.toml", help="What is compared; see docs/comparisons.md.")]
+Again = Annotated[bool, typer.Option("--continue", help="Keep the runs that finished, go on with the others.")]
+ReportOnly = Annotated[bool, typer.Option("--report-only", help="Print what is known now and start nothing.")]
+Slots = Annotated[int, typer.Option("--slots", min=1, max=64, help="Runs side by side.")]
+Detach = Annotated[bool, typer.Option("--follow/--detach", help="Wait for the report, or return once all is queued.")]
+
+
+def register(app: typer.Typer) -> None:
+    lines = ("compare mtp.toml", "compare mtp.toml --continue", "compare mtp.toml --report-only --json > mtp.json")
+    app.command("compare", epilog=examples(*lines))(compare)
+
+
+def compare(
+    context: typer.Context,
+    file: File,
+    again: Again = False,
+    report_only: ReportOnly = False,
+    slots: Slots = 2,
+    follow: Detach = True,
+    runs: Runs = None,
+    json: Json = False,
+) -> None:
+    """Compare variants with a baseline, paired by seed.
+
+    The same data, steps and seeds, and if asked the same training time. The runs are ordinary runs in the queue, which goes on without this command; Ctrl-C ends only the watching. The
+    report goes to stdout. Exit code 4 when a run diverged, 1 when one has no result for another reason.
+    """
+    from nanocore.compare.experiment import prepare
+    from nanocore.compare.spec import read
+    from nanocore.runs import queue
+    from nanocore.runs.layout import run_root
+
+    root = run_root(runs)
+    if again and report_only:
+        raise UsageError("--continue and --report-only exclude each other")
+    spec = read(file)
+    if not report_only:
+        argv = ["nanoconsole", *(context.find_root().obj or ())]
+        queued = prepare(spec, root, again=again, slots=slots, argv=argv)
+        queue.wake(root)
+        say(f"{spec.name}: {len(queued)} runs queued in {root}; look: nanoconsole queue list")
+        if not follow:
+            return emit({"experiment": spec.name, "queued": queued}) if json else None
+        watch(spec, root)
+    raise typer.Exit(show(spec, root, as_json=json, whole=not report_only))
+
+
+def watch(spec: Spec, root: Path) -> None:
+    """Say how far the experiment is, until none of its runs waits or works. Exits with 130 on Ctrl-C."""
+    from nanocore.runs import queue
+
+    told = ""
+    try:
+        while True:
+            queue.wake(root)
+            found = queue.read_queue(root)
+            line = progress(spec, root, found.entries)
+            if line != told:
+                told = line
+                say(line)
+            if not any(entry.experiment == spec.name for entry in found.pending()):
+                return
+            if found.halted and not found.pending("running"):
+                raise UsageError(f"the queue is halted: {found.halted}", fix="go on with: nanoconsole queue start")
+            time.sleep(INTERVAL)
+    except KeyboardInterrupt:
+        say(f"{spec.name} goes on; its report: nanoconsole compare SPEC.toml --continue")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def progress(spec: Spec, root: Path, entries: list[Any]) -> str:
+    """`mtp: 4 of 18 runs ended; mtp-baseline-s1 400/800, mtp-mtp2-s1 380/800`, in tenths of each run."""
+    from nanocore.runs.layout import RunFolder
+    from nanocore.runs.status import read_status
+
+    own = [entry for entry in entries if entry.experiment == spec.name]
+    ended = sum(entry.state not in ("waiting", "running") for entry in own)
+    working = []
+    for entry in own:
+        status = read_status(RunFolder(root / entry.run)) if entry.state == "running" else None
+        if status is not None and status.steps:
+            working.append(f"{entry.run} {10 * (10 * status.step // status.steps)} %")
+    return f"{spec.name}: {ended} of {len(own)} runs ended" + (f"; {', '.join(working)}" if working else "")
+
+
+def show(spec: Spec, root: Path, *, as_json: bool, whole: bool) -> int:
+    """Print the report; the exit code: when it should be `whole`, 4 or 1 for runs without a result."""
+    from nanocore.compare.markdown import markdown
+    from nanocore.compare.report import report
+
+    document = report(spec, root)
+    emit(document) if as_json else write(markdown(document))
+    if document["complete"] or not whole:
+        return 0
+    return DIVERGED if any(run["state"] == "diverged" for run in document["runs"]) else FAILED

@@ -1,0 +1,152 @@
+"""`nanoconsole queue`: runs that wait for their turn."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nanoconsole.cli.options import Json, Run, Runs, Set, Target, examples
+from nanoconsole.cli.output import emit, say, table, tell
+
+if TYPE_CHECKING:
+    from nanocore.runs.queue import Entry
+
+Name = Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the new run; else PRESET-0001 and so on.")]
+Slots = Annotated[int, typer.Option("--slots", min=1, max=64, help="Runs at a time while this one works; 1 is alone.")]
+StopOnFailure = Annotated[
+    bool, typer.Option("--stop-on-failure", help="When this run fails start no other, until `queue start`.")
+]
+Position = Annotated[int, typer.Argument(metavar="POSITION", min=1, help="Place among the waiting runs, from 1.")]
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(help="Let runs wait for their turn.", rich_markup_mode=None, no_args_is_help=True)
+    lines = ("queue add tiny-cpu", "queue add tiny-cpu --set training.seed=2 --slots 2")
+    group.command("add", epilog=examples(*lines))(add)
+    group.command("list", epilog=examples("queue list", "queue list --json"))(list_entries)
+    group.command("move", epilog=examples("queue move tiny-cpu-0003 1"))(move)
+    group.command("cancel", epilog=examples("queue cancel tiny-cpu-0003"))(cancel)
+    group.command("start", epilog=examples("queue start"))(start)
+    app.add_typer(group, name="queue")
+
+
+def add(
+    context: typer.Context,
+    target: Target,
+    set: Set = None,
+    name: Name = "",
+    slots: Slots = 1,
+    stop_on_failure: StopOnFailure = False,
+    runs: Runs = None,
+    json: Json = False,
+) -> None:
+    """Make a run and let it wait for its turn.
+
+    It begins and goes on without this console.
+    """
+    from nanoconsole.cli.target import configuration, label
+    from nanoconsole.services.launcher import enqueue
+    from nanocore.runs.layout import run_root
+
+    root = run_root(runs)
+    config = configuration(target, root, set or ())
+    run = enqueue(
+        config,
+        root=root,
+        preset=label(target, root),
+        name=name,
+        argv=["nanoconsole", *(context.find_root().obj or ())],
+        slots=slots,
+        stop_on_failure=stop_on_failure,
+    )
+    say(f"{run.name}: waits in the queue; look: nanoconsole queue list")
+    return emit({"run": run.name, "path": str(run.path)}) if json else tell(run.name)
+
+
+def list_entries(runs: Runs = None, json: Json = False) -> None:
+    """List the queue.
+
+    What runs and waits in its order, and what ended.
+    """
+    from nanocore.runs.queue import read_queue, supervisor_pid
+
+    root = _awake(runs)
+    found = read_queue(root)
+    entries = sorted(found.entries, key=lambda entry: entry.state in ("running", "waiting"))
+    if json:
+        rows = [_facts(entry) for entry in entries]
+        return emit({"halted": found.halted, "supervisor": supervisor_pid(root), "entries": rows})
+    if found.halted:
+        say(f"halted: {found.halted}; go on with: nanoconsole queue start")
+    if not entries:
+        return say("the queue is empty; add to it with: nanoconsole queue add tiny-cpu")
+    return table(("run", "state", "place", "slots", "experiment", "since", "reason"), _rows(entries))
+
+
+def move(run: Run, position: Position, runs: Runs = None, json: Json = False) -> None:
+    """Put a waiting run at a place among the waiting."""
+    from nanocore.runs import queue
+
+    root = _awake(runs)
+    queue.move(root, run, position)
+    waiting = [entry.run for entry in queue.read_queue(root).pending("waiting")]
+    return emit({"waiting": waiting}) if json else say(f"waiting: {', '.join(waiting)}")
+
+
+def cancel(run: Run, runs: Runs = None, json: Json = False) -> None:
+    """Take a run out of the queue.
+
+    A waiting one is dropped, a running one stops, saved. Its folder stays: `nanoconsole resume` can go on with it.
+    """
+    from nanocore.runs import queue
+
+    root = _awake(runs)
+    state = queue.cancel(root, run)
+    if json:
+        return emit({"run": run, "was": state})
+    return say(f"{run}: {'asked to stop' if state == 'running' else 'taken out of the queue'}")
+
+
+def start(runs: Runs = None, json: Json = False) -> None:
+    """Let a halted queue go on."""
+    from nanocore.runs import queue
+    from nanocore.runs.layout import run_root
+
+    root = run_root(runs)
+    queue.start(root)
+    started = queue.wake(root)
+    pending = queue.read_queue(root).pending()
+    if json:
+        return emit({"started": started, "pending": len(pending)})
+    return say(f"{len(pending)} runs waiting or running")
+
+
+def _awake(runs: Path | None) -> Path:
+    """The run root, its supervisor started again if it died with work left."""
+    from nanocore.runs.layout import run_root
+    from nanocore.runs.queue import wake
+
+    root = run_root(runs)
+    wake(root)
+    return root
+
+
+def _facts(entry: Entry) -> dict[str, Any]:
+    import msgspec
+
+    return msgspec.to_builtins(entry)
+
+
+def _rows(entries: list[Entry]) -> list[tuple[Any, ...]]:
+    from nanoconsole.services import format
+
+    rows, place, now = [], 0, time.time()
+    for entry in entries:
+        place += entry.state == "waiting"
+        since = format.age(entry.ended or entry.added, now)
+        shown = place if entry.state == "waiting" else None
+        rows.append((entry.run, entry.state, shown, entry.slots, entry.experiment, since, entry.reason))
+    return rows

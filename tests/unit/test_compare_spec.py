@@ -1,0 +1,117 @@
+"""An experiment's file: what it plans, and one clear line for each way it can be wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nanocore.compare.experiment import RATES, plan, variants
+from nanocore.compare.spec import POWER_CHECK, Spec, read
+from nanocore.config.fields import get
+from nanocore.config.resolve import resolve
+from nanocore.errors import ConfigError
+
+GOOD = """
+preset = "tiny-cpu"
+steps = 40
+seeds = [1, 2]
+sets = ["optimizer.matrix_lr=0.01"]
+[variants.mtp]
+sets = ["mtp.horizon=2"]
+"""
+
+
+def written(tmp_path: Path, text: str | bytes) -> Path:
+    path = tmp_path / "first_look.toml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def test_a_file_becomes_runs_paired_by_seed(tmp_path: Path) -> None:
+    spec = read(written(tmp_path, GOOD))
+    planned = {item.name: item for item in plan(spec)}
+    assert sorted(planned) == sorted(
+        ["first-look-baseline-calibration", "first-look-mtp-calibration"]
+        + [f"first-look-{name}-s{seed}" for name in ("baseline", "power-check", "mtp") for seed in (1, 2)]
+        + [f"first-look-mtp-s{seed}-time" for seed in (1, 2)]
+    )
+    mtp, base, short = (planned[f"first-look-{name}"] for name in ("mtp-s2", "baseline-s2", "mtp-calibration"))
+    assert (mtp.config.mtp.horizon, mtp.config.training.seed, mtp.config.training.steps) == (2, 2, 40)
+    assert (base.config.mtp.horizon, base.config.optimizer.matrix_lr, base.config.hardware.threads) == (0, 0.01, 1)
+    assert (short.config.training.steps, short.config.logging.every, short.config.checkpoint.every) == (16, 1, 0)
+    pace = planned["first-look-mtp-s1-time"].pace
+    assert pace is not None
+    assert (pace.steps, pace.baseline, pace.own) == (40, base.name.replace("s2", "calibration"), short.name)
+    assert [item.kind for item in plan(spec)][:2] == ["calibration"] * 2  # alone, before all others
+
+
+def test_the_power_check_divides_every_learning_rate_by_eight(tmp_path: Path) -> None:
+    spec = read(written(tmp_path, GOOD))
+    base = resolve(spec.preset, spec.sets)
+    slow = resolve(spec.preset, [*spec.sets, *variants(spec)[POWER_CHECK]])
+    assert [get(slow, key) for key in RATES] == [get(base, key) / 8 for key in RATES]
+    assert get(slow, "optimizer.matrix_lr") == 0.00125
+
+
+def test_equal_time_alone_and_equal_steps_alone(tmp_path: Path) -> None:
+    kinds = {}
+    for wanted in ("steps", "time"):
+        spec = read(written(tmp_path, GOOD.replace("seeds", f'equal = ["{wanted}"]\nseeds')))
+        kinds[wanted] = {(item.variant, item.kind) for item in plan(spec)}
+    assert ("mtp", "time") not in kinds["steps"]
+    assert not any(kind == "calibration" for _, kind in kinds["steps"])
+    assert ("mtp", "steps") not in kinds["time"]
+    assert {("baseline", "steps"), (POWER_CHECK, "steps"), ("mtp", "time"), ("mtp", "calibration")} <= kinds["time"]
+
+
+HOSTILE = {
+    "steps = 40": ("stpes = 40", "stpes: unknown key; did you mean steps?"),
+    "seeds = [1, 2]": ("seeds = [1, 1]", "seeds: a seed stands there twice"),
+    'sets = ["mtp.horizon=2"]': ('sets = ["training.steps=3"]', "training.steps belongs to the experiment"),
+    "[variants.mtp]": ("[variants.baseline]", 'variants: "baseline" is added by itself'),
+    'preset = "tiny-cpu"': ("preset = 3", "preset: input should be a valid string, found 3"),
+    "sets = [": ('name = "../../x"\nsets = [', 'name: "../../x" cannot name runs'),
+    "steps": ("steps = 0\n#", "steps: input should be greater than or equal to 1"),
+    "mtp.horizon=2": ("mtp", "mtp: is not section.key=value"),
+    "mtp]": ('"\\u001b[2J"]', "cannot name runs"),
+    '["mtp.horizon=2"]': ('["mtp.horizon=\\u001b]0;x\\u0007"]', "holds control characters"),
+    "2]": ("-1]", "seeds[1]: input should be greater than or equal to 0"),
+    "variants.mtp": (f"variants.{'m' * 60}", "run names would have"),
+    "seeds": ("seeds = [\n#", "is not valid TOML"),
+}
+
+
+@pytest.mark.parametrize("old", HOSTILE)
+def test_a_wrong_file_is_refused_with_its_place_and_a_way_out(tmp_path: Path, old: str) -> None:
+    new, words = HOSTILE[old]
+    path = written(tmp_path, GOOD.replace(old, new, 1))
+    with pytest.raises(ConfigError) as caught:
+        read(path)
+    assert any(words in problem for problem in caught.value.problems), caught.value.problems
+    for problem in caught.value.problems:
+        assert problem.startswith(str(path))
+        assert "\n" not in problem
+        assert "\x1b" not in problem
+
+
+@pytest.mark.parametrize("text", [b"", b"\xff\xfe", b"x" * (2 << 20), b"a = " + b"[" * 50_000, b"preset = 'tiny-cpu'"])
+def test_what_is_no_experiment_is_refused(tmp_path: Path, text: bytes) -> None:
+    with pytest.raises(ConfigError):
+        read(written(tmp_path, text))
+
+
+def test_a_variant_that_the_schema_refuses_names_the_key(tmp_path: Path) -> None:
+    spec = read(written(tmp_path, GOOD.replace("mtp.horizon=2", "mtp.horizon=99")))
+    with pytest.raises(ConfigError, match=r"mtp\.horizon"):
+        plan(spec)
+
+
+def test_the_example_in_the_documentation_of_the_file_is_one(tmp_path: Path) -> None:
+    from nanocore.compare import spec as module
+
+    example = (module.__doc__ or "").split("\n\n", 1)[1].replace("\n    ", "\n").strip()
+    found = read(written(tmp_path, example))
+    assert isinstance(found, Spec)
+    assert (found.name, found.seeds, list(found.variants)) == ("mtp", [1, 2, 3], ["mtp2"])
+    assert len(plan(found)) == 2 + 3 * 4
