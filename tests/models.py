@@ -13,9 +13,12 @@ from nanocore.model.transformer import Transformer
 VOCABULARY = 61
 
 
-def model_config(*, streams: int = 1, dynamic: bool = False, **model: Any) -> Config:
+def model_config(
+    *, streams: int = 1, dynamic: bool = False, kind: str = "lite", init: str = "identity", **model: Any
+) -> Config:
     shape = {"d_model": 32, "n_layers": 2, "n_heads": 4, "n_kv_heads": 2, "d_ff": 48, "context_length": 24}
-    return Config.model_validate({"model": {**shape, **model}, "mhc": {"streams": streams, "dynamic": dynamic}})
+    mhc = {"streams": streams, "dynamic": dynamic, "kind": kind, "init": init}
+    return Config.model_validate({"model": {**shape, **model}, "mhc": mhc})
 
 
 def make_model(*, vocabulary: int = VOCABULARY, seed: int = 0, **keys: Any) -> Transformer:

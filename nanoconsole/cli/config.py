@@ -49,7 +49,18 @@ def show(
     config = configuration(target, run_root(runs), set or ())
     if json:
         return emit(config.model_dump(mode="json"))
+    if config.moe.experts:
+        _say_active(config)
     return tell(dump(config, comments=comments).rstrip("\n"))
+
+
+def _say_active(config: Config) -> None:
+    """What a mixture of experts has and what a token uses of it."""
+    from nanoconsole.services.format import count
+    from nanocore.config.estimate import estimate
+
+    figures = estimate(config)
+    say(f"{count(figures.parameters)} parameters, {count(figures.active_parameters)} active for each token")
 
 
 def check(file: File, set: Set = None, runs: Runs = None, json: Json = False) -> None:
@@ -146,7 +157,9 @@ def _time(expected: Cost) -> str:
 def _readable(facts: dict[str, Any]) -> list[tuple[str, str]]:
     from nanoconsole.services.format import count, size
 
+    dense = facts["active_parameters"] == facts["parameters"]
     return [
         (name.replace("_", " "), size(value) if name.endswith("_bytes") else count(value))
         for name, value in facts.items()
+        if not (dense and name == "active_parameters")
     ]

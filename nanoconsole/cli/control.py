@@ -1,4 +1,4 @@
-"""Verbs that ask something of a trainer at work: stop, pause, checkpoint, sample."""
+"""Verbs that ask something of a trainer at work: stop, pause, checkpoint, sample, fire."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ def register(app: typer.Typer) -> None:
     app.command("pause", epilog=examples("pause tiny-cpu-0001", "resume tiny-cpu-0001"))(pause)
     app.command("checkpoint", epilog=examples("checkpoint tiny-cpu-0001"))(checkpoint)
     app.command("sample", epilog=examples("sample tiny-cpu-0001"))(sample)
+    app.command("fire", epilog=examples("checkpoint tiny-cpu-0001", "fire tiny-cpu-0001"))(fire)
 
 
 def stop(
@@ -77,6 +78,16 @@ def sample(run: Run, runs: Runs = None, json: Json = False) -> None:
     `watch` and `runs show` print it.
     """
     ask(_find(run, runs), "sample", as_json=json)
+
+
+def fire(run: Run, runs: Runs = None, json: Json = False) -> None:
+    """Reinitialise matrices after the present step.
+
+    FIRE: the matrices named by the run's fire.parameters become the nearest orthogonal ones and their optimizer state
+    is forgotten, as when the text changes. Save a checkpoint before: only that brings the old weights back. Exit 2 when
+    nothing trains the run.
+    """
+    ask(_find(run, runs), "fire", as_json=json)
 
 
 def ask(run: RunFolder, command: str, *, wait: bool = False, as_json: bool = False) -> None:

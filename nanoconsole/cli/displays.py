@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from nanoconsole.cli.output import emit_line, say, tell
 from nanoconsole.services import format
+from nanoconsole.services.run_facts import fires
 from nanocore.runs.curve import value
 
 if TYPE_CHECKING:
     from nanoconsole.cli.view import RunView
     from nanocore.runs.records import Record
 
-TOLD = ("checkpoint", "warning", "nonfinite", "resumed", "paused", "crashed")
+TOLD = ("checkpoint", "warning", "health", "nonfinite", "resumed", "paused", "crashed")
 
 
 class Display(Protocol):
@@ -87,6 +88,8 @@ class LineDisplay(_Plain):
         for entry in view.news:
             for line in self._lines(entry, view):
                 tell(line)
+        for each in fires([entry for entry in view.news if entry.get("kind") == "fire"]):
+            tell(f"FIRE at {each.text}")
         self._show_phase(view)
 
     def _lines(self, entry: Record, view: RunView) -> list[str]:

@@ -11,10 +11,28 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from nanoconsole.cli import config, control, data, errors, generate, presets, resume, runs, tensorboard, train, watch
+from nanoconsole.cli import (
+    compare,
+    config,
+    control,
+    data,
+    errors,
+    generate,
+    layers,
+    presets,
+    queue,
+    resume,
+    runs,
+    tensorboard,
+    train,
+    watch,
+)
 from nanocore.errors import EXIT_CODES
 
-HEADLESS = "presets, config, data, train, runs, watch, stop, pause, resume, checkpoint, sample, generate, tensorboard"
+HEADLESS = (
+    "presets, config, data, train, runs, layers, watch, stop, pause, resume, checkpoint, sample, fire, queue, compare, "
+    "generate, tensorboard"
+)
 EPILOG = "\b\n" + "\n".join(["Exit codes:", *(f"  {code:>3}  {meaning}" for code, meaning in EXIT_CODES.items())])
 
 app = typer.Typer(
@@ -24,7 +42,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (presets, config, data, train, runs, watch, control, resume, generate, tensorboard):
+for module in (
+    presets,
+    config,
+    data,
+    train,
+    runs,
+    layers,
+    watch,
+    control,
+    resume,
+    queue,
+    compare,
+    generate,
+    tensorboard,
+):
     module.register(app)
 
 

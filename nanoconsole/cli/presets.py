@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from nanocore.config.presets import Preset as PresetFile
 
 
+COSTS = ("parameters", "active_parameters", "peak_bytes", "tokens")  # of the estimate, shown in the list
+
+
 def register(app: typer.Typer) -> None:
     group = typer.Typer(help="List the presets, or show one.", rich_markup_mode=None, no_args_is_help=True)
     group.command("list", epilog=examples("presets list", "presets list --json"))(list_presets)
@@ -22,13 +25,12 @@ def register(app: typer.Typer) -> None:
 
 def list_presets(json: Json = False) -> None:
     """List every preset with its size and purpose."""
-    from nanoconsole.services.format import count
     from nanocore.config.presets import presets
 
     found = [_facts(preset) for preset in presets()]
     if json:
         return emit(found)
-    rows = [(facts["name"], count(facts["parameters"]), facts["origin"], facts["description"]) for facts in found]
+    rows = [(facts["name"], _size(facts), facts["origin"], facts["description"]) for facts in found]
     return table(("name", "parameters", "origin", "description"), rows)
 
 
@@ -52,6 +54,14 @@ def show_preset(
     return tell((dump(config, comments=True) if full else preset.path.read_text(encoding="utf-8")).rstrip("\n"))
 
 
+def _size(facts: dict[str, Any]) -> str:
+    """Parameters, and how many of them a token uses where these are fewer."""
+    from nanoconsole.services.format import count
+
+    total, active = facts["parameters"], facts["active_parameters"]
+    return count(total) if active == total else f"{count(total)}, {count(active)} active"
+
+
 def _facts(preset: PresetFile) -> dict[str, Any]:
     """What the list shows. A preset of the user that cannot be read stands in it with the reason."""
     from nanocore.config.estimate import estimate
@@ -64,11 +74,6 @@ def _facts(preset: PresetFile) -> dict[str, Any]:
             raise ConfigError([preset.problem])
         size = estimate(resolve(str(preset.path)))
     except ConfigError as error:
-        return {
-            **facts,
-            "description": f"cannot be used: {error}",
-            "parameters": None,
-            "peak_bytes": None,
-            "tokens": None,
-        }
-    return {**facts, "parameters": size.parameters, "peak_bytes": size.peak_bytes, "tokens": size.tokens}
+        unknown = dict.fromkeys(COSTS)
+        return {**facts, "description": f"cannot be used: {error}", **unknown}
+    return {**facts, **{name: getattr(size, name) for name in COSTS}}

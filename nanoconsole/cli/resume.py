@@ -35,7 +35,8 @@ def resume(
     starts. A run that fails in its first seconds is reported with its exit code.
 
     --set may change training.steps, tokens or duration and the sections logging, evaluation, checkpoint and hardware
-    of an ended run. Anything else makes it another experiment: train --from RUN.
+    of an ended run, and what leaves the curve as it is, such as training.accumulation (docs/configuration.md lists
+    all). Anything else makes it another experiment: train --from RUN.
     """
     from nanoconsole.cli.train import beside
     from nanoconsole.services.launcher import restart

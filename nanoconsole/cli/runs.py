@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -15,6 +16,7 @@ from nanoconsole.cli.output import emit, say, table, tell
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from nanoconsole.cli.view import RunView
     from nanocore.runs.layout import RunFolder
     from nanocore.runs.summary import Summary
 
@@ -51,20 +53,26 @@ def list_all(runs: Runs = None, json: Json = False) -> None:
 def show(run: Run, runs: Runs = None, json: Json = False) -> None:
     """Show one run.
 
-    Its state, measures and checkpoints, and the end of its log when it went wrong.
+    Its state, measures and checkpoints, its techniques and what they measured, and the end of its log when it went
+    wrong.
     """
+    from nanoconsole.cli.view import RunView
+    from nanoconsole.services.run_facts import FactsReader
+    from nanoconsole.services.techniques import numbers
     from nanocore.runs.layout import find_run, run_root
     from nanocore.runs.summary import export_json
 
     folder = find_run(run_root(runs), run)
-    facts = export_json(folder)
+    facts, more = export_json(folder), FactsReader(folder).read_whole()
     if json:
-        return emit(facts)
+        return emit({**facts, "techniques": dict(more.techniques), "fired": [asdict(each) for each in more.fired]})
     problem = [("problem", facts["problem"])] if facts["problem"] else []
-    table(("run", facts["name"]), [*_lines(facts), *_origin(folder), ("folder", facts["path"]), *problem])
+    view = RunView(folder)
+    rows = [*_lines(facts), *_origin(folder), *more.lines(), ("folder", facts["path"]), *problem]
+    table(("run", facts["name"]), [*rows, *numbers(view.measures.get)])
     if facts["state"] in ("crashed", "diverged"):
         _show_log(folder)
-    return _show_sample(folder)
+    return _show_sample(view)
 
 
 def delete(run: Run, runs: Runs = None, json: Json = False) -> None:
@@ -144,9 +152,6 @@ def _show_log(folder: RunFolder) -> None:
         tell(f"  {line}")
 
 
-def _show_sample(folder: RunFolder) -> None:
-    from nanoconsole.cli.view import RunView
-
-    sample = RunView(folder).sample
-    if sample:
-        tell("\nlast sample:\n" + "\n".join(f"  | {line}" for line in sample))
+def _show_sample(view: RunView) -> None:
+    if view.sample:
+        tell("\nlast sample:\n" + "\n".join(f"  | {line}" for line in view.sample))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nanocore.config import toml
 from nanocore.config.estimate import Estimate, estimate
@@ -15,6 +16,9 @@ from nanocore.runs.identity import host_name
 from nanocore.runs.layout import RunFolder, list_runs
 from nanocore.runs.records import read_all
 from nanocore.runs.status import read_status
+
+if TYPE_CHECKING:
+    from nanoconsole.services.draft import Draft
 
 NEAR = math.log(2.0)  # a run is like another when arithmetic per token differs by less than this factor
 NEWEST = 50  # runs looked at
@@ -45,6 +49,29 @@ class Cost:
         if self.like:
             return f"at the speed of run {self.like} on this machine"
         return "no finished run like it on this machine" if self.seconds is None else "as training.duration says"
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What one change of a draft adds, all other changes made: parameters, and bytes of tensors at the peak."""
+
+    parameters: int
+    peak_bytes: int
+
+
+def effects(draft: Draft) -> dict[str, Effect]:
+    """The effect of every edited key by itself, where the draft is valid with and without it."""
+    if draft.config is None:
+        return {}
+    others = {key: draft.without(key) for key in draft.edits}
+    try:
+        after = estimate(draft.config)
+        before = {key: estimate(config) for key, config in others.items() if config is not None}
+    except NanoError:
+        return {}
+    return {
+        key: Effect(after.parameters - one.parameters, after.peak_bytes - one.peak_bytes) for key, one in before.items()
+    }
 
 
 def cost(config: Config, timings: list[Timing]) -> Cost:

@@ -11,7 +11,7 @@ from typing import Any
 
 from nanocore.config import toml
 from nanocore.config.fields import Field, changed, fields, get
-from nanocore.config.idle import idle, of_table
+from nanocore.config.idle import Idle, asleep, idle, of_table, reset_idle
 from nanocore.config.resolve import target_path
 from nanocore.config.rules import Problem
 from nanocore.config.schema import Config
@@ -43,6 +43,7 @@ class Draft:
         self.is_file = target.endswith(".toml") or "/" in target
         self.table = toml.read_table(self.path)
         self.edits: dict[str, object] = {}
+        self._aside: dict[str, object] = {}  # edits of details while their technique is off
         self.base = _built(self.table)
         self._judge()
 
@@ -52,13 +53,8 @@ class Draft:
 
     def _judge(self) -> None:
         """Find the faults of the edited table, and the configuration when it has none."""
-        self.edited = copy.deepcopy(dict(self.table))
-        for key, value in self.edits.items():
-            section, _, name = key.partition(".")
-            if not isinstance(self.edited.get(section), dict):
-                self.edited[section] = {}
-            self.edited[section][name] = value
-        self._wake()
+        self.edited = self._with(self.edits)
+        self.asleep = {key: by.state(self.value) for key, by in asleep(self.value)}  # keys without effect, and why
         found = problems(self.edited)
         self.problems: dict[str, str] = {}
         self.others: list[str] = []  # faults of no field: unknown keys and sections
@@ -66,12 +62,32 @@ class Draft:
             self._file(problem)
         self.config: Config | None = None if found else build(self.edited)
 
-    def _wake(self) -> None:
-        """A key of the file that loses its effect by an edit has its default again, as with `--set`."""
-        for key, reason in dict(idle(of_table(self.edited))).items():
-            if key not in self.edits and not self.edits.keys().isdisjoint(reason.when):
-                section, _, name = key.partition(".")
-                self.edited[section].pop(name, None)
+    def _with(self, edits: Mapping[str, object]) -> dict[str, Any]:
+        """The file's table with edits. A key of the file that one deprives of its effect has its default, as with `--set`."""
+        table = copy.deepcopy(dict(self.table))
+        for key, value in edits.items():
+            section, _, name = key.partition(".")
+            if not isinstance(table.get(section), dict):
+                table[section] = {}
+            table[section][name] = value
+        reset_idle(table, edits.keys())
+        return table
+
+    def _set_aside(self, key: str) -> None:
+        """Edits that the new value of `key` deprives of their effect wait aside, and come back when they have one again."""
+        moved = {key}
+        while lost := {name for name, by in self._idle() if name != key and not moved.isdisjoint(by.when)}:
+            self._aside |= {name: self.edits.pop(name) for name in lost}
+            moved |= lost
+        while back := self._aside.keys() - {name for name, _ in asleep(of_table(self._with(self.edits)))}:
+            self.edits |= {name: self._aside.pop(name) for name in back}
+
+    def _idle(self) -> list[tuple[str, Idle]]:
+        return [(name, by) for name, by in idle(of_table(self._with(self.edits))) if name in self.edits]
+
+    def without(self, key: str) -> Config | None:
+        """The configuration with every edit but that of `key`, to see what this one does; None when it is none."""
+        return _built(self._with({name: value for name, value in self.edits.items() if name != key}))
 
     def _file(self, problem: Problem) -> None:
         """Put a fault at its field; a fault inside a list belongs to the list."""
@@ -107,21 +123,25 @@ class Draft:
             for other, nothing in HORIZONS.items():
                 if other != key:
                     self._edit(other, nothing)
+        self._set_aside(key)
         self._judge()
 
     def _edit(self, key: str, text: str) -> None:
         self.edits.pop(key, None)
+        self._aside.pop(key, None)
         if text.strip() != self.base_text(key):
             self.edits[key] = _parsed(FIELDS[key], text)
 
     def reset(self, key: str) -> None:
         """Give a key the base's value back."""
         self.edits.pop(key, None)
+        self._set_aside(key)
         self._judge()
 
     def forget(self) -> None:
         """Drop all edits."""
         self.edits.clear()
+        self._aside.clear()
         self._judge()
 
     def changes(self) -> list[Change]:

@@ -30,8 +30,11 @@ class Verdict:
     text: str
 
 
-def judge(state: RunState, history: History, stall: Stall | None) -> Verdict:
-    """The verdict on a run: how it ended, whether it gets on, and what its newest numbers say."""
+def judge(state: RunState, history: History, stall: Stall | None, streams: str = "") -> Verdict:
+    """The verdict on a run: how it ended, whether it gets on, and what its newest numbers say.
+
+    `streams` are the trainer's words on its residual streams, said while they are not healthy.
+    """
     words = sanitize_line(state.reason if state.state in state.reason else state.text)
     if not state.alive:
         return Verdict(ENDS.get(state.state, "info"), words)
@@ -40,14 +43,16 @@ def judge(state: RunState, history: History, stall: Stall | None) -> Verdict:
     losses = history.tail("loss/ce", WINDOW)
     if state.state != "running" or not len(losses):
         return Verdict("info", words)
-    return _training(history, losses)
+    return _training(history, losses, streams)
 
 
-def _training(history: History, losses: np.ndarray) -> Verdict:
+def _training(history: History, losses: np.ndarray, streams: str) -> Verdict:
     """What the newest losses and the health ranges of the registry say."""
     bad = int(np.count_nonzero(~np.isfinite(losses)))
     if bad:
         return Verdict("bad", f"non-finite loss in {bad} of the last {len(losses)} logged steps")
+    if streams and (ill := history.last("mhc/health")):
+        return Verdict("bad" if ill > 1 else "warning", sanitize_line(streams))
     for name in METRICS:
         value = history.last(name)
         if value is not None and not healthy(name, value):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from nanoconsole.services.history import History
 from nanoconsole.services.meters import MeterReader, Meters
+from nanoconsole.services.run_facts import FactsReader, RunFacts
 from nanoconsole.services.verdict import Verdict, judge
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import RunState, observe
@@ -76,6 +77,7 @@ class RunUpdate:
     sample: Sample | None
     meters: Meters | None
     reading: bool  # more of its history is on the way
+    facts: RunFacts
 
     @property
     def step(self) -> int:
@@ -104,6 +106,7 @@ class WatchedRun:
         self._metrics, self._tail = Tail(run.metrics_file), LogTail(run.log_file, keep=LOG_KEEP)
         self._meters = MeterReader(root)
         self._sample: Sample | None = None
+        self._facts = FactsReader(run)
         self._stalls = StallWatch(clock)
 
     def poll(self, *, meters: bool = True) -> RunUpdate:
@@ -112,16 +115,18 @@ class WatchedRun:
         stall = self._stalls.see(state.status) if state.alive and state.status else None
         if state.state != "gone":  # what was read of it stays on the screen
             self._read()
+        facts = self._facts.read()
         return RunUpdate(
             run=self.run,
             state=state,
             status=state.status,
             history=self.history,
-            verdict=judge(state, self.history, stall),
+            verdict=judge(state, self.history, stall, facts.streams),
             log=self.log,
             sample=self._sample,
             meters=self._meters.read(state.pid if state.alive else 0) if meters else None,
             reading=self._metrics.pending or self._tail.pending,
+            facts=facts,
         )
 
     def _read(self) -> None:

@@ -12,7 +12,7 @@ from nanocore.errors import NanoError
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.status import FINAL_STATES
 
-ON_WORKING = ("pause", "checkpoint", "stop")
+ON_WORKING = ("pause", "checkpoint", "stop", "fire")
 ENDED = (*FINAL_STATES, "created", "unknown")
 
 
@@ -38,22 +38,22 @@ class RunActions(ConsoleScreen):
 
     def action_pause(self) -> None:
         if self.chosen_state() == "paused":
-            self._send("resume", "goes on")
+            self.send("resume", "goes on")
         else:
-            self._send("pause", "pauses after this step")
+            self.send("pause", "pauses after this step")
 
     def action_checkpoint(self) -> None:
-        self._send("checkpoint", "saves a checkpoint after this step")
+        self.send("checkpoint", "saves a checkpoint after this step")
 
     def action_stop(self) -> None:
         run = self.chosen()
-        if run is not None and self._possible("stop"):
+        if run is not None and self.possible("stop"):
             self.app.push_screen(StopScreen(run.name, checkpointed=bool(available(run.checkpoints_dir))), self._stop)
 
     def action_resume(self) -> None:
         """Start the trainer of an ended run again."""
         run = self.chosen()
-        if run is None or not self._possible("resume"):
+        if run is None or not self.possible("resume"):
             return
 
         def start() -> str:
@@ -66,15 +66,16 @@ class RunActions(ConsoleScreen):
     def _stop(self, way: str | None) -> None:
         """Carry out the choice made in the stop dialog."""
         if way == "stop":
-            self._send("stop", "saves a checkpoint after this step and ends")
+            self.send("stop", "saves a checkpoint after this step and ends")
         elif way == "stop-after-checkpoint":
-            self._send("stop-after-checkpoint", "ends at its next checkpoint")
+            self.send("stop-after-checkpoint", "ends at its next checkpoint")
         elif way == "kill" and (run := self.chosen()) is not None:
             self._do(lambda: _kill(run))
 
-    def _send(self, command: str, promise: str) -> None:
+    def send(self, command: str, promise: str) -> None:
+        """Leave a command for the chosen run's trainer, and tell what it promises."""
         run = self.chosen()
-        if run is None or not self._possible("stop"):
+        if run is None or not self.possible("stop"):
             return
 
         def request() -> str:
@@ -85,7 +86,7 @@ class RunActions(ConsoleScreen):
 
         self._do(request)
 
-    def _possible(self, action: str) -> bool:
+    def possible(self, action: str) -> bool:
         """Whether the chosen run is in a state for it; says so when it is not."""
         if self.offers(action):
             return True

@@ -39,5 +39,5 @@ def test_running_out_of_memory_is_one_line_that_says_what_to_do(
     assert train(run) == 6
     status = read_status(run)
     assert status and status.state == "crashed"
-    assert status.message.startswith("out of memory: CUDA out of memory. Tried to allocate 20.00 GiB.; use a smaller")
+    assert status.message.startswith("out of memory: CUDA out of memory. Tried to allocate 20.00 GiB.; resume with")
     assert "\n" not in status.message

@@ -17,13 +17,14 @@ from safetensors.torch import load_file
 from nanocore.checkpoint.manifest import available, latest
 from nanocore.config.toml import save
 from nanocore.errors import ResourceError
+from nanocore.objective import goal
 from nanocore.runs.control import send
 from nanocore.runs.create import Parent, read_run
 from nanocore.runs.curve import newest_attempts
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.records import read_all
 from nanocore.runs.status import read_status
-from nanocore.train import checkpoints, loop, step
+from nanocore.train import checkpoints, loop
 from nanocore.train.job import Job
 from tests.tiny import new_run, tiny_config, train, train_apart
 
@@ -70,6 +71,8 @@ def test_a_whole_run_writes_what_its_folder_promises(tmp_path: Path) -> None:
     assert run.sample_file(40).read_text().startswith("def ")
     facts = read_run(run)
     assert facts["heldout"]["xz_bits_per_byte"] > 0 and facts["corpus"]["hash"]
+    state = facts["optimizer_state"]
+    assert sum(state.values()) == facts["optimizer_estimate"] == records[-2]["memory/optimizer_bytes"]
     assert len(available(run.checkpoints_dir)) == 2  # keep_last
     check_tensorboard(run, curve)
 
@@ -160,14 +163,15 @@ def test_sigterm_saves_and_ends_with_its_own_code(tmp_path: Path) -> None:
 
 def test_a_non_finite_loss_never_reaches_the_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = new_run(tmp_path, "checkpoint.every=1", "checkpoint.keep_last=9", "evaluation.every=0")
-    calls, true_loss = [], step.linear_cross_entropy
+    calls, true_loss = [], goal.linear_cross_entropy
 
     def poisoned(*arguments: Any, **options: Any) -> Any:
         calls.append(1)
         loss = true_loss(*arguments, **options)
-        return replace(loss, sum=loss.sum * float("nan")) if len(calls) == 3 else loss
+        bad = float("nan")
+        return replace(loss, total=loss.total * bad, sum=loss.sum * bad) if len(calls) == 3 else loss
 
-    monkeypatch.setattr(step, "linear_cross_entropy", poisoned)
+    monkeypatch.setattr(goal, "linear_cross_entropy", poisoned)
     assert train(run) == 4
     status = read_status(run)
     assert status and status.state == "diverged" and "non-finite" in status.message

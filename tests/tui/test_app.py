@@ -91,7 +91,7 @@ def test_the_farewell_is_printed_after_the_screen_is_gone(
 
 async def test_help_lists_every_key_of_the_screen(root: Path) -> None:
     app = console(root)
-    async with app.run_test(size=(90, 64)) as pilot:
+    async with app.run_test(size=(90, 72)) as pilot:
         for mode in ("1", "2", "3"):
             await pilot.press(mode, "question_mark")
             text = " ".join((await seen(pilot)).split())

@@ -118,14 +118,14 @@ async def test_time_is_that_of_the_nearest_finished_run_or_unknown(root: Path) -
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("2")
         await app.workers.wait_for_complete()
-        assert "time         unknown" in await seen(pilot)
+        assert "time        unknown" in await seen(pilot)
         run = lay(root, "done", steps=240, total=240, tokens=240 * 4096)
         run.config_file.write_text(find("tiny-cpu").path.read_text())
         await pilot.press("1", "2")
         await app.workers.wait_for_complete()
         await pilot.pause()
         # 240 steps took 60 s; the preset trains 600 steps of the same size
-        assert "time         ≈ 2m 30s" in await seen(pilot)
+        assert "time        ≈ 2m 30s" in await seen(pilot)
         assert "run done on" in " ".join((await seen(pilot)).split())
 
 

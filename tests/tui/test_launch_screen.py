@@ -116,9 +116,10 @@ async def test_a_click_changes_a_switch_and_chooses_a_field(root: Path) -> None:
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("2")
         lines = (await seen(pilot)).splitlines()
-        row = next(index for index, line in enumerate(lines) if "tie_embeddings" in line)
-        await pilot.click(offset=(lines[row].index("● on"), row))
-        assert "○ off  was on" in await seen(pilot)
+        row = next(index for index, line in enumerate(lines) if "collider.mode" in line)
+        await pilot.click(offset=(lines[row].index("‹ off ›"), row))
+        assert "‹ head ›  was off" in await seen(pilot)
+        lines = (await seen(pilot)).splitlines()
         row = next(index for index, line in enumerate(lines) if "   d_model" in line)
         place = (lines[row].index("256"), row)
         await pilot.click(offset=place)

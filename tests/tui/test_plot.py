@@ -9,7 +9,8 @@ import pytest
 
 from nanoconsole.services.history import History
 from nanoconsole.tui.widgets import braille
-from nanoconsole.tui.widgets.plot import GUTTER, ChartSpec, Line, View, draw
+from nanoconsole.tui.widgets.chart_spec import ChartSpec, Line, Number, View
+from nanoconsole.tui.widgets.plot import GUTTER, draw
 from nanoconsole.tui.widgets.ticks import scale_for, x_ticks, y_ticks
 
 SPEC = ChartSpec(
@@ -93,7 +94,9 @@ def test_sparse_measurements_stand_as_markers_at_their_value() -> None:
 
 
 def test_a_number_stands_beside_with_its_expected_value() -> None:
-    spec = ChartSpec("m", "mHC", "", (Line("a", "cosine", "cos", "line1"),), beside=("g", "gain", "1"))
+    spec = ChartSpec(
+        "m", "mHC", "", (Line("a", "cosine", "cos", "line1"),), beside=(Number("g", "gain", "1 expected", "1"),)
+    )
     made = history([0.5, 0.5], g={2: 1.25})
     title = draw(60, 6, spec, made, RAW).text().split("\n")[0]
     assert "gain 1.250 (1 expected)" in title

@@ -114,8 +114,9 @@ def test_nothing_in_a_run_folder_or_preset_steers_the_terminal(root: Path, priva
     terminal.wait_for("␛]0;owned␇␛Powned")
     terminal.wait_for("loud ␛]0;owned")
     terminal.press("2")
-    terminal.wait_for("evil (yours)")
+    terminal.wait_for("tiny-cpu")
     terminal.press("\x1b[F")  # End: the last preset
+    terminal.wait_for("evil (yours)")
     terminal.wait_for("✗ 2 faults")
     terminal.press("?")
     terminal.wait_for("esc closes")

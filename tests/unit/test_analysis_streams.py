@@ -8,7 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from nanocore.analysis.streams import StreamProbe, composite_gains, stream_cosine
+from nanocore.analysis.stream_maps import departure
+from nanocore.analysis.streams import StreamProbe, pair_cosines
+from nanocore.model.residual_maps import KINDS, Kind
 from nanocore.model.transformer import Transformer
 from nanocore.runs.metrics import METRICS
 from tests.models import make_model, next_token_loss, random_tokens
@@ -32,16 +34,9 @@ def moved(**keys: object) -> Transformer:
 
 def test_cosine_of_equal_opposite_and_orthogonal_streams() -> None:
     x = torch.randn(2, 3, 1, 8)
-    assert stream_cosine(x.expand(2, 3, 4, 8)) == pytest.approx(1.0, abs=1e-6)
-    assert stream_cosine(torch.cat((x, -x), dim=2)) == pytest.approx(-1.0, abs=1e-6)
-    assert stream_cosine(torch.eye(4).expand(2, 3, 4, 4) * 7) == pytest.approx(0.0, abs=1e-6)
-
-
-def test_composite_gains_are_the_largest_row_and_column_sum() -> None:
-    assert composite_gains(torch.tensor([[1.0, 2.0], [-3.0, 0.5]])) == (3.5, 4.0)
-    two_tokens = torch.stack((torch.eye(2), 3 * torch.eye(2)))
-    assert composite_gains(two_tokens) == (2.0, 2.0)
-    assert composite_gains(None) == (1.0, 1.0)
+    assert torch.allclose(pair_cosines(x.expand(2, 3, 4, 8)), torch.ones(4, 4))
+    assert torch.allclose(pair_cosines(torch.cat((x, -x), dim=2)), torch.tensor([[1.0, -1.0], [-1.0, 1.0]]))
+    assert torch.allclose(pair_cosines(torch.eye(4).expand(2, 3, 4, 4) * 7), torch.eye(4))
 
 
 @pytest.mark.parametrize(("streams", "dynamic"), [(1, False), (2, False), (4, True)])
@@ -71,7 +66,10 @@ def test_norm_ratios_are_those_of_the_tensors_that_flow(streams: int, dynamic: b
         assert row["forward_norm_ratio"] == pytest.approx(norm(after) / norm(before), rel=1e-4)
         assert row["backward_norm_ratio"] == pytest.approx(norm(before.grad) / norm(after.grad), rel=1e-4)
         if streams > 1:
-            assert row["stream_cosine"] == pytest.approx(stream_cosine(after.detach()), rel=1e-5)
+            cosines = pair_cosines(after.detach())
+            pairs = [float(cosines[i, j]) for i in range(streams) for j in range(i)]
+            assert row["stream_cosine"] == pytest.approx(sum(pairs) / len(pairs), rel=1e-5)
+            assert row["closest_cosine"] == pytest.approx(max(pairs), rel=1e-5)
     summary = report.summary
     assert summary["mhc/forward_norm_ratio"] == pytest.approx(norm(flow[-1][1]) / norm(flow[0][0]), rel=1e-4)
     assert summary["mhc/backward_norm_ratio"] == pytest.approx(norm(flow[0][0].grad) / norm(flow[-1][1].grad), rel=1e-4)
@@ -98,8 +96,17 @@ def test_records_hold_the_maps_averaged_over_tokens() -> None:
     assert row["permutations"] == pytest.approx(weights.mean((0, 1)).tolist(), rel=1e-4)
     assert row["permutation_entropy"] == pytest.approx(float(-(weights * weights.log()).sum(-1).mean()), rel=1e-4)
     assert 0 < row["permutation_entropy"] < math.log(24)
+    assert maps.res is not None and connection.alpha is not None
+    gram = maps.res.mT @ maps.res - torch.eye(4)
+    assert row["orthogonality_error"] == pytest.approx(float(gram.square().sum((-2, -1)).sqrt().mean()), rel=1e-4)
+    second = torch.linalg.eigvals(maps.res).abs().sort(-1).values[..., -2]
+    assert row["second_eigenvalue"] == pytest.approx(float(second.mean()), rel=1e-4)
+    assert row["mixing_entropy"] == pytest.approx(float(-(maps.res * maps.res.log()).sum(-1).mean()), rel=1e-4)
+    balance = maps.post.std(-1, correction=0) / maps.post.mean(-1)
+    assert row["post_balance"] == pytest.approx(float(balance.mean()), rel=1e-4)
+    assert row["alpha"] == pytest.approx(connection.alpha.tolist())
     first = probe.report().layers[0]
-    assert "permutations" not in first and "pre" in first
+    assert "permutations" not in first and "second_eigenvalue" not in first and "pre" in first
 
 
 @pytest.mark.parametrize("dynamic", [False, True])
@@ -109,8 +116,79 @@ def test_composite_gain_of_exact_maps_is_one(dynamic: bool) -> None:
     with probe.attached():
         step(model, random_tokens(2, 17))
     summary = probe.report().summary
-    assert summary["mhc/composite_gain"] == pytest.approx(1.0, abs=1e-5)
-    assert summary["mhc/composite_gain_backward"] == pytest.approx(1.0, abs=1e-5)
+    for key in ("composite_gain", "composite_gain_backward", "least_column_sum"):
+        assert summary[f"mhc/{key}"] == pytest.approx(1.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_gains_are_those_of_every_tokens_own_product_over_all_sub_layers(kind: Kind, dynamic: bool) -> None:
+    model, tokens = moved(streams=4, dynamic=dynamic, kind=kind, n_layers=3), random_tokens(2, 17)
+    factors: list[Tensor] = []
+
+    def keep(module: object, arguments: tuple[Tensor, ...]) -> None:
+        with torch.no_grad():
+            res = module.maps(arguments[0]).res  # type: ignore[attr-defined]
+            if res is not None:
+                factors.append(res.detach().expand(2, 16, 4, 4))
+
+    for name, module in model.named_modules():
+        if name.endswith("_connection"):
+            module.register_forward_pre_hook(keep)
+    probe = StreamProbe(model)
+    with probe.attached():
+        step(model, tokens)
+    assert len(factors) == 4  # six sub-layers, attention and feed-forward apart, less the first and the last
+    product = torch.eye(4)
+    for res in factors:
+        product = res @ product
+    sums = product.abs().sum(-1), product.abs().sum(-2)
+    summary, row = probe.report().summary, probe.report().layers[-2]
+    for found in (summary["mhc/composite_gain"], row["gain"]):
+        assert found == pytest.approx(float(sums[0].amax(-1).mean()), rel=1e-4)
+    assert summary["mhc/composite_gain_backward"] == pytest.approx(float(sums[1].amax(-1).mean()), rel=1e-4)
+    assert summary["mhc/least_column_sum"] == pytest.approx(float(sums[1].min()), rel=1e-4)
+    assert row["res"] == pytest.approx(factors[-1].mean((0, 1)).flatten().tolist(), rel=1e-4, abs=1e-6)
+    assert set(summary) <= set(METRICS)
+
+
+def test_what_runs_again_in_the_backward_pass_does_not_count() -> None:
+    """As blocks do under activation checkpointing, from inputs whose history is not known; here from other tokens."""
+    model, tokens = moved(streams=4, dynamic=True, kind="unconstrained"), random_tokens(2, 17)
+    probe, reports = StreamProbe(model), []
+    for again in (False, True):
+        with probe.attached():
+            hidden = model(tokens)
+            if again:
+                hidden.register_hook(lambda gradient: model(tokens.flip(1)).detach() * 0 + gradient)
+            hidden.square().sum().backward()
+        reports.append(probe.report())
+    assert reports[0].summary == pytest.approx(reports[1].summary, rel=1e-6)
+
+
+def test_a_block_that_runs_twice_is_twice_in_the_product() -> None:
+    model = moved(streams=2, kind="unconstrained", n_layers=3)
+    middle, tokens = model.blocks[1], random_tokens(2, 17)
+    probe = StreamProbe(model)
+    with probe.attached(), torch.no_grad():
+        context = model.context(tokens, None, None)
+        middle(middle(torch.randn(2, 17, 2, 32), context), context)
+    first, second = (
+        each.res.detach().view(2, 2) for each in (middle.attention_connection, middle.feed_forward_connection)
+    )
+    product = second @ first @ second @ first
+    both = (second @ first).abs().sum(-1).max() + product.abs().sum(-1).max()
+    assert probe.report().layers[-1]["gain"] == pytest.approx(float(both) / 2, rel=1e-5)
+
+
+def test_how_far_maps_are_from_their_start_counts_the_parameter_that_moved_least() -> None:
+    connection = make_model(streams=4, dynamic=True).blocks[0].feed_forward_connection
+    assert departure(connection) == 0.0
+    with torch.no_grad():
+        for name, parameter in connection.named_parameters():
+            assert departure(connection) == 0.0
+            parameter[-1] += 0.1 if name == "pre" else 0.5
+    assert departure(connection) == pytest.approx(0.1)
 
 
 def test_micro_batches_count_as_one_step() -> None:
@@ -146,3 +224,13 @@ def test_nothing_seen_is_reported_as_nothing() -> None:
     with probe.attached():
         pass
     assert probe.report().summary == {} and probe.report().layers == []
+
+
+def test_streams_that_do_not_train_have_no_backward_ratio() -> None:
+    model = make_model(streams=2).requires_grad_(False)
+    probe = StreamProbe(model)
+    with probe.attached():
+        model(random_tokens(1, 8))
+    report = probe.report()
+    assert "mhc/forward_norm_ratio" in report.summary and "mhc/backward_norm_ratio" not in report.summary
+    assert probe.judge(report, 1).model.level == "healthy"

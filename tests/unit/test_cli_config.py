@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from nanoconsole.services.format import count
 from nanocore.config.estimate import estimate
 from nanocore.config.presets import find, user_folder
 from nanocore.config.resolve import resolve
 from nanocore.config.schema import Config
 from nanocore.config.validate import build
-from nanocore.runs.create import create_run
+from nanocore.runs.create import create_run, update_run
+from nanocore.runs.records import RecordWriter
 from tests import command_line
 from tests.command_line import Nano
 from tests.tui.scenes import lay
@@ -118,3 +120,38 @@ def test_text_from_files_reaches_the_terminal_without_its_escapes(nano: Nano) ->
         result = nano(*arguments)
         assert not any(character in result.out for character in "\x9b\u202e\u2028")
         assert "[/]" in result.out
+
+
+def test_a_mixture_of_experts_is_told_with_what_a_token_uses(nano: Nano, tmp_path: Path) -> None:
+    file = tmp_path / "experts.toml"
+    file.write_text("[moe]\nexperts = 8\nd_expert = 64\n")
+    figures = estimate(resolve(str(file)))
+    active = count(figures.active_parameters)
+    assert figures.active_parameters < figures.parameters
+    checked = nano("config", "check", str(file)).out
+    assert ["active", "parameters", active] in [line.split() for line in checked.splitlines()]
+    shown = nano("config", "show", str(file))
+    assert f"{active} active for each token" in shown.err and tomllib.loads(shown.out)["moe"]["experts"] == 8
+    assert "active" not in nano("config", "check", str(file), "--set", "moe.experts=0").out
+    assert nano("config", "show", "tiny-cpu").err == ""
+
+
+def test_a_run_is_shown_with_its_techniques_and_what_they_keep(nano: Nano) -> None:
+    run = lay(nano.root, "a-run", steps=3)
+    run.config_file.write_text("[mtp]\nhorizon = 2\n")
+    update_run(run, optimizer_state={"momentum": 1024, "exp_avg": 512}, optimizer_estimate=1536)
+    append(run.metrics_file, step=4, attempt=1, **{"loss/mtp": 3.25})
+    append(run.events_file, kind="fire", step=2, attempt=1, error=1e-4)
+    rows = [line.split(maxsplit=1) for line in nano("runs", "show", "a-run").out.splitlines()]
+    assert ["techniques", "mtp.horizon 2"] in rows and ["MTP", "3.250"] in rows
+    assert ["optimizer", "1.50 KiB: momentum 1.00 KiB, exp_avg 512 B; estimated 1.50 KiB"] in rows
+    assert ["FIRE", "step 2: 1 matrix within 1.00e-04 of orthogonal"] in rows
+    data = nano("runs", "show", "a-run", "--json").data
+    assert data["techniques"] == {"mtp.horizon": "2"} and data["run"]["optimizer_state"]["momentum"] == 1024
+    assert data["fired"] == [{"step": 2, "matrices": 1, "error": 1e-4}]
+
+
+def append(file: Path, **record: object) -> None:
+    writer = RecordWriter(file)
+    writer.write(record)
+    writer.close()

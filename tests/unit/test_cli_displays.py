@@ -54,6 +54,13 @@ def test_events_are_told_in_words() -> None:
     assert event_line({"kind": "warning", "step": 4, "message": "disk is low"}) == "step 4: warning: disk is low"
 
 
+def test_fire_is_one_line_for_all_its_matrices(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fired = tuple({"kind": "fire", "step": 3, "error": error, "parameter": HOSTILE} for error in (1e-4, 2e-4))
+    run = run_with(tmp_path, {"step": 3, "loss/ce": 2.0}, events=fired)
+    LineDisplay(1).show(RunView(run, whole=True))
+    assert capsys.readouterr().out.count("FIRE at step 3: 2 matrices within 2.00e-04 of orthogonal\n") == 1
+
+
 def test_lines_come_for_the_first_step_every_so_many_and_at_each_evaluation(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -38,7 +38,9 @@ def test_every_verb_has_help_with_examples_and_json(capsys: pytest.CaptureFixtur
     assert "--json" in text or verb == ["config", "edit"]
 
 
-@pytest.mark.parametrize("group", [[], *([name] for name in ("presets", "config", "data", "runs"))], ids=" ".join)
+@pytest.mark.parametrize(
+    "group", [[], *([name] for name in ("presets", "config", "data", "runs", "queue"))], ids=" ".join
+)
 def test_the_one_line_help_of_every_verb_is_whole(capsys: pytest.CaptureFixture[str], group: list[str]) -> None:
     assert run([*group, "--help"]) == 0
     assert "..." not in capsys.readouterr().out.replace("[ARGS]...", "")

@@ -46,6 +46,84 @@ def test_four_streams_cost_two_maps_of_four_and_24_permutations_where_they_mix()
     assert four - one == 4 * (4 + 4) + 2 * 24  # four sub-layers; the first and the last do not mix
 
 
+def test_experts_are_counted_whole_and_used_in_part() -> None:
+    # four experts of three 8x16, an expert shared by all, a router of four rows; a token meets two experts
+    dense, experts = estimate(_config()), estimate(_config(moe={"experts": 4, "active": 2, "shared": 1}))
+    assert experts.parameters - dense.parameters == 4 * 3 * 128 + 4 * 8
+    assert experts.parameters - experts.active_parameters == 2 * 3 * 128
+    assert dense.active_parameters == dense.parameters
+    assert experts.flops_per_token - dense.flops_per_token == 6 * (2 * 3 * 128 + 4 * 8)
+
+
+def test_a_delta_net_has_five_matrices_and_small_float_parts() -> None:
+    attention, delta = estimate(_config()), estimate(_config(delta={"pattern": "D", "chunk": 4}))
+    small = 2 * 8 + (2 * 8 + 2 + 2) + 3 * 8 * 4  # strength; decay with bias and rate; convolution of width 4
+    norms = 4 - (4 + 4)  # of each head in place of queries' and keys'
+    assert delta.ternary_parameters - attention.ternary_parameters == 5 * 64 - (2 * 64 + 2 * 32)
+    assert delta.parameters - attention.parameters == 5 * 64 - (2 * 64 + 2 * 32) + small + norms
+    matrices = 6 * (delta.ternary_parameters + 257 * 8)
+    rule = 2 * 4 * (8 * 4 + 6 * 4) + 6 * 4 * 8 + 2 * 2 * 8 * 2  # chunks and states; convolution; strength and decay
+    assert delta.flops_per_token == matrices + 3 * rule
+
+
+def test_a_loop_costs_arithmetic_and_a_gate_but_no_other_parameters() -> None:
+    once, thrice = estimate(_config()), estimate(_config(loop={"count": 3}))
+    assert thrice.parameters - once.parameters == 8 + 8 + 1
+    assert thrice.flops_per_token == 3 * once.flops_per_token
+    assert thrice.activation_bytes > 2.5 * once.activation_bytes
+
+
+def test_the_gate_alone_has_gradients_in_the_second_stage() -> None:
+    joint, gate = (estimate(_config(loop={"count": 3, "stage": stage})) for stage in ("joint", "gate"))
+    assert (gate.gradient_bytes, gate.parameters) == (4 * 17, joint.parameters)
+    assert 3 * gate.flops_per_token == joint.flops_per_token
+
+
+@pytest.mark.parametrize(("kind", "matrices", "norms"), [("independent", 64, 8), ("sequential", 128 + 576, 3 * 8 + 24)])
+def test_heads_for_further_tokens(kind: str, matrices: int, norms: int) -> None:
+    plain, heads = estimate(_config()), estimate(_config(mtp={"horizon": 2, "kind": kind}))
+    assert heads.ternary_parameters - plain.ternary_parameters == 2 * matrices
+    assert heads.parameters - plain.parameters == 2 * (matrices + norms)
+    block = 6 * 8 * 9 if kind == "sequential" else 0
+    assert heads.flops_per_token - plain.flops_per_token == 2 * (6 * (matrices + 257 * 8) + block)
+
+
+def test_token_filtering_saves_arithmetic_of_the_backward_pass() -> None:
+    off, head, full = (estimate(_config(collider={"mode": mode})).flops_per_token for mode in ("off", "head", "full"))
+    body, unembedding = 6 * (576 + 8 * 9), 6 * 257 * 8
+    assert off == body + unembedding
+    assert head == body + int(unembedding * (1 + 3 * 0.6) / 3)  # it scores all tokens, then trains on 60 %
+    assert full == int(body * (1 + 2 * 0.6) / 3) + int(unembedding * (1 + 3 * 0.6) / 3)
+
+
+def test_int8_state_is_a_byte_a_value_and_a_scale_for_each_block() -> None:
+    rest = 8 * (257 * 8 + 32) + 4 * 6
+    eight_bit = {"state": "int8", "state_block": 64}
+    scales = 2 * 1 + 2 * 1 + 3 * 2  # of 64, 32 and 128 values
+    assert estimate(_config(optimizer=eight_bit)).optimizer_bytes == 576 + 4 * scales + rest
+    stochastic = estimate(_config(optimizer=eight_bit | {"stochastic_rounding": True})).optimizer_bytes
+    assert stochastic == 576 + 4 * scales + 8 * 7 + rest
+
+
+def test_galore_keeps_a_projector_and_less_momentum_where_that_is_smaller() -> None:
+    # rank 2: of 8x16 2x8 and 2x16, of 8x8 2x8 and 2x8; of 4x8 rank 1, 1x4 and 1x8
+    rest = 8 * (257 * 8 + 32) + 4 * 6
+    subspaces = 3 * (16 + 32) + 2 * (16 + 16) + 2 * (4 + 8)
+    assert estimate(_config(galore={"rank_fraction": 0.25})).optimizer_bytes == 4 * subspaces + 7 * 24 + rest
+    assert estimate(_config(galore={"rank_fraction": 1.0})).optimizer_bytes == 4 * 576 + rest
+
+
+@pytest.mark.parametrize("kept", ["selective", "full"])
+def test_checkpointing_keeps_less_and_full_least(kept: str) -> None:
+    before = {"selective": "none", "full": "selective"}[kept]
+    less, more = (
+        estimate(_config(model={"n_layers": 4}, training={"activation_checkpointing": mode})) for mode in (kept, before)
+    )
+    assert less.activation_bytes < more.activation_bytes
+    assert less.peak_bytes < more.peak_bytes
+    assert less.flops_per_token == more.flops_per_token  # of the model, not of the machine
+
+
 def test_optimizer_bytes_are_four_a_value_for_muon_and_lion_and_eight_for_adamw() -> None:
     matrix, rest = 576, 257 * 8 + 32
     assert estimate(_config()).optimizer_bytes == 4 * matrix + 8 * rest + 4 * 6  # a counter for each AdamW tensor
@@ -137,13 +215,13 @@ def test_a_tokenizer_file_is_neither_waited_for_nor_read_without_end(tmp_path: P
     [("d20", 17_981_508, 5_111_808), ("nano-125m", 124_317_068, 99_090_432)],
 )
 def test_presets_have_the_sizes_they_are_known_by(preset: str, parameters: int, ternary: int) -> None:
-    result = estimate(resolve(preset))
+    result = estimate(resolve(preset, ["mtp.horizon=0"]))
     assert result.ternary_parameters == ternary
     assert result.parameters == parameters
 
 
 def test_nano_125m_is_125_million_within_three_percent() -> None:
-    assert estimate(resolve("nano-125m")).parameters == pytest.approx(125e6, rel=0.03)
+    assert estimate(resolve("nano-125m", ["mtp.horizon=0"])).parameters == pytest.approx(125e6, rel=0.03)
 
 
 @pytest.mark.parametrize(

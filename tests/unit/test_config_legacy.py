@@ -11,6 +11,7 @@ import pytest
 from nanocore.config.fields import fields
 from nanocore.config.legacy import import_file, import_table
 from nanocore.config.legacy_keys import KEYS, Derived, Dropped, Option, Switch, To, entry
+from nanocore.config.legacy_techniques import placed
 from nanocore.config.validate import build
 from nanocore.config.write import difference_text
 from nanocore.errors import ConfigError
@@ -94,6 +95,9 @@ def _fate_is_kept(key: str) -> bool:
     match entry(key):
         case To(target):
             return target in {field.key for field in fields()}
+        case Derived("flag"):
+            both = [import_table(_nested(key, on)) for on in (False, True)]
+            return any(found.values or found.notes for found in both) and _refusals(_nested(key, 7)) != []
         case Derived():
             return True
         case Dropped():
@@ -102,7 +106,7 @@ def _fate_is_kept(key: str) -> bool:
             return [technique in note for note in import_table(_nested(key, 1)).notes] == [True]
         case Switch(technique, off):
             switched_off = import_table(_nested(key, off[0]))
-            refused = f"{key}: 7 asks for {technique}, not built yet in this version; set "
+            refused = f"{key}: 7 asks for {technique}, which this version has not; set "
             return all(technique in note and key in note for note in switched_off.notes) and [
                 line.startswith(refused) for line in _refusals(_nested(key, 7))
             ] == [True]
@@ -169,6 +173,76 @@ def test_the_keys_of_its_toml_files_become_ours() -> None:
     assert not config.logging.tensorboard
 
 
+E3 = {
+    "use_mtp": True, "mtp_n_tokens": 4, "mtp_weight": 0.2, "use_collider": True, "collider_threshold": 0.3,
+    "collider_sparsity": 0.35, "use_8bit_optim": True, "use_galore": True, "galore_rank": 256, "galore_update_freq": 100,
+}  # fmt: skip
+
+
+def test_its_e3_techniques_become_ours() -> None:
+    imported = import_table({"hidden_dim": 1024, "num_heads": 16, "training": E3, "use_fp4": True})
+    config = imported.config
+    # its head i had the weight 0.2 * 0.5^i; ours is the weight of their mean
+    assert config.mtp.horizon == 4 and config.mtp.weight == pytest.approx(0.2 * (1 + 0.5 + 0.25 + 0.125))
+    assert config.mtp.final_weight == config.mtp.weight
+    assert (config.collider.mode, config.collider.keep) == ("head", 0.65)
+    assert (config.optimizer.state, config.optimizer.state_block) == ("int8", 128)
+    assert (config.galore.rank_fraction, config.galore.refresh_every) == (0.25, 100)
+    assert (config.fp4.format, config.fp4.forward) == ("token", False)
+    told = {note.partition(":")[0] for note in imported.notes}
+    assert {"use_mtp", "use_collider", "galore_rank", "use_fp4", "training.collider_threshold"} <= told
+
+
+def test_its_techniques_that_are_off_stay_off() -> None:
+    off = {**E3, **dict.fromkeys(("use_mtp", "use_collider", "use_8bit_optim", "use_galore"), False)}
+    imported = import_table({"dim": 256, **off})
+    assert set(imported.values) == {"model.d_model"}
+    assert {note.partition(":")[0] for note in imported.notes} >= {"mtp_n_tokens", "galore_rank", "collider_sparsity"}
+
+
+def test_its_medium_3b_has_experts_deltanet_layers_and_four_streams() -> None:
+    config = import_table(
+        {
+            "model": {"hidden_dim": 2048, "num_layers": 28, "num_heads": 32, "num_kv_heads": 8, "mhc_n_streams": 4,
+                      "deltanet_ratio": 0.25, "use_moe": True, "num_experts": 8, "num_active_experts": 2,
+                      "expert_capacity_factor": 1.25, "use_shared_expert": True, "expert_dim": 1024},
+            "hardware": {"gradient_checkpointing": True},
+        }
+    ).config  # fmt: skip
+    assert (config.moe.experts, config.moe.active, config.moe.shared, config.moe.d_expert) == (8, 2, 1, 1024)
+    assert config.delta.pattern == "AADA" * 7 and not config.delta.gated and config.mhc.streams == 4
+    assert config.training.activation_checkpointing == "full"
+
+
+@pytest.mark.parametrize(
+    ("layers", "ratio", "pattern"),
+    [(4, 0, "AAAA"), (4, 1, "DDDD"), (6, 0.5, "ADADAD"), (5, 0.5, "DADAD"), (3, 9, "DDD")],
+)
+def test_deltanet_layers_stand_where_it_placed_them(layers: int, ratio: float, pattern: str) -> None:
+    """floor((2k + 1) L / 2n) for n of L layers, n rounded half up."""
+    assert placed(layers, ratio) == pattern
+
+
+def test_its_loop_becomes_ours() -> None:
+    adaptive = {"min_loops": 2, "max_loops": 6, "perplexity_threshold": 5.0, "exit_threshold": 0.5}
+    loop = {"local_before": 1, "local_after": 1, "loop_count": 4, "adaptive_loop": adaptive}
+    config = import_table({"n_layers": 3, "loop_config": loop}).config
+    assert (config.loop.count, config.loop.before, config.loop.after, config.loop.exit_threshold) == (4, 1, 1, 0.5)
+    looped = import_table({"model": {"architecture": "LoopLM", "n_loops": 3}, "looplm": {"entropy_weight": 0.1}}).config
+    assert (looped.loop.count, looped.loop.entropy_weight) == (3, 0.1)
+
+
+def test_its_loss_terms_become_ours() -> None:
+    config = import_table({"label_smooth_eps": 0.1, "entropy_weight": 0.01, "newton_schulz_iters": 8}).config
+    assert (config.objective.label_smoothing, config.objective.entropy_bonus, config.fire.iterations) == (0.1, 0.01, 8)
+
+
+def test_what_needs_a_key_that_is_left_out_is_left_out_too() -> None:
+    imported = import_table({"optimizer_type": "lion", **E3})
+    assert imported.config.galore.rank_fraction == 0 and imported.config.optimizer.state == "float32"
+    assert any(note.startswith("galore.refresh_every: left out") for note in imported.notes)
+
+
 def test_keys_that_nothing_would_read_are_left_out_with_a_note() -> None:
     imported = import_table({"optimizer_type": "lion", "muon_momentum": 0.9, "use_bitlinear": False, "group_size": 128})
     assert 'optimizer.momentum: left out: it has no effect while optimizer.matrices = "lion"' in imported.notes
@@ -186,14 +260,13 @@ def test_synthetic_data_becomes_a_source() -> None:
 
 def test_refusals_and_faults_stand_at_their_line(tmp_path: Path) -> None:
     path = tmp_path / "old.toml"
-    path.write_text("[model]\nhidden_dim = 1024\nnum_heads = 16\n[training]\nuse_mtp = true\nuse_galore = true\n")
+    path.write_text("[model]\nhidden_dim = 1024\nrope_scale = 4.0\n[training]\nuse_engram = true\n")
     with pytest.raises(ConfigError) as caught:
         import_file(path)
     assert caught.value.problems == [
-        f"{path}:5: training.use_mtp: true asks for multi-token prediction, not built yet in this version; "
-        "set false to import the rest",
-        f"{path}:6: training.use_galore: true asks for GaLore, not built yet in this version; "
-        "set false to import the rest",
+        f"{path}:3: model.rope_scale: 4.0 asks for rotary scaling, which this version has not; "
+        "set 1.0 to import the rest",
+        f"{path}:5: training.use_engram: true asks for Engram, which this version has not; set false to import the rest",
     ]
     path.write_text("[model]\nhidden_dim = 4\n")
     with pytest.raises(ConfigError, match=r"old\.toml:2: model\.d_model: must be a whole number from 8"):
@@ -206,7 +279,9 @@ def test_refusals_and_faults_stand_at_their_line(tmp_path: Path) -> None:
         {"ffn_mult": "3"}, {"lr": "x"}, {"lr": True}, {"decay_start_frac": float("nan")}, {"batch_size": [1]},
         {"lion_betas": 3, "mhc_lr": 1e-4}, {"lion_betas": [1], "mhc_lr": 1e-4}, {"ffn_mult": 1e300, "dim": 256},
         {"decay_steps": 5, "total_steps": "x"}, {"ffn_mult": float("inf")}, {"num_workers": -1}, {"dim": []},
-        {"vocab_size": {"a": 1}}, {"mhc_n_streams": 3},
+        {"vocab_size": {"a": 1}}, {"mhc_n_streams": 3}, {"use_mtp": "yes"}, {"use_mtp": True, "mtp_n_tokens": 3.5},
+        {"use_galore": True, "galore_rank": -1}, {"use_moe": 1}, {"deltanet_ratio": 0.5, "deltanet_v_heads": -2},
+        {"n_loops": 99}, {"use_collider": True, "collider_sparsity": 1.5}, {"label_smooth_eps": 2},
     ],
 )  # fmt: skip
 def test_values_that_make_no_sense_are_one_clear_error(table: dict[str, Any]) -> None:

@@ -20,25 +20,79 @@ from nanocore.errors import UsageError
 BUILT_IN = [preset for preset in presets() if preset.origin == "built-in"]
 
 
+D20_VARIANTS = ["d20-mtp", "d20-loop", "d20-e3-full", "d20-e3-fp4"]
+SUITE = ["e3-mtp", "e3-muon-8bit", "e3-galore", "e3-galore-8bit", "e3-full"]
+SIZES = ["nano-125m", "small-560m", "nano-1b", "medium-3b", "large-7b"]
+TECHNIQUES = ("loop.", "fp4.", "mtp.", "collider.", "galore.", "optimizer.state")
+
+
 def test_the_promised_presets_are_there() -> None:
-    assert {"tiny-cpu", "d20", "nano-125m", "nanogpt-cpu"} <= {preset.name for preset in BUILT_IN}
+    others = ["tiny-cpu", "nanogpt-cpu", "test-8bit", "d20", "e3-baseline"]
+    assert {preset.name for preset in BUILT_IN} == {*others, *D20_VARIANTS, *SUITE, *SIZES}
 
 
 @pytest.mark.parametrize("preset", BUILT_IN, ids=lambda preset: preset.name)
 def test_a_built_in_preset_is_valid_and_says_what_it_is_for(preset) -> None:
     config = resolve(preset.name)
     assert preset.problem == "" and preset.description == config.about.description != ""
+    assert "measured" in config.about.expects or "tokens/s" in config.about.expects  # of its time, or that it was not
 
 
 @pytest.mark.parametrize("preset", BUILT_IN, ids=lambda preset: preset.name)
-def test_the_numbers_a_preset_states_are_those_of_the_estimate(preset: Preset) -> None:
-    config = resolve(preset.name, ["hardware.device=cpu", "hardware.dtype=float32"])
-    figures = estimate(config)
-    assert f"{count(figures.parameters)} parameters" in config.about.description
-    peak = re.search(r"([\d.]+) (MiB|GiB) of tensors at the peak", config.about.expects)
+def test_the_parameters_a_preset_states_are_those_of_the_estimate(preset: Preset) -> None:
+    """Multi-token prediction heads apart."""
+    figures, text = estimate(resolve(preset.name, ["mtp.horizon=0"])), preset.description
+    assert re.findall(r"([\d.]+[kMB]) parameters", text) == [count(figures.parameters)]
+    assert set(re.findall(r"([\d.]+[MB]) (?:of them )?ternary", text)) <= {count(figures.ternary_parameters)}
+    sparse = figures.active_parameters != figures.parameters
+    assert re.findall(r"([\d.]+B) of them active", text) == [count(figures.active_parameters)] * sparse
+
+
+@pytest.mark.parametrize("preset", BUILT_IN, ids=lambda preset: preset.name)
+def test_the_memory_a_preset_states_is_that_of_the_estimate(preset: Preset) -> None:
+    expects = toml.load(preset.path).about.expects
+    peak = re.search(r"([\d.]+) (MiB|GiB) of tensors at the peak", expects)
     assert peak is not None
+    low = ["hardware.device=cuda", "hardware.dtype=bfloat16"]
+    figures = estimate(
+        resolve(preset.name, low if "bfloat16" in expects else ["hardware.device=cpu", "hardware.dtype=float32"])
+    )
     unit = 2**20 if peak.group(2) == "MiB" else 2**30
     assert float(peak.group(1)) * unit == pytest.approx(figures.peak_bytes, rel=0.03)
+    card = re.search(r"A GPU of (\d+) GB", expects)
+    assert card is None or figures.peak_bytes < int(card.group(1)) * 0.9e9
+
+
+@pytest.mark.parametrize("preset", BUILT_IN, ids=lambda preset: preset.name)
+def test_the_tokens_a_preset_states_are_those_it_trains(preset: Preset) -> None:
+    config = resolve(preset.name)
+    stated = re.findall(r"([\d.]+[kMG]) (?:tokens|of tokens)", config.about.expects)
+    assert stated == [count(estimate(config).tokens).replace("B", "G")] * (preset.name != "tiny-cpu")
+
+
+@pytest.mark.parametrize(
+    ("base", "name"), [*(("d20", name) for name in D20_VARIANTS), *(("e3-baseline", name) for name in SUITE)]
+)
+def test_a_variant_differs_from_its_base_in_techniques_alone(base: str, name: str) -> None:
+    differing = [key for key, *_ in changed(resolve(base), resolve(name)) if not key.startswith("about.")]
+    assert differing and [key for key in differing if not key.startswith(TECHNIQUES)] == []
+
+
+@pytest.mark.parametrize("name", [*SIZES, "e3-baseline"])
+def test_large_presets_follow_the_two_stages_of_bitnet(name: str) -> None:
+    """Weight decay 0.1 at the high rate, none while it falls; see test_optim_schedule for what the keys do."""
+    config = resolve(name)
+    assert (config.optimizer.matrix_weight_decay, config.schedule.kind) == (0.1, "wsd")
+    assert config.schedule.decay_weight_decay and config.schedule.decay_fraction > 0
+
+
+def test_presets_have_the_techniques_they_are_known_for() -> None:
+    nano, small, medium, large = (resolve(name) for name in ("nano-125m", "small-560m", "medium-3b", "large-7b"))
+    assert nano.mtp.horizon and nano.collider.mode == "full" and nano.data.workers > 1
+    assert small.mtp.horizon and small.collider.mode == "head" and "D" in small.delta.pattern
+    assert (medium.moe.experts, medium.moe.active, medium.mhc.streams) == (8, 2, 4) and "D" in medium.delta.pattern
+    assert {config.optimizer.state for config in (small, medium, large, resolve("test-8bit"))} == {"int8"}
+    assert small.galore.rank_fraction and large.galore.rank_fraction
 
 
 @pytest.mark.parametrize("preset", BUILT_IN, ids=lambda preset: preset.name)

@@ -118,10 +118,14 @@ def test_a_key_that_nothing_reads_is_refused_with_the_reason(text: str, problem:
     assert _problems(text, tmp_path) == [problem]
 
 
+# Settings that are idle themselves while their technique is off stand beside a technique that is on.
+SWITCHED_ON = {"loop": {"count": 2}, "moe": {"experts": 4}, "fp4": {"format": "nvfp4"}}
+
+
 @pytest.mark.parametrize("reason", IDLE, ids=lambda reason: "+".join(reason.when))
 def test_defaults_are_accepted_beside_every_setting_that_makes_them_idle(reason: Idle) -> None:
     for values in itertools.product(*reason.when.values()):
-        table: dict[str, dict[str, object]] = {}
+        table: dict[str, dict[str, object]] = {section: dict(keys) for section, keys in SWITCHED_ON.items()}
         for key, value in [*zip(reason.when, values, strict=True), *((key, default(key)) for key in reason.keys)]:
             section, _, name = key.partition(".")
             table.setdefault(section, {})[name] = value

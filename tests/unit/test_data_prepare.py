@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from nanocore.config.sections import Data
+from nanocore.data import scan
 from nanocore.data.prepare import Corpus, prepare
 from nanocore.data.scan import Side, document_digest, side_of
 from nanocore.data.shards import Shard
@@ -181,6 +182,20 @@ def test_bpe_never_sees_held_out_text(tmp_path: Path) -> None:
     assert [piece for piece in tokenizer.pieces if b"al" in piece]  # of "value"
     assert not [piece for piece in tokenizer.pieces if b"zz" in piece]
     assert prepare(data, cache=tmp_path / "other").tokenizer.to_json() == tokenizer.to_json()
+
+
+def test_a_large_vocabulary_is_learned_from_a_larger_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "in").mkdir()
+    for number in range(60):
+        word = "".join(chr(ord("a") + number * place % 26) for place in range(8))
+        (tmp_path / f"in/{number}").write_text(f"{word} {number} {word}")
+    data = files(tmp_path / "in/*", tokenizer="bpe", vocab_size=320)
+    monkeypatch.setattr(scan, "SAMPLE_BYTES", 100)
+    monkeypatch.setattr(scan, "SAMPLE_BYTES_PER_TOKEN", 0)
+    with pytest.raises(DataError, match=r"not for data\.vocab_size = 320"):
+        prepare(data, cache=tmp_path / "cache")
+    monkeypatch.setattr(scan, "SAMPLE_BYTES_PER_TOKEN", 10)
+    assert prepare(data, cache=tmp_path / "cache").tokenizer.vocab_size == 320
 
 
 def test_too_little_text_for_split_and_vocabulary_is_told_in_one_line(tmp_path: Path) -> None:

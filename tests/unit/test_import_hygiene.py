@@ -27,11 +27,15 @@ LIGHT = [
     ["runs", "list"],
     ["runs", "list", "--json"],
     ["runs", "show", "a-run"],
+    ["layers", "a-run"],
     ["stop", "a-run"],
     ["resume", "no-such-run"],
     ["watch", "no-such-run"],
     ["tensorboard", "no-such-run"],
     ["generate", "no-such-run", "--prompt", "a"],
+    ["queue", "list"],
+    ["queue", "cancel", "a-run"],
+    ["compare", "RUN/no-such-file.toml"],
 ]
 PROGRAM = """
 import contextlib, io, json, sys
@@ -61,7 +65,8 @@ def test_no_light_verb_loads_a_heavy_module(tmp_path: Path) -> None:
     "module",
     [
         "nanoconsole.services.launcher, nanoconsole.services.workers, nanoconsole.services.tensorboard",
-        "nanocore.errors, nanocore.config.estimate, nanocore.runs.summary, nanocore.checkpoint.manifest, nanocore.worker",
+        "nanocore.errors, nanocore.config.estimate, nanocore.runs.summary, nanocore.checkpoint.manifest, nanocore.worker, "
+        "nanocore.runs.supervisor, nanocore.compare.report, nanocore.compare.markdown",
     ],
 )
 def test_what_the_console_builds_upon_loads_neither_torch_nor_numpy(module: str) -> None:

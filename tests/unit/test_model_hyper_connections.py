@@ -1,4 +1,4 @@
-"""mHC-lite: doubly stochastic maps, streams that really differ, and the plain residual when there is one stream."""
+"""Hyper-connections of all kinds: the published formula, streams that really differ, one stream as the plain residual."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from nanocore.model.hyper_connections import HyperConnection, collapse, doubly_stochastic, expand, permutation_matrices
+from nanocore.model.hyper_connections import HyperConnection, collapse, expand
+from nanocore.model.residual_maps import KINDS, Init, Kind, doubly_stochastic, permutation_matrices
 from tests.models import descend, make_model, next_token_loss, random_tokens
 
 FORMS = [(2, False), (2, True), (4, False), (4, True)]
 
 
-def connection(streams: int, dynamic: bool, index: int = 3, count: int = 8) -> HyperConnection:
+def connection(streams: int, dynamic: bool, index: int = 3, count: int = 8, kind: Kind = "lite") -> HyperConnection:
     """One in the middle of a model, with random maps."""
-    made = HyperConnection(streams, 16, index, count, dynamic=dynamic)
+    made = HyperConnection(streams, 16, index, count, dynamic=dynamic, kind=kind)
     for parameter in made.parameters():
         torch.nn.init.normal_(parameter, generator=torch.Generator().manual_seed(parameter.numel()))
     return made
@@ -36,24 +37,28 @@ def test_residual_maps_are_doubly_stochastic(streams: int, dynamic: bool) -> Non
     assert bool(((maps.pre > 0) & (maps.pre < 1)).all()) and bool(((maps.post > 0) & (maps.post < 2)).all())
 
 
-def test_a_product_of_maps_over_many_layers_keeps_its_gain() -> None:
-    product = torch.eye(4)
-    for seed in range(96):
-        product = doubly_stochastic((rows(24, seed=seed) * 4).softmax(-1)) @ product
-    assert float((product.sum(0) - 1).abs().max()) < 1e-5 and float((product.sum(1) - 1).abs().max()) < 1e-5
+def published_map(kind: Kind, logits: Tensor, streams: int) -> Tensor:
+    """H_res of one token."""
+    if kind == "lite":
+        return torch.einsum("k,kij->ij", logits.softmax(0), permutation_matrices(streams, logits.device, logits.dtype))
+    matrix = logits.view(streams, streams)
+    if kind == "sinkhorn":
+        matrix = matrix.exp()
+        for _ in range(20):
+            matrix = matrix / matrix.sum(0, keepdim=True)
+            matrix = matrix / matrix.sum(1, keepdim=True)
+    return matrix
 
 
-def test_there_are_n_factorial_different_permutations_and_the_identity_is_first() -> None:
-    matrices = permutation_matrices(4, torch.device("cpu"), torch.float32)
-    assert matrices.shape == (24, 4, 4) and len({tuple(m.flatten().tolist()) for m in matrices}) == 24
-    assert torch.equal(matrices[0], torch.eye(4))
-
-
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("streams", "dynamic"), FORMS)
 @pytest.mark.parametrize("index", [0, 3, 7])
-def test_forward_is_the_published_formula(streams: int, dynamic: bool, index: int) -> None:
-    """x' = H_res x + H_post^T F(H_pre x) with maps from alpha * (phi RMSNorm(vec x)) + bias, token by token."""
-    layer, x = connection(streams, dynamic, index), rows(2, 3, streams, 16)
+def test_forward_is_the_published_formula(kind: Kind, streams: int, dynamic: bool, index: int) -> None:
+    """x' = H_res x + H_post^T F(H_pre x) with maps from alpha * (phi RMSNorm(vec x)) + bias, token by token.
+
+    What a token adds to an unconstrained H_res passes tanh first.
+    """
+    layer, x = connection(streams, dynamic, index, kind=kind), rows(2, 3, streams, 16)
     found = layer(x, torch.tanh)
     assert layer.pre is not None and layer.post is not None
     biases = [bias for bias in (layer.pre, layer.post, layer.res) if bias is not None]
@@ -62,19 +67,22 @@ def test_forward_is_the_published_formula(streams: int, dynamic: bool, index: in
             logits = list(biases)
             if layer.phi is not None and layer.alpha is not None:
                 vector = torch.nn.functional.rms_norm(x[b, t].flatten(), (streams * 16,), eps=1e-6)
-                parts = (layer.phi @ vector).split([len(bias) for bias in biases])
+                parts = list((layer.phi @ vector).split([len(bias) for bias in biases]))
+                if kind == "unconstrained":
+                    parts[2:] = [part.tanh() for part in parts[2:]]
                 logits = [a * part + bias for a, part, bias in zip(layer.alpha, parts, biases, strict=True)]
-            res = torch.eye(streams)
-            if len(logits) == 3:
-                res = torch.einsum("k,kij->ij", logits[2].softmax(0), permutation_matrices(streams, x.device, x.dtype))
+            res = published_map(kind, logits[2], streams) if len(logits) == 3 else torch.eye(streams)
             output = torch.tanh(logits[0].sigmoid() @ x[b, t])
             expected = res @ x[b, t] + 2 * logits[1].sigmoid()[:, None] * output
             assert torch.allclose(found[b, t], expected, atol=1e-5)
 
 
-@pytest.mark.parametrize(("streams", "dynamic"), FORMS)
-def test_gradients_match_finite_differences(streams: int, dynamic: bool) -> None:
-    layer = connection(streams, dynamic).double()
+@pytest.mark.parametrize(
+    ("kind", "streams", "dynamic"),
+    [*(("lite", *form) for form in FORMS), *((kind, 4, True) for kind in ("sinkhorn", "unconstrained"))],
+)
+def test_gradients_match_finite_differences(kind: Kind, streams: int, dynamic: bool) -> None:
+    layer = connection(streams, dynamic, kind=kind).double()
     x = rows(1, 2, streams, 16).double().requires_grad_()
     names = [name for name, _ in layer.named_parameters()]
 
@@ -82,6 +90,42 @@ def test_gradients_match_finite_differences(streams: int, dynamic: bool) -> None
         return torch.func.functional_call(layer, dict(zip(names, values, strict=True)), (x, torch.tanh))
 
     assert torch.autograd.gradcheck(run, (x, *layer.parameters()), atol=1e-6, fast_mode=True)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_renaming_the_streams_renames_the_result(kind: Kind, dynamic: bool) -> None:
+    """Streams have no order: with all maps renamed alike, permuted streams come out permuted."""
+    order = torch.tensor([2, 0, 3, 1])
+    plain, renamed = connection(4, dynamic, kind=kind), connection(4, dynamic, kind=kind)
+    if kind == "lite":  # permutation k becomes that of the renamed streams
+        matrices = permutation_matrices(4, order.device, torch.float32)
+        moved = matrices[:, order][:, :, order]
+        places = torch.stack([(matrices == each).all((1, 2)).nonzero()[0, 0] for each in moved]).argsort()
+    else:
+        places = torch.arange(16).view(4, 4)[order][:, order].flatten()
+    logits = torch.cat((order, 4 + order, 8 + places))
+    with torch.no_grad():
+        for one, other, its_order in zip(
+            (renamed.pre, renamed.post, renamed.res), (plain.pre, plain.post, plain.res), (order, order, places),
+            strict=True,
+        ):  # fmt: skip
+            assert one is not None and other is not None
+            one.copy_(other[its_order])
+        if plain.phi is not None and renamed.phi is not None:
+            renamed.phi.copy_(plain.phi[logits].unflatten(1, (4, 16))[:, order].flatten(1))
+        x = rows(2, 3, 4, 16)
+        assert torch.allclose(renamed(x[:, :, order], torch.tanh), plain(x, torch.tanh)[:, :, order], atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_maps_are_float32_at_least_whatever_the_streams_are(kind: Kind) -> None:
+    layer = connection(4, True, kind=kind)
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        narrow = layer.maps(rows(1, 2, 4, 16).bfloat16())
+        wide = layer.double().maps(rows(1, 2, 4, 16).double())
+    assert narrow.res is not None and narrow.res.dtype == torch.float32
+    assert wide.res is not None and wide.res.dtype == torch.float64
 
 
 def test_streams_begin_as_copies_and_end_as_their_mean() -> None:
@@ -111,14 +155,15 @@ def test_dynamic_maps_begin_as_the_static_ones_and_then_differ_by_token() -> Non
     assert not torch.allclose(pre[0, 0], pre[0, 1])
 
 
-def test_one_stream_is_the_plain_residual_bit_for_bit() -> None:
-    layer, x = HyperConnection(1, 16, 3, 8), rows(2, 3, 16)
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_stream_is_the_plain_residual_bit_for_bit(kind: Kind) -> None:
+    layer, x = HyperConnection(1, 16, 3, 8, kind=kind), rows(2, 3, 16)
     assert not list(layer.parameters())
     assert torch.equal(collapse(layer(expand(x, 1), torch.tanh)), x + torch.tanh(x))
 
     model = make_model(streams=1)
     tokens = random_tokens(2, 16)
-    context = model._context(tokens, None, None, None)
+    context = model.context(tokens, None, None, None)
     x = model.embedding(tokens)
     for block in model.blocks:
         x = x + block.attention(block.attention_norm(x), context)
@@ -137,10 +182,30 @@ def test_the_first_and_last_residual_map_do_not_exist_because_they_could_change_
     assert torch.allclose(collapse(mixed), collapse(streams), atol=1e-6)  # last: the mean is the same
 
 
-@pytest.mark.parametrize(("streams", "dynamic"), FORMS)
-def test_streams_differ_and_every_mixing_parameter_gets_gradient_within_3_steps(streams: int, dynamic: bool) -> None:
+def test_a_model_is_built_as_the_configuration_says() -> None:
+    model = make_model(streams=4, dynamic=True, kind="sinkhorn", init="balanced", n_layers=3)
+    made = [block.attention_connection for block in model.blocks]
+    assert [connection.res is None for connection in made] == [True, False, False]
+    for each in made[1:]:
+        found = each.maps(rows(1, 1, 4, 32)).res
+        assert found is not None and torch.allclose(found, 0.1 * torch.eye(4) + 0.9 / 4)
+    depth = make_model(streams=2, kind="unconstrained", init="depth", n_layers=2).blocks[1].attention_connection.res
+    assert depth is not None and depth.tolist() == pytest.approx([1 - 1 / 6, 1 / 6, 1 / 6, 1 - 1 / 6])  # share 1/3
+
+
+@pytest.mark.parametrize(
+    ("kind", "init", "streams", "dynamic"),
+    [
+        *(("lite", "identity", *form) for form in FORMS),
+        *((kind, init, 4, True) for kind in KINDS for init in ("balanced", "depth")),
+        *((kind, "identity", 4, kind == "sinkhorn") for kind in ("sinkhorn", "unconstrained")),
+    ],
+)
+def test_streams_differ_and_every_mixing_parameter_gets_gradient_within_3_steps(
+    kind: Kind, init: Init, streams: int, dynamic: bool
+) -> None:
     """The earlier system's streams stayed bit-identical for 20 000 steps and its maps never moved."""
-    model = make_model(streams=streams, dynamic=dynamic)
+    model = make_model(streams=streams, dynamic=dynamic, kind=kind, init=init)
     mixing = {name: p for name, p in model.named_parameters() if "_connection." in name}
     touched = {name: torch.zeros_like(p, dtype=torch.bool) for name, p in mixing.items()}
     tokens = random_tokens(4, 24)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -67,3 +69,55 @@ def test_static_maps_mix_as_in_lucidrains_mhc(streams: int) -> None:
     assert torch.allclose(d_found[0], d_expected[0], atol=1e-4)
     assert torch.allclose(d_found[1], d_expected[1][:, 0], atol=1e-3)
     assert torch.allclose(d_found[2], d_expected[2], atol=1e-3)
+
+
+def mixed(connection: Any, streams: Tensor) -> Tensor:
+    """Streams (B, T, n, C) through one of lucidrains' connections, which wants (B n, T, C)."""
+    return connection(streams.permute(0, 2, 1, 3).flatten(0, 1)).unflatten(0, (len(streams), -1)).permute(0, 2, 1, 3)
+
+
+@pytest.mark.parametrize("streams", [2, 4])
+def test_sinkhorn_maps_mix_as_in_lucidrains_mhc(streams: int) -> None:
+    """`hyper_connections.mHC` with our logits copied in. Theirs normalises rows first, ours columns as in the paper."""
+    from hyper_connections.manifold_constrained_hyper_connections import mHC
+
+    branch = nn.Linear(16, 16)
+    ours = HyperConnection(streams, 16, 3, 8, kind="sinkhorn")
+    theirs = mHC(streams, dim=16, branch=branch, layer_index=0)
+    with torch.no_grad():
+        for parameter in ours.parameters():
+            parameter.copy_(random(*parameter.shape, seed=parameter.numel()))
+        assert ours.pre is not None and ours.post is not None and ours.res is not None
+        theirs.static_alpha.copy_(torch.cat((ours.pre[:, None], ours.res.view(streams, streams).T), dim=1))
+        theirs.static_beta.copy_(ours.post)
+    x = random(2, 5, streams, 16, seed=7)
+    found, expected = ours(x, branch), mixed(theirs, x)
+    assert torch.allclose(found, expected, atol=1e-4)
+    d_y = random(*found.shape, seed=8)
+    (d_found,) = torch.autograd.grad(found, ours.res, d_y)
+    (d_expected,) = torch.autograd.grad(expected, theirs.static_alpha, d_y)
+    assert torch.allclose(d_found.view(streams, streams), d_expected[:, 1:].T, atol=1e-3)
+
+
+@pytest.mark.parametrize("streams", [2, 4])
+def test_unconstrained_maps_mix_as_in_lucidrains_hyper_connections(streams: int) -> None:
+    """`hyper_connections.HyperConnections` takes the maps themselves; ours H_pre and H_post are sigmoids."""
+    from hyper_connections import HyperConnections
+
+    branch = nn.Linear(16, 16)
+    ours = HyperConnection(streams, 16, 3, 8, kind="unconstrained")
+    theirs = HyperConnections(streams, dim=16, branch=branch, layer_index=0)
+    with torch.no_grad():
+        for parameter in ours.parameters():
+            parameter.copy_(random(*parameter.shape, seed=parameter.numel()))
+        assert ours.pre is not None and ours.post is not None and ours.res is not None
+        maps = ours.res.view(streams, streams)
+        theirs.static_alpha.copy_(torch.cat((ours.pre.sigmoid()[:, None], maps.T), dim=1))
+        theirs.static_beta.copy_(2 * ours.post.sigmoid())
+    x = random(2, 5, streams, 16, seed=7)
+    found, expected = ours(x, branch), mixed(theirs, x)
+    assert torch.allclose(found, expected, atol=1e-5)
+    d_y = random(*found.shape, seed=8)
+    (d_found,) = torch.autograd.grad(found, ours.res, d_y)
+    (d_expected,) = torch.autograd.grad(expected, theirs.static_alpha, d_y)
+    assert torch.allclose(d_found.view(streams, streams), d_expected[:, 1:].T, atol=1e-4)

@@ -1,4 +1,4 @@
-"""Muon against its formula, against torch's own, and against what Newton-Schulz must satisfy."""
+"""Muon against its formula, against torch's own, and against its first form, bit for bit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from nanocore.limits import STACK_BYTES
 from nanocore.optim import muon
-from nanocore.optim.muon import Muon, orthogonalise, shape_factor
+from nanocore.optim.momentum import DirectMomentum, Momentum, wide_shape
+from nanocore.optim.muon import Muon, shape_factor
+from nanocore.optim.quantized_state import Codes
 
 SHAPES = [(8, 8), (6, 20), (20, 6), (5, 7)]
 
@@ -79,39 +81,10 @@ def test_updates_agree_with_torch_muon_up_to_its_bfloat16(scale: str) -> None:
             b.data.copy_(a.data)
 
 
-@pytest.mark.parametrize("steps", [1, 3, 5, 7, 10])
-@pytest.mark.parametrize("shape", [(6, 6), (6, 20)])
-def test_any_number_of_steps_is_that_many(steps: int, shape: tuple[int, int]) -> None:
-    torch.manual_seed(0)
-    x = torch.randn(shape, dtype=torch.float64)
-    torch.testing.assert_close(orthogonalise(x[None], steps)[0], newton_schulz(x, steps), rtol=0, atol=1e-10)
-
-
-@pytest.mark.parametrize("shape", [(12, 12), (8, 40)])
-def test_rotations_pass_through(shape: tuple[int, int]) -> None:
-    torch.manual_seed(0)
-    x = torch.randn(1, *shape, dtype=torch.float64)
-    left, right = (torch.linalg.qr(torch.randn(1, n, n, dtype=torch.float64))[0] for n in shape)
-    torch.testing.assert_close(orthogonalise(left @ x @ right, 5), left @ orthogonalise(x, 5) @ right)
-
-
-def test_singular_values_come_near_one() -> None:
-    torch.manual_seed(0)
-    values = torch.linalg.svdvals(orthogonalise(torch.randn(4, 32, 128), 5))
-    assert values.min() > 0.65 and values.max() < 1.15
-
-
-@pytest.mark.parametrize("shape", [(16, 16), (16, 64)])
-def test_thirty_steps_on_a_nearly_rank_one_gradient_stay_bounded(shape: tuple[int, int]) -> None:
-    torch.manual_seed(0)
-    matrix = torch.outer(torch.randn(shape[0]), torch.randn(shape[1])) + 1e-6 * torch.randn(shape)
-    assert torch.linalg.svdvals(orthogonalise(matrix[None], 30)).max() < 1.3
-
-
 def test_a_shape_and_its_transpose_share_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[int, ...]] = []
     true = muon.orthogonalise
-    monkeypatch.setattr(muon, "orthogonalise", lambda x, steps: calls.append(tuple(x.shape)) or true(x, steps))
+    monkeypatch.setattr(muon, "orthogonalise", lambda x, *how: calls.append(tuple(x.shape)) or true(x, *how))
     params = [nn.Parameter(torch.zeros(shape)) for shape in [(4, 9), (9, 4), (4, 9), (4, 4)]]
     give_gradients(params, 0)
     Muon(params, 0.1).step()
@@ -128,3 +101,92 @@ def test_no_gradient_no_update_and_a_zero_gradient_only_decays() -> None:
     Muon([still, decayed], 0.1, weight_decay=0.5).step()
     assert torch.equal(still.data, torch.ones(3, 3))
     torch.testing.assert_close(decayed.data, torch.full((3, 3), 0.95))
+
+
+def first_form(x: Tensor, gradient: Tensor, buffer: Tensor, lr: float, decay: float, nesterov: bool) -> None:
+    """One update of matrices of one shape (n, rows, columns) as Muon computed it before it had any choice."""
+    buffer.lerp_(gradient, 1.0 - 0.95)
+    stacked = gradient.lerp(buffer, 0.95) if nesterov else buffer
+    tall = x.shape[1] > x.shape[2]
+    stacked = torch.stack([matrix.mT if tall else matrix for matrix in stacked])
+    block = 5 if stacked.shape[2] >= 2 * stacked.shape[1] else 1
+    update = stacked / (torch.linalg.matrix_norm(stacked, keepdim=True) + 1e-7)
+    for _ in range(0, 5, block):
+        gram, product = update @ update.mT, None
+        for _ in range(block):
+            factor = torch.baddbmm(gram, gram, gram, beta=-4.7750, alpha=2.0315)
+            factor.diagonal(dim1=1, dim2=2).add_(3.4445)
+            product = factor if product is None else factor @ product
+            gram = factor @ gram @ factor
+        assert product is not None
+        update = product @ update
+    x.mul_(1.0 - lr * decay)
+    x.add_(update.mT if tall else update, alpha=-lr * shape_factor(x.shape[1], x.shape[2], "original"))
+
+
+@pytest.mark.parametrize("nesterov", [True, False])
+@pytest.mark.parametrize("shape", [(8, 8), (6, 20), (20, 6), (48, 40)])
+def test_without_any_choice_every_bit_is_as_before(shape: tuple[int, int], nesterov: bool) -> None:
+    torch.manual_seed(3)
+    params = [nn.Parameter(torch.randn(shape)) for _ in range(3)]
+    expected = torch.stack([p.detach() for p in params])
+    buffer = torch.zeros_like(expected)
+    optimizer = Muon(params, 0.1, nesterov=nesterov, weight_decay=0.3)
+    for seed in range(4):
+        give_gradients(params, seed)
+        optimizer.step()
+        first_form(expected, torch.stack([p.grad for p in params if p.grad is not None]), buffer, 0.1, 0.3, nesterov)
+    assert torch.equal(torch.stack([p.detach() for p in params]), expected)
+    assert [list(optimizer.state[p]) for p in params] == [["momentum_buffer"]] * 3
+
+
+def test_cautious_decay_spares_weights_that_the_update_grows() -> None:
+    runs = []
+    for decay, cautious in ((0.0, False), (0.3, False), (0.3, True)):
+        params = parameters()
+        give_gradients(params, 1)
+        Muon(params, 0.1, weight_decay=decay, cautious=cautious).step()
+        runs.append(params)
+    for start, plain, decayed, cautious in zip(parameters(), *runs, strict=True):
+        shrinks = ((start - plain) * start >= 0.0).detach()  # W <- W - lr u: u and W have one sign
+        assert 0 < shrinks.sum() < shrinks.numel()
+        torch.testing.assert_close(cautious, torch.where(shrinks, decayed, plain), rtol=0, atol=1e-14)
+
+
+def codes(parameter: Tensor, index: int) -> Momentum:
+    return DirectMomentum(Codes("momentum", tuple(parameter.shape), "int8", 64), wide_shape(parameter.shape))
+
+
+@pytest.mark.parametrize("memory", [muon.float_momentum, codes])
+@pytest.mark.parametrize("shape", [(8, 24), (24, 8)])
+def test_a_stack_of_experts_is_so_many_matrices(
+    shape: tuple[int, int], memory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    stack = nn.Parameter(torch.randn(3, *shape, dtype=torch.float64))
+    single = [nn.Parameter(matrix.clone()) for matrix in stack.detach()]
+    both = [Muon(params, 0.1, weight_decay=0.2, memory=memory) for params in ([stack], single)]
+    monkeypatch.setitem(muon.STACK_BYTES, "cpu", 2 * 8 * 24 * 8)  # two at a time
+    for seed in range(3):
+        give_gradients([stack], seed)
+        assert stack.grad is not None
+        for parameter, gradient in zip(single, stack.grad, strict=True):
+            parameter.grad = gradient.clone()
+        for optimizer in both:
+            optimizer.step()
+    torch.testing.assert_close(stack.detach(), torch.stack([p.detach() for p in single]), rtol=0, atol=1e-12)
+
+
+def test_polar_express_is_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    methods: list[str] = []
+    true = muon.orthogonalise
+    monkeypatch.setattr(muon, "orthogonalise", lambda x, steps, how: methods.append(how) or true(x, steps, how))
+    ends = []
+    for method in ("newton-schulz", "polar-express"):
+        params = parameters()
+        give_gradients(params, 0)
+        methods.clear()
+        Muon(params, 0.1, orthogonalisation=method).step()
+        ends.append(params[0].detach())
+        assert set(methods) == {method}
+    assert not torch.equal(*ends)

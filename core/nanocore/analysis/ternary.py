@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nanocore.model.bitlinear import BitLinear
+from nanocore.model.bitlinear import TernaryModule
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class TernaryProbe:
 
     def __init__(self, model: nn.Module) -> None:
         modules = model.named_modules()
-        self._matrices = {f"{name}.weight": module for name, module in modules if isinstance(module, BitLinear)}
+        self._matrices = {f"{name}.weight": module for name, module in modules if isinstance(module, TernaryModule)}
         self._before: dict[str, Tensor] = {}
 
     @property
@@ -46,7 +46,7 @@ class TernaryProbe:
                 summary[f"ternary/{key}"] = total / sum(sizes)
         return TernaryReport(summary, rows)
 
-    def _row(self, name: str, matrix: BitLinear) -> dict[str, Any]:
+    def _row(self, name: str, matrix: TernaryModule) -> dict[str, Any]:
         codes, scale = matrix.ternary()
         before = self._before.get(name)
         self._before[name] = codes

@@ -4,37 +4,23 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
-from math import factorial
 from pathlib import Path
-from typing import Literal
 
-from nanocore.config.activations import FLOAT, activation_bytes, shape
+from nanocore.config.activations import activation_bytes, backward_bytes, prediction_bytes
+from nanocore.config.flops import flops_per_token
+from nanocore.config.layer_activations import FLOAT, sizes_of
 from nanocore.config.machine import device_type
+from nanocore.config.optimizer_bytes import passing_bytes, state_bytes
+from nanocore.config.parameters import Weights, of_role, total, trained, weights
 from nanocore.config.schema import BYTES_VOCABULARY, Config
 from nanocore.errors import DataError
 from nanocore.files import read_regular
-from nanocore.limits import LOGITS_BYTES, STACK_BYTES, TOKENIZER_BYTES, VOCABULARY
+from nanocore.limits import LOGITS_BYTES, TOKENIZER_BYTES, VOCABULARY
 from nanocore.runs.text import sanitize_line
 
 CHECK_FILE = "check data.tokenizer_file"
-Role = Literal["matrix", "embedding", "head", "norm", "mixing"]
-
-
-@dataclass(frozen=True)
-class Count:
-    """Parameters of one role: how many numbers, in how many tensors."""
-
-    values: int = 0
-    tensors: int = 0
-
-    def __add__(self, other: Count) -> Count:
-        return Count(self.values + other.values, self.tensors + other.tensors)
-
-    def __mul__(self, times: int) -> Count:
-        return Count(self.values * times, self.tensors * times)
 
 
 @dataclass(frozen=True)
@@ -43,10 +29,12 @@ class Estimate:
 
     `activation_bytes` is what the backward pass keeps of a micro-batch, `peak_bytes` the largest sum of tensors at one
     moment (the program itself comes on top). `tokens` is the length of the run, 0 when it is given in time.
-    `flops_per_token` counts forward and backward.
+    `flops_per_token` counts forward and backward. `active_parameters` leaves out experts that a token is not routed to.
+    A reference model that scores tokens is not counted: only its checkpoint knows how large it is.
     """
 
     parameters: int
+    active_parameters: int
     ternary_parameters: int
     embedding_parameters: int
     optimizer_bytes: int
@@ -61,23 +49,22 @@ class Estimate:
 def estimate(config: Config) -> Estimate:
     """The costs of a configuration. Raises DataError when its tokenizer file cannot be read."""
     words = vocabulary(config)
-    counts = parameter_counts(config, words)
-    parameters = sum(count.values for count in counts.values())
-    ternary = counts["matrix"].values if config.model.linear == "ternary" else 0
-    weights = parameters * FLOAT
-    state = _optimizer_bytes(config, counts)
-    kept = activation_bytes(config, words, ternary)
+    found = weights(config, words)
+    parameters, matrices = total(found), total(of_role(found, "matrix"))
+    state, kept = state_bytes(config, found), activation_bytes(config, words)
+    learning = trained(config, found)
     return Estimate(
         parameters=parameters,
-        ternary_parameters=ternary,
-        embedding_parameters=counts["embedding"].values + counts["head"].values,
+        active_parameters=sum(weight.active * times for weight, times in found.items()),
+        ternary_parameters=matrices if config.model.linear == "ternary" else 0,
+        embedding_parameters=total(of_role(found, "embedding")) + total(of_role(found, "head")),
         optimizer_bytes=state,
-        weight_bytes=weights,
-        gradient_bytes=weights,
+        weight_bytes=parameters * FLOAT,
+        gradient_bytes=total(learning) * FLOAT,
         activation_bytes=kept,
-        peak_bytes=_peak_bytes(config, counts, words, weights + state, kept),
+        peak_bytes=parameters * FLOAT + state + _passing_peak(config, words, learning, kept),
         tokens=_tokens(config),
-        flops_per_token=_flops_per_token(config, counts, words),
+        flops_per_token=flops_per_token(config, words),
     )
 
 
@@ -97,73 +84,33 @@ def vocabulary(config: Config) -> int:
         raise DataError("cannot be read as a tokenizer.json", where=where, fix=CHECK_FILE) from None
 
 
-def parameter_counts(config: Config, words: int) -> dict[Role, Count]:
-    """Parameters by role, exactly those of `nanocore.model.transformer.Transformer`."""
-    model, sub_layers = config.model, 2 * config.model.n_layers
-    width, inner = model.d_model, model.n_heads * config.head_dim
-    keys = model.n_kv_heads * config.head_dim
-    attention = Count(2 * width * (inner + keys), 4)
-    forward = 3 if model.activation == "swiglu" else 2
-    norms = Count(2 * width, 2) + Count(2 * config.head_dim, 2) * model.qk_norm
-    norms += Count(inner + model.d_ff, 2) * model.sub_norm
-    return {
-        "matrix": (attention + Count(forward * width * model.d_ff, forward)) * model.n_layers,
-        "embedding": Count(words * width, 1),
-        "head": Count(words * width, 1) * (not model.tie_embeddings),
-        "norm": norms * model.n_layers + Count(width, 1),
-        "mixing": sum((_maps(config, 0 < i < sub_layers - 1) for i in range(sub_layers)), Count()),
-    }
+def _passing_peak(config: Config, words: int, learning: Weights, kept: int) -> int:
+    """The most of what comes and goes in a step: at the losses, in the backward pass, or at the update."""
+    gradients = total(learning) * FLOAT
+    earlier = gradients if config.training.accumulation > 1 or _compares_gradients(config) else 0
+    at_loss = kept + earlier + max(_loss_bytes(config, words), backward_bytes(config, learning))
+    return max(at_loss, gradients + passing_bytes(config, learning))
 
 
-def _maps(config: Config, mixes: bool) -> Count:
-    """The stream maps around one sub-layer; H_res exists where it can matter."""
-    streams = config.mhc.streams
-    if streams == 1:
-        return Count()
-    logits = 2 * streams + factorial(streams) * mixes
-    maps = 2 + mixes
-    dynamic = Count(streams * config.model.d_model * logits + maps, 2)
-    return Count(logits, maps) + dynamic * config.mhc.dynamic
+def _compares_gradients(config: Config) -> bool:
+    """One gradient waits for the other while their cosine is measured."""
+    return config.collider.mode != "off" and config.collider.cosine_every > 0
 
 
-def _optimizer_bytes(config: Config, counts: dict[Role, Count]) -> int:
-    """Muon and Lion keep one float32 a value, AdamW two and a step counter for each tensor."""
-    methods = dict.fromkeys(counts, config.optimizer.others)
-    methods |= {"matrix": config.optimizer.matrices, "mixing": "adamw"}
-    total = 0
-    for role, count in counts.items():
-        adamw = methods[role] == "adamw"
-        total += count.values * FLOAT * (1 + adamw) + count.tensors * FLOAT * adamw
-    return total
+def _loss_bytes(config: Config, words: int) -> int:
+    """What passes while the losses are taken, or the first of their gradients.
 
-
-def _peak_bytes(config: Config, counts: dict[Role, Count], words: int, resident: int, kept: int) -> int:
-    """The larger of two moments: the loss, with everything kept, and the update, with all gradients there.
-
-    At the loss a chunk has its logits, log-probabilities, probabilities and a product of two, and the chunk before it
-    still its probabilities; or the gradient of the head one more copy.
+    A chunk has its logits, log-probabilities, probabilities and a product of two, and the chunk before it still its
+    probabilities. Or the gradient of the head is there one more time; for further tokens two more, what one adds and
+    the sum.
     """
-    gradients = sum(count.values for count in counts.values()) * FLOAT
+    sizes, further = sizes_of(config), config.mtp.horizon > 0
     head = words * config.model.d_model * FLOAT
-    all_logits, most = shape(config).tokens * words * FLOAT, LOGITS_BYTES[device_type(config.hardware)]
+    all_logits, most = sizes.tokens * words * FLOAT, LOGITS_BYTES[device_type(config.hardware)]
     logits = min(all_logits, most)
-    earlier = gradients if config.training.accumulation > 1 else 0
-    at_loss = kept + earlier + max((4 + (all_logits > most)) * logits, logits + head)
-    at_update = gradients + (_muon_bytes(config) if config.optimizer.matrices == "muon" else 0)
-    return resident + max(at_loss, at_update)
-
-
-def _muon_bytes(config: Config) -> int:
-    """Passing tensors of Muon's largest batch: directions, their stack, two iterates and Gram matrices."""
-    model, inner = config.model, config.model.n_heads * config.head_dim
-    keys = model.n_kv_heads * config.head_dim
-    widths = [inner, inner, keys, keys] + [model.d_ff] * (3 if model.activation == "swiglu" else 2)
-    largest = 0
-    for width, count in Counter(widths).items():
-        matrix, gram = model.d_model * width * FLOAT, min(model.d_model, width) ** 2 * FLOAT
-        batch = min(count * model.n_layers, max(1, STACK_BYTES[device_type(config.hardware)] // matrix))
-        largest = max(largest, batch * ((3 + config.optimizer.nesterov) * matrix + 4 * gram))
-    return largest
+    chunk = (4 + (all_logits > most)) * logits
+    states = config.loop.count * sizes.tokens * config.model.d_model * FLOAT
+    return states + prediction_bytes(config, words) + max(chunk, logits + head, 2 * head * further)
 
 
 def _tokens(config: Config) -> int:
@@ -171,13 +118,6 @@ def _tokens(config: Config) -> int:
     if training.tokens:
         return math.ceil(training.tokens / config.tokens_per_step) * config.tokens_per_step
     return training.steps * config.tokens_per_step
-
-
-def _flops_per_token(config: Config, counts: dict[Role, Count], words: int) -> int:
-    """6 for each weight of a matmul (forward 2, backward 4), and causal attention: 6 n_heads head_dim (T + 1) a layer."""
-    model = config.model
-    weights = counts["matrix"].values + words * model.d_model
-    return 6 * weights + 6 * model.n_layers * model.n_heads * config.head_dim * (model.context_length + 1)
 
 
 @lru_cache(maxsize=4)

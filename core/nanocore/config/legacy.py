@@ -12,6 +12,7 @@ from typing import Any
 from nanocore.config import toml
 from nanocore.config.idle import idle, of_table
 from nanocore.config.legacy_keys import KEYS, Derived, Dropped, Option, Switch, To, entry
+from nanocore.config.legacy_techniques import TECHNIQUES, first
 from nanocore.config.locate import nearest_above
 from nanocore.config.messages import show
 from nanocore.config.rules import Problem
@@ -54,10 +55,11 @@ def import_table(table: Mapping[str, Any], *, where: str = "", places: Mapping[s
 
 def _leave_out_idle(values: dict[str, Any], notes: list[str]) -> None:
     """The earlier system took keys that nothing read; here they would be refused."""
-    value = of_table(_nested(values))
-    for key, reason in dict(idle(value)).items():
-        notes.append(f"{key}: left out: it has no effect while {reason.state(value)}")
-        del values[key]
+    while found := dict(idle(of_table(_nested(values)))):  # a key that is left out may have been what another needs
+        value = of_table(_nested(values))
+        for key, reason in found.items():
+            notes.append(f"{key}: left out: it has no effect while {reason.state(value)}")
+            del values[key]
 
 
 def _nested(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -84,7 +86,7 @@ def _translate(key: str, value: Any, values: dict[str, Any], notes: list[str], r
         case Switch(technique, off) if value in off or value in ([], {}):
             notes.append(f"{shown}: left out: {show(value)} means no {technique}")
         case Switch(technique, off):
-            what = f"{show(value)} asks for {technique}, not built yet in this version"
+            what = f"{show(value)} asks for {technique}, which this version has not"
             refused.append(Problem(shown, what, f"set {_off(value, off)} to import the rest"))
         case Option(technique):
             notes.append(f"{shown}: left out: an option of {technique}, which this version has not")
@@ -102,14 +104,11 @@ def _off(value: object, off: tuple[object, ...]) -> str:
 
 
 def derive(old: Mapping[str, Any], values: dict[str, Any], notes: list[str]) -> list[Problem]:
-    """Fill in the keys that follow from several earlier ones. Returns a problem for each value that is no number."""
-    bad = [name for name in _NUMBERS if name in old and not _is_number(old[name])]
-    betas = old.get("lion_betas", [0.9, 0.99])
-    if not isinstance(betas, list) or len(betas) != 2:
-        bad.append("lion_betas")
+    """Fill in the keys that follow from several earlier ones. Returns a problem for each value that is of no use."""
+    bad = [(name, old[name], fix) for name, fits, fix in _KINDS if name in old and not fits(old[name])]
     if bad:
-        return [Problem(name, f"cannot be {show(old[name])}", "give a number (lion_betas: two)") for name in bad]
-    for rule in (_shape, _streams, _batches, _rates, _lion, _decay, _loader):
+        return [Problem(name, f"cannot be {show(value)}", fix) for name, value, fix in bad]
+    for rule in (_shape, _streams, _batches, _rates, _lion, _decay, _loader, *TECHNIQUES):
         rule(old, values, notes)
     return []
 
@@ -118,11 +117,11 @@ def _shape(old: Mapping[str, Any], values: dict[str, Any], notes: list[str]) -> 
     """Widths and lengths. d_ff was d_model times ffn_mult, rounded up to whole groups; absent, n_kv_heads was n_heads."""
     group = old.get("group_size", 128)
     if "ffn_mult" in old and group > 0:
-        width = int(_first(old, "dim", "hidden_dim", default=256) * old["ffn_mult"])
+        width = int(first(old, "dim", "hidden_dim", default=256) * old["ffn_mult"])
         values["model.d_ff"] = math.ceil(width / group) * group
     if "n_heads" in old or "num_heads" in old:
         values.setdefault("model.n_kv_heads", values["model.n_heads"])
-    length = _first(old, "seq_len", "seq_length", "max_seq_len")
+    length = first(old, "seq_len", "seq_length", "max_seq_len")
     if length is not None:
         values["model.context_length"] = length
     if "seq_len" not in old and "seq_length" not in old and length is not None:
@@ -146,7 +145,7 @@ def _streams(old: Mapping[str, Any], values: dict[str, Any], notes: list[str]) -
 
 def _batches(old: Mapping[str, Any], values: dict[str, Any], notes: list[str]) -> None:
     """The earlier batch was one micro-batch; ours is the whole step."""
-    accumulation = _first(old, "grad_accum_steps", "accumulation_steps", default=1)
+    accumulation = first(old, "grad_accum_steps", "accumulation_steps", default=1)
     if "batch_size" in old:
         values["training.batch_size"] = old["batch_size"] * accumulation
     if accumulation != 1:
@@ -155,7 +154,7 @@ def _batches(old: Mapping[str, Any], values: dict[str, Any], notes: list[str]) -
 
 
 def _rates(old: Mapping[str, Any], values: dict[str, Any], notes: list[str]) -> None:
-    rate = _first(old, "muon_lr", "lr", "learning_rate", "peak_lr")
+    rate = first(old, "muon_lr", "lr", "learning_rate", "peak_lr")
     if rate is not None:
         values["optimizer.matrix_lr"] = rate * old.get("muon_lr_mult", 1)
     if "peak_lr" in old and "muon_lr" in old:
@@ -168,7 +167,7 @@ def _rates(old: Mapping[str, Any], values: dict[str, Any], notes: list[str]) -> 
 
 def _lion(old: Mapping[str, Any], values: dict[str, Any], notes: list[str]) -> None:
     """The earlier system trained embeddings, norms and stream maps with Lion at one rate."""
-    rate = _first(old, "mhc_lr", "lion_lr")
+    rate = first(old, "mhc_lr", "lion_lr")
     if rate is None and "lion_lr_mult" in old and "optimizer.matrix_lr" in values:
         rate = values["optimizer.matrix_lr"] * old["lion_lr_mult"]
     if rate is not None:
@@ -178,7 +177,7 @@ def _lion(old: Mapping[str, Any], values: dict[str, Any], notes: list[str]) -> N
 
 
 def _decay(old: Mapping[str, Any], values: dict[str, Any], notes: list[str]) -> None:
-    stable = _first(old, "decay_start_frac", "stable_ratio")
+    stable = first(old, "decay_start_frac", "stable_ratio")
     if stable is not None:
         values["schedule.decay_fraction"] = round(1 - stable, 12)
     elif "decay_steps" in old and old.get("total_steps"):
@@ -192,24 +191,34 @@ def _decay(old: Mapping[str, Any], values: dict[str, Any], notes: list[str]) -> 
 
 
 def _loader(old: Mapping[str, Any], values: dict[str, Any], notes: list[str]) -> None:
-    workers = _first(old, "num_workers", "async_n_workers")
+    workers = first(old, "num_workers", "async_n_workers")
     if workers is not None:
         values["data.workers"] = min(workers, 64)
     if old.get("use_async_loader") is False:
         values["data.workers"] = 0
 
 
-def _first(old: Mapping[str, Any], *names: str, default: Any = None) -> Any:
-    return next((old[name] for name in names if name in old), default)
-
-
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e18
 
 
-_NOT_NUMBERS = ("use_mhc", "use_async_loader", "lion_betas")
-_NUMBERS = [name for name, kind in KEYS.items() if isinstance(kind, Derived) and name not in _NOT_NUMBERS]
-_NUMBERS += ["group_size", "dim", "hidden_dim", "total_steps"]
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2
+
+
+_CHECKS = {
+    "number": (_is_number, "give a number"),
+    "flag": (_is_flag, "give true or false"),
+    "pair": (_is_pair, "give two numbers"),
+}
+# Numbers that the rules read, although they also have the same meaning here.
+_READ = ("group_size", "dim", "hidden_dim", "n_layers", "num_layers", "total_steps")
+_KINDS = [(name.rpartition(".")[2], *_CHECKS[kind.kind]) for name, kind in KEYS.items() if isinstance(kind, Derived)]
+_KINDS += [(name, *_CHECKS["number"]) for name in _READ]
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,9 @@ class To:
 
 @dataclass(frozen=True)
 class Derived:
-    """Is one of several keys from which ours are computed (`legacy.derive`)."""
+    """Is one of several keys from which ours are computed (`legacy.derive`), of a value of that kind."""
+
+    kind: Literal["number", "flag", "pair"] = "number"
 
 
 @dataclass(frozen=True)
@@ -48,13 +51,14 @@ class Option:
 
 Entry = To | Derived | Dropped | Switch | Option
 
-DERIVED = Derived()
-_MTP, _COLLIDER, _GALORE, _EIGHT_BIT = "multi-token prediction", "Collider", "GaLore", "8-bit optimizer state"
-_MOE, _DELTA, _LOOP, _FP4, _FIRE = "mixture of experts", "DeltaNet", "LoopLM", "FP4", "FIRE"
+DERIVED, FLAG = Derived(), Derived("flag")
 _WAVE, _ENGRAM, _DISTIL = "wave-field attention (which is not causal)", "Engram", "distillation"
-_SMOOTHING, _ENTROPY, _RECOMPUTE = "label smoothing", "entropy regularisation", "gradient checkpointing"
 _SHARDED, _VERIFIED = "tensor and pipeline parallelism", "compiler verification of data"
 
+_LEAVES = Dropped("each token's own exit distribution decides, between one turn and loop.count")
+_NEVER_READ = Dropped(
+    "the earlier 8-bit optimizer never read it; see optimizer.stochastic_rounding and optimizer.state"
+)
 _AUTOMATIC = Dropped("the program decides this by itself")
 _RUN_FOLDER = Dropped("a run's folder holds this; --runs chooses where")
 _GENERATE = Dropped("is an option of `nanoconsole generate`")
@@ -66,32 +70,39 @@ _MIX = Dropped("names a corpus of the earlier system; give yours in data.sources
 
 MODEL: dict[str, Entry] = {
     "model.name": To("about.description"),
-    "model.architecture": Switch(_LOOP, ("", "transformer", "Transformer")),
+    "model.architecture": Dropped("loop.count, moe.experts and delta.pattern say what the model is"),
     **dict.fromkeys(("dim", "hidden_dim"), To("model.d_model")),
     **dict.fromkeys(("n_layers", "num_layers"), To("model.n_layers")),
     **dict.fromkeys(("n_heads", "num_heads"), To("model.n_heads")),
     **dict.fromkeys(("n_kv_heads", "num_kv_heads"), To("model.n_kv_heads")),
     **dict.fromkeys(("ffn_mult", "max_seq_len", "seq_len", "seq_length", "vocab_size"), DERIVED),
     "group_size": To("model.group_size"),
-    **dict.fromkeys(("mhc_n_streams", "use_mhc"), DERIVED),
+    "mhc_n_streams": DERIVED,
+    "use_mhc": FLAG,
     "weight_tied": To("model.tie_embeddings"),
     "rope_theta": To("model.rope_theta"),
     "rope_scale": Switch("rotary scaling", (1, 1.0)),
     **dict.fromkeys(("use_bitlinear", "use_ternary_qat"), To("model.linear", {True: "ternary", False: "float"})),
     "activation_bits": Switch("activation codes of another width", (8,)),
     "gated_attention": Switch("gated attention"),
-    "layer_sequence": Switch(_DELTA, ("", "interleaved", "Interleaved")),
-    **dict.fromkeys(("deltanet_ratio", "deltanet_v_heads", "deltanet_qk_heads"), Switch(_DELTA)),
-    "use_moe": Switch(_MOE),
-    **dict.fromkeys(("num_experts", "n_experts"), Switch(_MOE, (0, 1))),
-    "use_shared_expert": Switch(_MOE),
-    **dict.fromkeys(
-        ("num_active_experts", "n_active_experts", "expert_capacity_factor", "expert_dim"), Option(_MOE)
-    ),
-    **dict.fromkeys(("n_loops", "max_loop_depth", "loop_count"), Switch(_LOOP, (0, 1))),
-    **dict.fromkeys(("loop_config.*", "looplm.*"), Option(_LOOP)),
-    **dict.fromkeys(("loop_config.loop_count", "looplm.n_loops"), Switch(_LOOP, (0, 1))),
-    "loop_scale_penalty": Switch(_LOOP),
+    "layer_sequence": Switch("an order of layers given by name (write delta.pattern)", ("", "interleaved", "Interleaved")),
+    **dict.fromkeys(("deltanet_ratio", "deltanet_v_heads", "deltanet_qk_heads"), DERIVED),
+    "use_moe": FLAG,
+    **dict.fromkeys(("num_experts", "n_experts"), DERIVED),
+    **dict.fromkeys(("num_active_experts", "n_active_experts"), To("moe.active")),
+    "use_shared_expert": To("moe.shared", {True: 1, False: 0}),
+    "expert_dim": To("moe.d_expert"),
+    "expert_capacity_factor": Dropped("no token is dropped here, so experts have no capacity"),
+    **dict.fromkeys(("n_loops", "max_loop_depth", "loop_count"), DERIVED),
+    **dict.fromkeys(("loop_config.loop_count", "looplm.n_loops"), DERIVED),
+    "loop_config.local_before": To("loop.before"),
+    "loop_config.local_after": To("loop.after"),
+    "loop_config.adaptive_loop.exit_threshold": To("loop.exit_threshold"),
+    "loop_config.*": _LEAVES,
+    "looplm.entropy_weight": To("loop.entropy_weight"),
+    "looplm.exit_temperature": Dropped("the exit gate has no temperature"),
+    "looplm.track_exit_probs": Dropped("the exits are always recorded, as loop/mean_turns and loop/exit_entropy"),
+    "loop_scale_penalty": Dropped("the earlier trainer never used it; loop.entropy_weight weighs the exits"),
     "use_wave_field": Switch(_WAVE),
     "wavefield_config.*": Option(_WAVE),
     **dict.fromkeys(
@@ -114,7 +125,8 @@ MODEL: dict[str, Entry] = {
 
 TRAINING: dict[str, Entry] = {
     **dict.fromkeys(("lr", "learning_rate", "muon_lr", "muon_lr_mult", "peak_lr", "min_lr", "min_lr_ratio"), DERIVED),
-    **dict.fromkeys(("mhc_lr", "lion_lr", "lion_lr_mult", "lion_betas", "lion_beta1", "lion_beta2"), DERIVED),
+    **dict.fromkeys(("mhc_lr", "lion_lr", "lion_lr_mult", "lion_beta1", "lion_beta2"), DERIVED),
+    "lion_betas": Derived("pair"),
     **dict.fromkeys(("decay_start_frac", "stable_ratio", "decay_steps", "stable_steps"), DERIVED),
     **dict.fromkeys(("batch_size", "grad_accum_steps", "accumulation_steps"), DERIVED),
     "weight_decay": To("optimizer.matrix_weight_decay"),
@@ -131,19 +143,21 @@ TRAINING: dict[str, Entry] = {
     "warmup_steps": To("schedule.warmup_steps"),
     "total_steps": To("training.steps"),
     "epochs": Dropped("the length of a run is given by training.steps, tokens or duration"),
-    "label_smooth_eps": Switch(_SMOOTHING),
-    "entropy_weight": Switch(_ENTROPY),
-    "use_8bit_optim": Switch(_EIGHT_BIT),
-    **dict.fromkeys(("block_size", "stochastic_rounding", "dynamic_range"), Option(_EIGHT_BIT)),
-    "use_galore": Switch(_GALORE),
-    **dict.fromkeys(("galore_rank", "galore_update_freq"), Option(_GALORE)),
-    "use_mtp": Switch(_MTP),
-    **dict.fromkeys(("mtp_n_tokens", "mtp_n_future_tokens", "mtp_weight"), Option(_MTP)),
-    "use_collider": Switch(_COLLIDER),
-    **dict.fromkeys(("collider_threshold", "collider_sparsity"), Option(_COLLIDER)),
-    "use_fp4": Switch(_FP4),
-    "fp4_stochastic_rounding": Option(_FP4),
-    **dict.fromkeys(("target_sfe", "newton_schulz_iters", "variance_factor", "min_weight_norm"), Option(_FIRE)),
+    "label_smooth_eps": To("objective.label_smoothing"),
+    "entropy_weight": To("objective.entropy_bonus"),
+    **dict.fromkeys(("use_8bit_optim", "use_galore", "use_mtp", "use_collider", "use_fp4"), FLAG),
+    "block_size": To("optimizer.state_block"),
+    **dict.fromkeys(("stochastic_rounding", "dynamic_range"), _NEVER_READ),
+    "galore_rank": DERIVED,
+    "galore_update_freq": To("galore.refresh_every"),
+    **dict.fromkeys(("mtp_n_tokens", "mtp_n_future_tokens", "mtp_weight"), DERIVED),
+    "collider_sparsity": DERIVED,
+    "collider_threshold": Dropped("the share of kept tokens is exact here, however their losses are spread"),
+    "fp4_stochastic_rounding": To("fp4.stochastic_rounding"),
+    "newton_schulz_iters": To("fire.iterations"),
+    "target_sfe": Dropped("a squared distance; fire.tolerance is the relative distance to orthogonal"),
+    "variance_factor": Dropped("FIRE's scale follows from a matrix's shape"),
+    "min_weight_norm": Dropped("fire.parameters names the matrices"),
     **dict.fromkeys(("distill_teacher", "distill_kl_weight"), Switch(_DISTIL)),
     **dict.fromkeys(
         (
@@ -155,7 +169,8 @@ TRAINING: dict[str, Entry] = {
 }  # fmt: skip
 
 ENVIRONMENT: dict[str, Entry] = {
-    **dict.fromkeys(("use_async_loader", "num_workers", "async_n_workers"), DERIVED),
+    "use_async_loader": FLAG,
+    **dict.fromkeys(("num_workers", "async_n_workers"), DERIVED),
     **dict.fromkeys(("prefetch_batches", "prefetch_factor", "async_prefetch_size"), To("data.prefetch")),
     "pin_memory": _AUTOMATIC,
     "dataset": Switch("data from token files without a tokenizer", ("synthetic",)),
@@ -168,7 +183,7 @@ ENVIRONMENT: dict[str, Entry] = {
     "hardware.target": To("hardware.device", {"single_gpu": "auto", "multi_gpu": "auto"}),
     **dict.fromkeys(("threads", "cpu_threads", "openmp_threads"), To("hardware.threads")),
     **dict.fromkeys(("mixed_precision", "fp16"), To("hardware.dtype", {True: "auto", False: "float32"})),
-    "gradient_checkpointing": Switch(_RECOMPUTE),
+    "gradient_checkpointing": To("training.activation_checkpointing", {True: "full", False: "none"}),
     **dict.fromkeys(("tensor_parallel", "pipeline_parallel"), Switch(_SHARDED)),
     "tensor_parallel_size": Switch(_SHARDED, (0, 1)),
     "distributed.*": _TORCHRUN,

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nanocore.config.idle import idle, of_table
+from nanocore.config.idle import reset_idle
 from nanocore.errors import UsageError
 from nanocore.runs.text import sanitize_line
 
@@ -39,10 +39,7 @@ def apply(table: Mapping[str, Any], sets: Sequence[str]) -> dict[str, Any]:
             result["training"].pop(name, None)
     for key, value in values.items():
         _put(result, key, value)
-    for key, reason in dict(idle(of_table(result))).items():
-        if key not in values and not values.keys().isdisjoint(reason.when):
-            section, _, name = key.partition(".")
-            result[section].pop(name, None)
+    reset_idle(result, values.keys())
     return result
 
 

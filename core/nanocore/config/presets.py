@@ -17,6 +17,8 @@ from nanocore.errors import ConfigError, UsageError
 from nanocore.runs.layout import NAME_RULE, valid_name
 from nanocore.runs.text import sanitize_line
 
+Origin = Literal["built-in", "yours"]
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -25,7 +27,7 @@ class Preset:
     name: str
     description: str
     path: Path
-    origin: Literal["built-in", "yours"]
+    origin: Origin
     problem: str = ""
 
 
@@ -36,19 +38,18 @@ def user_folder() -> Path:
 
 def presets() -> list[Preset]:
     """All presets by name, built-in ones first. A file that cannot be read is listed with its problem."""
-    built_in = [_read(path, "built-in") for path in _files(Path(str(files("nanocore_presets"))))]
-    names = {preset.name for preset in built_in}
-    return built_in + [_read(path, "yours", names) for path in _files(user_folder())]
+    return [_read(path, origin) for path, origin in _listed()]
 
 
 def find(name: str) -> Preset:
     """The preset of that name. Raises UsageError with the nearest name when there is none."""
-    known = presets()
-    for preset in known:
-        if preset.name == name:
-            return preset
-    close = difflib.get_close_matches(name, [preset.name for preset in known], 1)
-    fix = f"did you mean {close[0]}?" if close else f"the presets are {', '.join(preset.name for preset in known)}"
+    names = []
+    for path, origin in _listed():
+        names.append(sanitize_line(path.stem))
+        if names[-1] == name:
+            return _read(path, origin)
+    close = difflib.get_close_matches(name, names, 1)
+    fix = f"did you mean {close[0]}?" if close else f"the presets are {', '.join(names)}"
     raise UsageError("no preset has this name", where=sanitize_line(name), fix=fix)
 
 
@@ -86,11 +87,21 @@ def _edited(base: Path, config: Config, description: str) -> str:
     return toml.update_text(text, values)
 
 
+def _listed() -> list[tuple[Path, Origin]]:
+    """Files of all presets by name, built-in ones first."""
+    folders: list[tuple[Path, Origin]] = [(_built_in_folder(), "built-in"), (user_folder(), "yours")]
+    return [(path, origin) for folder, origin in folders for path in _files(folder)]
+
+
+def _built_in_folder() -> Path:
+    return Path(str(files("nanocore_presets")))
+
+
 def _files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.toml")) if folder.is_dir() else []
+    return sorted(folder.glob("*.toml"), key=lambda path: path.stem) if folder.is_dir() else []
 
 
-def _read(path: Path, origin: Literal["built-in", "yours"], taken: set[str] | None = None) -> Preset:
+def _read(path: Path, origin: Origin) -> Preset:
     name, description, problem = sanitize_line(path.stem), "", ""
     try:
         about = toml.read_table(path).get("about", {})
@@ -99,6 +110,6 @@ def _read(path: Path, origin: Literal["built-in", "yours"], taken: set[str] | No
         problem = str(error)
     if not valid_name(path.stem):
         problem = f"its file name cannot name a preset; use {NAME_RULE}"
-    if taken and path.stem in taken:
+    if origin == "yours" and (_built_in_folder() / path.name).is_file():
         problem = "a built-in preset has this name; rename the file"
     return Preset(name, description, path, origin, problem)

@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 from nanocore.config.fields import get
 from nanocore.config.idle import IDLE, Idle, default
 from nanocore.config.literals import READ_BY, literal
+from nanocore.config.problem import Problem, Rule
 from nanocore.config.schema import BYTES_VOCABULARY, Config, seconds
 from nanocore.config.sections import Source
+from nanocore.config.technique_rules import TECHNIQUE_RULES
 
 MAX_TOKENS_PER_STEP = 1 << 30
 MAX_PARAMETERS = 10**12
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One fault of a configuration: the dotted key to change, what is wrong, and what to do."""
-
-    key: str
-    what: str
-    fix: str
-    keys: tuple[str, ...] = ()  # all that the broken rule reads
-
-    def __str__(self) -> str:
-        return f"{self.key}: {self.what}; {self.fix}"
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A check over several keys. It is skipped while one of its keys is itself invalid."""
-
-    keys: tuple[str, ...]
-    check: Callable[[Config], Iterator[Problem]]
 
 
 class BrokenRules(ValueError):
@@ -155,6 +136,7 @@ def _held_out(config: Config) -> Iterator[Problem]:
 
 
 RULES = (
+    *TECHNIQUE_RULES,
     Rule(("model.d_model", "model.n_heads", "model.head_dim"), _heads),
     Rule(("model.n_heads", "model.n_kv_heads"), _kv_heads),
     Rule(("model.group_size", "model.d_model", "model.d_ff", "model.n_heads", "model.head_dim"), _groups),

@@ -20,6 +20,7 @@ from nanocore.config.sections import (
     Schedule,
     Training,
 )
+from nanocore.config.techniques import Collider, Delta, Fire, Fp4, Galore, Loop, Moe, Mtp, Objective
 
 SCHEMA = 1
 BYTES_VOCABULARY = 257  # 256 bytes and BOS
@@ -31,8 +32,17 @@ class Config(Section):
     about: About = Field(default_factory=About)
     model: Model = Field(default_factory=Model)
     mhc: Mhc = Field(default_factory=Mhc)
+    loop: Loop = Field(default_factory=Loop)
+    moe: Moe = Field(default_factory=Moe)
+    delta: Delta = Field(default_factory=Delta)
+    fp4: Fp4 = Field(default_factory=Fp4)
+    objective: Objective = Field(default_factory=Objective)
+    mtp: Mtp = Field(default_factory=Mtp)
+    collider: Collider = Field(default_factory=Collider)
     data: Data = Field(default_factory=Data)
     optimizer: Optimizer = Field(default_factory=Optimizer)
+    galore: Galore = Field(default_factory=Galore)
+    fire: Fire = Field(default_factory=Fire)
     schedule: Schedule = Field(default_factory=Schedule)
     training: Training = Field(default_factory=Training)
     evaluation: Evaluation = Field(default_factory=Evaluation)

@@ -86,11 +86,19 @@ class Model(Section):
 
 
 class Mhc(Section):
-    """Residual streams (mHC-lite): n copies of the residual, mixed by doubly stochastic maps."""
+    """Residual streams (hyper-connections): n copies of the residual, mixed by learned maps."""
 
     streams: Literal[1, 2, 4] = Field(default=1, description="Number of residual streams; 1 is the plain residual.")
     dynamic: bool = Field(
         default=False, description="Let each token choose its own mixing, besides the learned constant."
+    )
+    kind: Literal["lite", "sinkhorn", "unconstrained"] = Field(
+        default="lite",
+        description="Residual maps: convex combinations of permutations (mHC-lite), Sinkhorn-normalised (mHC), or free (HC).",
+    )
+    init: Literal["identity", "balanced", "depth"] = Field(
+        default="identity",
+        description="Residual maps begin at the identity, nearly evenly mixed, or mixed more with depth.",
     )
     every: Positive = Field(default=100, description="Steps between measurements of the streams' health.")
 
@@ -129,6 +137,20 @@ class Optimizer(Section):
         default=0.95, ge=0.0, lt=1.0, description="Second-moment decay of AdamW; momentum decay of Lion."
     )
     eps: float = Field(default=1e-8, ge=1e-15, le=1e-2, description="AdamW's epsilon.")
+    orthogonalisation: Literal["newton-schulz", "polar-express"] = Field(
+        default="newton-schulz", description="Muon's iteration towards the orthogonal factor."
+    )
+    cautious_weight_decay: bool = Field(
+        default=False, description="Muon decays a weight only where its update has the same sign as the weight."
+    )
+    state: Literal["float32", "int8", "int8-dynamic"] = Field(
+        default="float32",
+        description="How Muon's momentum is kept: floats, or 8-bit codes with a scale for each block, linear or dynamic.",
+    )
+    state_block: Literal[64, 128, 256, 512, 1024, 2048] = Field(
+        default=256, description="Values that share a scale in an 8-bit state, or in coded projectors of GaLore."
+    )
+    stochastic_rounding: bool = Field(default=False, description="Round 8-bit states stochastically.")
     grad_clip: float = Field(
         default=1.0, ge=0.0, le=1e6, description="Largest global gradient norm; 0 switches clipping off."
     )
@@ -181,6 +203,10 @@ class Training(Section):
         default=1, le=65536, description="Micro-batches in one optimizer step; divides batch_size."
     )
     seed: int = Field(default=1337, ge=0, le=2**31 - 1, description="Seed of weights and data order.")
+    activation_checkpointing: Literal["none", "selective", "full"] = Field(
+        default="none",
+        description="Recompute in the backward pass: nothing, the feed-forward parts, or every block; same result, less memory.",
+    )
     on_nonfinite: Literal["stop", "skip"] = Field(
         default="stop", description="A non-finite loss or gradient stops the run, or skips that update."
     )

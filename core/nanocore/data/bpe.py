@@ -8,7 +8,7 @@ import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from nanocore.data.byte_level import ByteLevelTokenizer
-from nanocore.data.scan import SAMPLE_BYTES
+from nanocore.data.scan import sample_bytes
 from nanocore.data.tokenizer import BOS_TEXT, BYTES_FOR_SMALL
 from nanocore.errors import DataError
 
@@ -44,7 +44,7 @@ def train_bpe(sample: Sequence[str], vocab_size: int) -> ByteLevelTokenizer:
         raise DataError(
             f"{len(sample)} documents of training text are enough for {inner.get_vocab_size()} tokens, "
             f"not for data.vocab_size = {vocab_size}",
-            fix=f"lower data.vocab_size to at most {inner.get_vocab_size()}, add text (of which {SAMPLE_BYTES >> 20} MiB "
-            f"at most are sampled), or {BYTES_FOR_SMALL}",
+            fix=f"lower data.vocab_size to at most {inner.get_vocab_size()}, add text (of which "
+            f"{sample_bytes(vocab_size) >> 20} MiB at most are sampled), or {BYTES_FOR_SMALL}",
         )
     return ByteLevelTokenizer(inner, where="the trained tokenizer")

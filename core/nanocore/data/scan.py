@@ -19,6 +19,7 @@ from nanocore.data.sources import Listing, documents
 from nanocore.errors import DataError
 
 SAMPLE_BYTES = 4 << 20  # for training BPE; twice as much changes its compression by about 1 %
+SAMPLE_BYTES_PER_TOKEN = 1 << 10  # a large vocabulary needs more to be found in: 4 MiB of Python give 30,000 tokens
 
 LIKELY = 3.0  # so many documents expected on a side leave it empty once in twenty times: exp(-3)
 
@@ -77,6 +78,11 @@ class Sample:
         return [text.decode() for _, text in sorted(self._heap, reverse=True)]
 
 
+def sample_bytes(vocab_size: int) -> int:
+    """Bytes of training text, at most, from which a BPE vocabulary of that size is learned."""
+    return max(SAMPLE_BYTES, SAMPLE_BYTES_PER_TOKEN * vocab_size)
+
+
 def document_digest(text: bytes) -> bytes:
     """What identifies a document, 16 bytes."""
     return blake2b(text, digest_size=16).digest()
@@ -89,7 +95,7 @@ def side_of(digest: bytes, validation_fraction: float) -> Side:
 
 def scan(listings: Sequence[Listing], data: Data, progress: Progress) -> Scan:
     """Reads every document once and decides about it. Raises DataError for a source without text to train on."""
-    kept, sample, corpus_hash = Duplicates(), Sample(SAMPLE_BYTES), blake2b(digest_size=16)
+    kept, sample, corpus_hash = Duplicates(), Sample(sample_bytes(data.vocab_size)), blake2b(digest_size=16)
     meter = Meter("scan", sum(listing.size for listing in listings), progress)
     result = Scan([], [], "", [])
     for listing in listings:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nanocore.config.schema import Config
 from nanocore.model.bitlinear import make_linear, project
 from nanocore.model.cache import Cache
+from nanocore.model.kept_rows import KeptRows, attend
 from nanocore.model.norm import RMSNorm
 from nanocore.model.rotary import Rotation, rotate
 
@@ -19,12 +21,14 @@ class Context:
     """What all layers of one forward share.
 
     `mask` is True where a token (rows) sees another (columns), (T, S) or (B, 1, T, S); None is causal, or for a single
-    new token everything. `cache` holds earlier tokens, when text is generated.
+    new token everything. `cache` holds earlier tokens, when text is generated. `documents` (B, T) number the documents
+    in a row, in one piece each; None is one.
     """
 
     rotation: Rotation
     mask: Tensor | None
     cache: Cache | None
+    documents: Tensor | None = None
 
 
 class Attention(nn.Module):
@@ -34,6 +38,7 @@ class Attention(nn.Module):
         super().__init__()
         model, width = config.model, config.head_dim
         self.layer, self.head_dim = layer, width
+        self.kept_rows: KeptRows | None = None
         self.query = make_linear(config, model.d_model, model.n_heads * width)
         self.key = make_linear(config, model.d_model, model.n_kv_heads * width)
         self.value = make_linear(config, model.d_model, model.n_kv_heads * width)
@@ -55,6 +60,8 @@ class Attention(nn.Module):
         causal = context.mask is None and query.shape[2] > 1
         if context.cache is not None:
             key, value = context.cache.append(self.layer, key, value)
+        if self.kept_rows is not None and torch.is_grad_enabled():
+            return attend(query, key, value, context.mask, self.kept_rows)
         grouped = query.shape[1] != key.shape[1]
         return F.scaled_dot_product_attention(
             query, key, value, attn_mask=context.mask, is_causal=causal, enable_gqa=grouped

@@ -6,27 +6,33 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nanocore.config.schema import Config
-from nanocore.model.bitlinear import make_linear, project
+from nanocore.model.bitlinear import Operand, make_linear, multiply
 from nanocore.model.norm import RMSNorm
 
 
 class FeedForward(nn.Module):
-    """down(silu(gate x) * up x), or down(relu(up x)^2), which has no gate."""
+    """down(silu(gate x) * up x), or down(relu(up x)^2), which has no gate; `d_ff` wide, as the model or as given."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, d_ff: int = 0) -> None:
         super().__init__()
         model = config.model
-        gated = model.activation == "swiglu"
-        self.gate = make_linear(config, model.d_model, model.d_ff) if gated else None
-        self.up = make_linear(config, model.d_model, model.d_ff)
-        self.down = make_linear(config, model.d_ff, model.d_model)
-        self.sub_norm = RMSNorm(model.d_ff, model.norm_eps) if model.sub_norm else nn.Identity()
+        d_ff = d_ff or model.d_ff
+        self.gate = make_linear(config, model.d_model, d_ff) if model.activation == "swiglu" else None
+        self.up = make_linear(config, model.d_model, d_ff)
+        self.down = make_linear(config, d_ff, model.d_model)
+        self.sub_norm = RMSNorm(d_ff, model.norm_eps) if model.sub_norm else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, C) to (B, T, C)."""
-        if self.gate is None:
-            hidden = F.relu(self.up(x)).square()
-        else:
-            gate, up = project(x, (self.gate, self.up))  # (B, T, d_ff) each
-            hidden = F.silu(gate) * up
-        return self.down(self.sub_norm(hidden))
+        gate = self.gate.operand() if self.gate is not None else None
+        return transform(x, gate, self.up.operand(), self.down.operand(), self.sub_norm)
+
+
+def transform(x: Tensor, gate: Operand | None, up: Operand, down: Operand, norm: nn.Module) -> Tensor:
+    """What a feed-forward layer of these matrices does to x (..., C)."""
+    if gate is None:
+        hidden = F.relu(multiply(x, (up,))[0]).square()
+    else:
+        gated, wide = multiply(x, (gate, up))  # (..., d_ff) each
+        hidden = F.silu(gated) * wide
+    return multiply(norm(hidden), (down,))[0]

@@ -1,30 +1,30 @@
-"""mHC-lite: several residual streams, mixed by exactly doubly stochastic maps (arXiv 2601.05732).
+"""Hyper-connections: several residual streams, read, written and mixed around every sub-layer.
 
 A layer F reads one combination of the n streams x (n, C) and writes back to all of them:
     x' = H_res x + H_post^T F(H_pre x)
-H_pre = sigmoid and H_post = 2 sigmoid of n logits each. H_res is a convex combination of the n! permutations, so its
-rows and columns sum to 1 by construction (Birkhoff), where mHC (arXiv 2512.24880) runs 20 Sinkhorn iterations.
+H_pre = sigmoid and H_post = 2 sigmoid of n logits each, as in mHC (arXiv 2512.24880) and mHC-lite (arXiv 2601.05732).
+H_res is one of the kinds in `residual_maps`. The unconstrained kind (HC, arXiv 2409.19606) keeps these H_pre and H_post
+too, and the vec x that maps are computed from, so that a comparison of kinds compares H_res and nothing else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import permutations
-from math import factorial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from nanocore.model.residual_maps import KINDS, Init, Kind, ResidualMap, mixed_share
+
 FAVOURED, OTHER = 1.0, -1.0  # initial logits of H_pre and H_post: each layer favours another stream
-UNMIXED, MIXED = 0.0, -8.0  # initial logits of the identity and of every other permutation
 INITIAL_ALPHA = 0.01
 EPS = 1e-6
 
 
 class StreamMaps(NamedTuple):
-    """H_pre and H_post (..., n); weights of the permutations (..., n!) and H_res (..., n, n), None where they cannot matter.
+    """H_pre and H_post (..., n), weights of the permutations (..., n!), H_res (..., n, n); None for what is not there.
 
     The leading dimensions are (B, T) when every token has its own maps, else none.
     """
@@ -39,34 +39,49 @@ class HyperConnection(nn.Module):
     """The residual connection around sub-layer `index` of `count` (attention and feed-forward counted apart).
 
     Maps are constants (`pre`, `post` and `res` are their logits), or with `dynamic` also depend on the token:
-    logits = alpha * (phi RMSNorm(vec x)) + constants. The first sub-layer finds equal streams and the mean is taken
-    after the last, so there H_res could change nothing and does not exist. One stream is the plain residual x + F(x).
+    logits = alpha * (phi RMSNorm(vec x)) + constants. H_res exists where `mixes` says that it can matter, for
+    every kind alike (nanocore.config.layers). One stream is the plain residual x + F(x).
     """
 
-    def __init__(self, streams: int, d_model: int, index: int, count: int, *, dynamic: bool = False) -> None:
+    def __init__(
+        self,
+        streams: int,
+        d_model: int,
+        index: int,
+        count: int,
+        *,
+        dynamic: bool = False,
+        kind: Kind = "lite",
+        init: Init = "identity",
+        mixes: bool = True,
+    ) -> None:
         super().__init__()
         self.streams, self.favoured = streams, index % streams
-        has_res = streams > 1 and 0 < index < count - 1
-        sizes = [streams, streams, factorial(streams)][: 3 if has_res else 2] if streams > 1 else []
+        has_res = streams > 1 and mixes
+        self.residual: ResidualMap = KINDS[kind](streams)
+        self.share = mixed_share(init, index, count)
+        sizes = [streams, streams, self.residual.size][: 3 if has_res else 2] if streams > 1 else []
         self.sizes = sizes
         self.pre = nn.Parameter(torch.empty(streams)) if sizes else None
         self.post = nn.Parameter(torch.empty(streams)) if sizes else None
-        self.res = nn.Parameter(torch.empty(factorial(streams))) if has_res else None
+        self.res = nn.Parameter(torch.empty(self.residual.size)) if has_res else None
         self.phi = nn.Parameter(torch.empty(sum(sizes), streams * d_model)) if dynamic else None
         self.alpha = nn.Parameter(torch.empty(len(sizes))) if dynamic else None
         self.reset_parameters()
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """The published initial values. What makes streams differ is that layers favour different ones."""
-        for logits in (self.pre, self.post):
-            if logits is not None:
-                logits.fill_(OTHER)[self.favoured] = FAVOURED
-        if self.res is not None:
-            self.res.fill_(MIXED)[0] = UNMIXED
-        if self.phi is not None and self.alpha is not None:
-            self.phi.zero_()
-            self.alpha.fill_(INITIAL_ALPHA)
+        """The initial values. What makes streams differ is that layers favour different ones."""
+        initial = self.initial()
+        for name, parameter in self.named_parameters():
+            parameter.copy_(initial[name])
+
+    def initial(self) -> dict[str, Tensor]:
+        """Initial values by parameter name, float64, of the parameter's shape or one for all its entries."""
+        favours = torch.full((self.streams,), OTHER, dtype=torch.float64)
+        favours[self.favoured] = FAVOURED
+        values = {"pre": favours, "post": favours, "res": self.residual.initial(self.share)}
+        return values | {"phi": favours.new_zeros(()), "alpha": favours.new_full((), INITIAL_ALPHA)}
 
     def forward(self, streams: Tensor, layer: Callable[[Tensor], Tensor]) -> Tensor:
         """The streams (B, T, n, C) after `layer`, which maps (B, T, C) to (B, T, C)."""
@@ -80,8 +95,7 @@ class HyperConnection(nn.Module):
         """The maps for streams (B, T, n, C) with n > 1, in float32 at least."""
         with torch.autocast(streams.device.type, enabled=False):
             logits = self._logits(streams)
-            weights = logits[2].softmax(dim=-1) if self.res is not None else None
-            res = doubly_stochastic(weights) if weights is not None else None
+            res, weights = self.residual.matrix(logits[2]) if self.res is not None else (None, None)
             return StreamMaps(logits[0].sigmoid(), logits[1].sigmoid() * 2, weights, res)
 
     def _logits(self, streams: Tensor) -> list[Tensor]:
@@ -90,7 +104,9 @@ class HyperConnection(nn.Module):
         if self.phi is None or self.alpha is None:
             return constants
         from_token = _NormalisedProduct.apply(streams.flatten(-2).to(dtype), self.phi.to(dtype))
-        parts = from_token.split(self.sizes, dim=-1)
+        parts = list(from_token.split(self.sizes, dim=-1))
+        if self.residual.bounded and self.res is not None:
+            parts[2] = parts[2].tanh()
         return [alpha * part + constant for alpha, part, constant in zip(self.alpha, parts, constants, strict=True)]
 
 
@@ -157,23 +173,3 @@ class _NormalisedProduct(torch.autograd.Function):
         along = torch.linalg.vecdot(d_result, result).unsqueeze_(-1).mul_(inverse.square()).div_(-x.shape[-1])
         d_x = (d_product @ phi).addcmul_(x, along)
         return d_x, d_product.flatten(0, -2).mT @ x.flatten(0, -2)
-
-
-def doubly_stochastic(weights: Tensor) -> Tensor:
-    """Sum over k of weights_k P_k: (..., n!) to (..., n, n). Rows and columns sum to 1 where the weights do."""
-    streams = next(n for n in range(1, 9) if factorial(n) == weights.shape[-1])
-    matrices = permutation_matrices(streams, weights.device, weights.dtype)  # (n!, n, n)
-    return (weights @ matrices.flatten(1)).unflatten(-1, (streams, streams))
-
-
-def permutation_matrices(streams: int, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """The n! permutation matrices (n!, n, n), the identity first."""
-    key = (streams, device, dtype)
-    if key not in _permutation_matrices:
-        with torch.inference_mode(False):  # what is kept here must also serve training
-            identity = torch.eye(streams, dtype=dtype, device=device)
-            _permutation_matrices[key] = torch.stack([identity[list(p)] for p in permutations(range(streams))])
-    return _permutation_matrices[key]
-
-
-_permutation_matrices: dict[tuple[int, torch.device, torch.dtype], Tensor] = {}

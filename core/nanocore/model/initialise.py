@@ -8,9 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from nanocore.config.schema import Config
+from nanocore.model.delta_net import DeltaNet
 from nanocore.model.hyper_connections import HyperConnection
+from nanocore.model.loop import ExitGate
 from nanocore.model.norm import RMSNorm
 from nanocore.model.roles import role_of
+from nanocore.model.router import Router
 
 MATRIX_GAIN = 0.5
 EMBEDDING_STD = 0.02
@@ -29,6 +32,9 @@ def initialise(model: nn.Module, config: Config, vocab_size: int, seed: int) -> 
     | embedding, head                     | normal, `embedding_std`, `head_std`                  |
     | norm gains                          | 1                                                    |
     | stream maps                         | as published, see HyperConnection                    |
+    | exit gate                           | 0: even odds                                         |
+    | routers                             | as matrices, their balancing biases 0                |
+    | strength, decay, convolution        | see DeltaNet                                         |
 
     No projection starts at zero, as float models like: a zero matrix has ternary scale 0 and passes no gradient back.
     """
@@ -36,8 +42,10 @@ def initialise(model: nn.Module, config: Config, vocab_size: int, seed: int) -> 
     for module in model.modules():
         if isinstance(module, RMSNorm):
             module.weight.fill_(1.0)
-        elif isinstance(module, HyperConnection):
+        elif isinstance(module, HyperConnection | ExitGate):
             module.reset_parameters()
+        elif isinstance(module, DeltaNet | Router):
+            module.reset_parameters(generator, MATRIX_GAIN)
     for name, parameter in model.named_parameters():
         std = _std(name, parameter, config, vocab_size)
         if std:
@@ -45,15 +53,15 @@ def initialise(model: nn.Module, config: Config, vocab_size: int, seed: int) -> 
 
 
 def _std(name: str, parameter: Tensor, config: Config, vocab_size: int) -> float:
-    """Standard deviation of a drawn parameter; 0 for norms and stream maps, which are not drawn."""
+    """Standard deviation of a drawn parameter; 0 for norms and mixing parts, which their modules fill."""
     if name == "embedding.weight":
         return embedding_std(config.model.d_model, vocab_size, config.model.tie_embeddings)
     if name == "head.weight":
         return head_std(config.model.d_model)
     if role_of(name) != "matrix":
         return 0.0
-    ends_branch = name.endswith(("attention.output.weight", "feed_forward.down.weight"))
-    return MATRIX_GAIN / math.sqrt(parameter.shape[1] * (2 * config.model.n_layers if ends_branch else 1))
+    ends_branch = name.endswith(("attention.output.weight", "feed_forward.down.weight", "shared.down.weight"))
+    return MATRIX_GAIN / math.sqrt(parameter.shape[-1] * (2 * config.model.n_layers if ends_branch else 1))
 
 
 def head_std(d_model: int) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -13,7 +14,10 @@ from nanocore.errors import CheckpointError
 from nanocore.model.roles import Role
 from nanocore.optim.groups import Group, Method, groups
 from nanocore.optim.lion import Lion
+from nanocore.optim.memory import bytes_by_kind, momentum_of, total_bytes
 from nanocore.optim.muon import Muon
+
+FRESH = "keep the optimizer's keys, or fork with --fresh-optimizer"
 
 
 class Trainable(Protocol):
@@ -35,7 +39,8 @@ class Optimizers:
             raise ValueError(f"parameters without a role, or roles without a parameter: {set(roles) ^ set(values)}")
         self.groups = groups(config, roles, values)
         self._optimizers = [_build(method, self._tables(method), config) for method in _methods(self.groups)]
-        self._state = self._create_state()
+        self._slots = self._create_state()
+        self._state = {f"{name}.{slot}": t for name, slots in self._slots.items() for slot, t in slots.items()}
 
     def _tables(self, method: Method) -> list[dict[str, Any]]:
         """Torch's parameter groups of one method; `peak` keeps what the factors of `step` multiply."""
@@ -45,16 +50,14 @@ class Optimizers:
             if group.optimizer == method
         ]
 
-    def _create_state(self) -> dict[str, Tensor]:
+    def _create_state(self) -> dict[str, dict[str, Tensor]]:
         """All state from the start, so that its size is known before the first step and loading can be strict."""
         owners = {p: o for o in self._optimizers for table in o.param_groups for p in table["params"]}
         named = {}
         for group in self.groups:
             for name in group.parameters:
                 parameter = self._parameters[name]
-                slots = _slots(group.optimizer, parameter)
-                owners[parameter].state[parameter] = slots
-                named |= {f"{name}.{slot}": tensor for slot, tensor in slots.items()}
+                named[name] = _create(owners[parameter], parameter)
         return named
 
     def step(self, lr_factor: float, weight_decay_factor: float) -> None:
@@ -88,16 +91,30 @@ class Optimizers:
     def load_state_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         """Continue exactly where `state_tensors` was taken. CheckpointError, before any change, if it does not fit."""
         if wrong := sorted(set(tensors) ^ set(self._state)):
-            raise CheckpointError(f"optimizer state does not fit this model: {wrong[0]} (and {len(wrong) - 1} more)")
+            raise CheckpointError(
+                f"optimizer state does not fit this model: {wrong[0]} (and {len(wrong) - 1} more)", fix=FRESH
+            )
         for name, live in self._state.items():
             if tensors[name].shape != live.shape or tensors[name].dtype != live.dtype:
-                raise CheckpointError(f"optimizer state {name} has another shape or dtype than this model needs")
+                raise CheckpointError(
+                    f"optimizer state {name} has another shape or dtype than this model needs", fix=FRESH
+                )
         for name, live in self._state.items():
             live.copy_(tensors[name])
 
     def live_bytes(self) -> int:
         """Bytes of optimizer state really allocated."""
-        return sum(tensor.untyped_storage().nbytes() for tensor in self._state.values())
+        return total_bytes(self._state.values())
+
+    def state_bytes(self) -> dict[str, int]:
+        """`live_bytes` by what they hold: momentum, projector, scales, counters, exp_avg, exp_avg_sq."""
+        return bytes_by_kind(self._slots.values())
+
+    def reset_state(self, names: Iterable[str]) -> None:
+        """Make the state of these parameters what it was before the first step: zeros in every slot."""
+        for name in names:
+            for tensor in self._slots[name].values():
+                tensor.zero_()
 
 
 def _methods(table: list[Group]) -> list[Method]:
@@ -113,7 +130,10 @@ def _build(method: Method, tables: list[dict[str, Any]], config: Config) -> torc
             momentum=settings.momentum,
             nesterov=settings.nesterov,
             newton_schulz_steps=settings.newton_schulz_steps,
+            orthogonalisation=settings.orthogonalisation,
             shape_scale=settings.shape_scale,
+            cautious=settings.cautious_weight_decay,
+            memory=partial(momentum_of, config=config),
         )
     betas = (settings.beta1, settings.beta2)
     if method == "lion":
@@ -121,12 +141,13 @@ def _build(method: Method, tables: list[dict[str, Any]], config: Config) -> torc
     return torch.optim.AdamW(tables, settings.scalar_lr, betas, settings.eps, weight_decay=0.0, fused=True)
 
 
-def _slots(method: Method, parameter: Tensor) -> dict[str, Tensor]:
-    """Zero state of one parameter, under the names its optimizer uses."""
-    if method == "muon":
-        return {"momentum_buffer": torch.zeros_like(parameter, requires_grad=False)}
-    first = {"exp_avg": torch.zeros_like(parameter, requires_grad=False)}
-    if method == "lion":
-        return first
-    step = torch.zeros((), dtype=torch.float32, device=parameter.device)
-    return {"step": step, **first, "exp_avg_sq": torch.zeros_like(parameter, requires_grad=False)}
+def _create(owner: torch.optim.Optimizer, parameter: Tensor) -> dict[str, Tensor]:
+    """Give a parameter its zero state, under the names its optimizer uses."""
+    if isinstance(owner, Muon):
+        return owner.create_state(parameter)
+    slots = {"exp_avg": torch.zeros_like(parameter, requires_grad=False)}
+    if isinstance(owner, torch.optim.AdamW):
+        step = torch.zeros((), dtype=torch.float32, device=parameter.device)
+        slots = {"step": step, **slots, "exp_avg_sq": torch.zeros_like(parameter, requires_grad=False)}
+    owner.state[parameter] = slots
+    return slots

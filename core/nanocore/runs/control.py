@@ -19,7 +19,7 @@ from nanocore.runs.layout import RunFolder
 from nanocore.runs.status import read_status
 
 SCHEMA = 1
-COMMANDS = ("stop", "stop-after-checkpoint", "checkpoint", "pause", "resume", "sample")
+COMMANDS = ("stop", "stop-after-checkpoint", "checkpoint", "pause", "resume", "sample", "fire")
 _MAX_BYTES = 1 << 16
 
 

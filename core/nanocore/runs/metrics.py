@@ -10,7 +10,9 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
-Chart = Literal["", "loss", "throughput", "mhc", "gradient", "rate", "ternary", "time", "memory"]
+Chart = Literal[
+    "", "loss", "throughput", "mhc", "collider", "loop", "moe", "gradient", "rate", "ternary", "time", "memory"
+]  # fmt: skip
 Cadence = Literal["step", "evaluation", "telemetry"]
 Goal = Literal["", "low", "high"]
 
@@ -49,6 +51,26 @@ def _m(
 _ALL = (
     _m("loss/ce", "nats", "Plain next-token cross-entropy of the training batch.", chart="loss", goal="low"),
     _m("loss/total", "nats", "The sum that is minimised: cross-entropy and all other loss terms.", chart="loss", goal="low"),
+    _m("loss/smoothing", "nats", "What label smoothing adds to the loss.", chart="loss"),
+    _m("loss/z", "nats", "What the z-loss adds.", chart="loss"),
+    _m("loss/entropy_bonus", "nats", "What the entropy bonus adds; negative.", chart="loss"),
+    _m("loss/mtp", "nats", "Mean cross-entropy of the heads that predict further tokens, before their weight.", chart="loss"),
+    _m("loss/kept", "nats", "Cross-entropy of the tokens that token filtering kept.", chart="loss"),
+    _m("loss/expected", "nats", "LoopLM: cross-entropy expected over the exits.", chart="loss"),
+    _m("loss/gate", "nats", "LoopLM's second stage: cross-entropy of the exit gate.", chart="loss"),
+    _m("loss/balance", "nats", "Auxiliary loss of the experts' load, before its weight; when even the number of layers with experts.", goal="low"),
+    _m("collider/kept_fraction", "", "Share of the batch's tokens that had a backward pass for their loss.", healthy=(0.02, 1.0), chart="collider"),
+    _m("collider/importance_p10", "nats", "Importance that 10 % of the tokens stay below.", chart="collider"),
+    _m("collider/importance_p50", "nats", "Median importance of the tokens.", chart="collider"),
+    _m("collider/importance_p90", "nats", "Importance that 90 % of the tokens stay below.", chart="collider"),
+    _m(
+        "collider/gradient_cosine", "", "Cosine between the filtered and the full gradient of one batch.",
+        healthy=(0.2, 1.0), chart="collider", cadence="telemetry", goal="high",
+    ),
+    _m("loop/exit_entropy", "nats", "Mean entropy of the exit distribution; ln of the turns when even.", chart="loop"),
+    _m("loop/mean_turns", "", "Mean number of turns that the exit distribution expects.", chart="loop"),
+    _m("moe/max_violation", "", "Largest expert load over the mean, less 1; 0 when even.", healthy=(0.0, 4.0), goal="low", chart="moe"),
+    _m("moe/load_entropy", "nats", "Entropy of the experts' loads; ln of their number when even.", goal="high", chart="moe"),
     _m("eval/ce", "nats", "Cross-entropy on the fixed held-out slice.", chart="loss", cadence="evaluation", goal="low"),
     _m(
         "eval/bits_per_byte", "bits/byte", "Held-out cross-entropy per byte of text; comparable between tokenizers.",
@@ -69,12 +91,31 @@ _ALL = (
     _m("time/backward", "s", "Part of the step spent in backward passes.", chart="time"),
     _m("time/optimizer", "s", "Part of the step spent on clipping and updates.", chart="time"),
     _m(
-        "mhc/composite_gain", "", "Largest row sum of the product of all residual maps; exactly 1 by construction.",
-        healthy=(0.95, 1.05), cadence="telemetry",
+        "mhc/composite_gain", "",
+        "Largest row sum of the product of all residual maps; 1 by construction, unless they are unconstrained.",
+        healthy=(0.0, 2.0), cadence="telemetry",
     ),
     _m(
-        "mhc/composite_gain_backward", "", "Largest column sum of that product, the backward gain; exactly 1 by construction.",
-        healthy=(0.95, 1.05), cadence="telemetry",
+        "mhc/composite_gain_backward", "",
+        "Largest column sum of that product, the backward gain; 1 by construction for mHC-lite, near it for Sinkhorn maps.",
+        healthy=(0.0, 2.0), cadence="telemetry",
+    ),
+    _m(
+        "mhc/least_column_sum", "",
+        "Smallest column sum of that product over all tokens, what the most forgotten stream counts; 1 for mHC-lite.",
+        healthy=(0.5, math.inf), cadence="telemetry",
+    ),
+    _m(
+        "mhc/second_eigenvalue", "", "Mean second eigenvalue of the residual maps: the share of the streams' differences each keeps.",
+        cadence="telemetry",
+    ),
+    _m(
+        "mhc/mixing_entropy", "nats", "Mean entropy of the residual maps' rows; 0 passes streams on, ln n mixes them evenly.",
+        cadence="telemetry",
+    ),
+    _m(
+        "mhc/health", "", "Verdict on the residual streams: 0 healthy, 1 warning, 2 sick; the reason is in the events.",
+        healthy=(0.0, 0.0), cadence="telemetry", goal="low",
     ),
     _m(
         "mhc/forward_norm_ratio", "", "RMS of the residual streams after the last block over that before the first.",
@@ -87,6 +128,10 @@ _ALL = (
     _m(
         "mhc/stream_cosine", "", "Mean cosine between residual streams; at 1 they are copies and mixing does nothing.",
         healthy=(-1.0, 0.995), chart="mhc", cadence="telemetry",
+    ),
+    _m(
+        "mhc/closest_cosine", "", "Cosine between the two most similar streams after the last block.",
+        healthy=(-1.0, 0.995), cadence="telemetry",
     ),
     _m(
         "ternary/zero_fraction", "", "Share of ternary weights that are 0; 0.31 for Gaussian weights.",

@@ -11,6 +11,7 @@ from torch import nn
 from nanocore.analysis.streams import StreamProbe
 from nanocore.analysis.ternary import TernaryProbe
 from nanocore.checkpoint.state import Checkpoint, load_checkpoint
+from nanocore.config.estimate import estimate
 from nanocore.config.schema import Config
 from nanocore.config.sections import Data
 from nanocore.data.heldout import HeldOut, validation_slice, xz_bits_per_byte
@@ -23,11 +24,13 @@ from nanocore.runs.create import read_run, starting_checkpoint, update_run
 from nanocore.runs.layout import RunFolder, cache_root
 from nanocore.train.checkpoints import own_checkpoint, parent_checkpoint, restore, stored_progress
 from nanocore.train.distributed import World, broadcast_json
+from nanocore.train.fire import chosen
 from nanocore.train.hardware import Machine
 from nanocore.train.horizon import Horizon, planned_steps
 from nanocore.train.job import Job
 from nanocore.train.orders import Orders
 from nanocore.train.progress import Progress
+from nanocore.train.reference import load_reference
 from nanocore.train.reporter import Reporter
 from nanokernels.int_matmul import chosen_path
 
@@ -82,12 +85,15 @@ def _assemble(
         reporter=reporter,
         streams=StreamProbe(core) if config.mhc.streams > 1 else None,
         ternary=TernaryProbe(core),
+        reference=load_reference(config, corpus.tokenizer, machine),
     )
 
 
 def _begin(job: Job, own: Checkpoint | None) -> None:
     """Weights and optimizer state to start from, then what can only be reported once all parts are there."""
     job.reporter.step = job.progress.step
+    if job.config.fire.at_step:
+        chosen(job)  # names that fit nothing are told now, not at that step
     restore(job, own) if own else _fork(job)
     if job.world.rank == 0:
         _record_facts(job)
@@ -190,6 +196,8 @@ def _record_facts(job: Job) -> None:
         parameters=sum(parameter.numel() for parameter in job.core.parameters()),
         vocabulary=job.corpus.tokenizer.vocab_size,
         groups=[asdict(group) for group in job.optimizers.groups],
+        optimizer_state=job.optimizers.state_bytes(),
+        optimizer_estimate=estimate(job.config).optimizer_bytes,
     )
 
 

@@ -13,9 +13,9 @@ from nanocore.infer.generate import generate
 from nanocore.infer.sampler import Sampling
 from nanocore.model.transformer import Transformer
 from nanocore.objective.cross_entropy import linear_cross_entropy
+from nanocore.objective.micro_batch import micro_batches
 from nanocore.train.distributed import World, sum_numbers
 from nanocore.train.hardware import Machine
-from nanocore.train.step import micro_batches
 
 
 @torch.no_grad()
@@ -28,7 +28,7 @@ def evaluate(
     """
     totals = [0.0, 0.0, 0.0]  # nats, correct, tokens
     for batch in heldout.batches:
-        for micro in micro_batches(batch, world, 1, machine.device):
+        for micro in micro_batches(batch, rank=world.rank, world=world.size, accumulation=1, device=machine.device):
             with machine.autocast():
                 hidden = model(micro.tokens, positions=micro.positions, documents=micro.documents)
                 loss = linear_cross_entropy(hidden.flatten(0, 1), model.head_weight, micro.targets.flatten())

@@ -33,5 +33,5 @@ def _out_of_memory(error: Exception) -> bool:
 def _memory_error(error: Exception) -> ResourceError:
     return ResourceError(
         f"out of memory: {(str(error) or type(error).__name__).splitlines()[0]}",
-        fix="use a smaller training.batch_size, more training.accumulation, or a shorter model.context_length",
+        fix="resume with --set training.accumulation=2 or training.activation_checkpointing=full; see docs/troubleshooting.md",
     )

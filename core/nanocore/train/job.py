@@ -17,6 +17,7 @@ from nanocore.data.prefetch import Prefetcher
 from nanocore.data.prepare import Corpus
 from nanocore.data.stream import Plan
 from nanocore.model.transformer import Transformer
+from nanocore.objective.goal import Scorer
 from nanocore.optim.optimizers import Optimizers
 from nanocore.runs.layout import RunFolder
 from nanocore.train.distributed import World
@@ -48,6 +49,7 @@ class Job:
     reporter: Reporter
     streams: StreamProbe | None
     ternary: TernaryProbe
+    reference: Scorer | None = None
     window: Window = field(default_factory=Window)
     findings: dict[str, float] = field(default_factory=dict)
     first_step: int = 0

@@ -8,13 +8,17 @@ from typing import Any
 
 from nanocore.data.batch import Batch
 from nanocore.errors import DivergedError, ResourceError
+from nanocore.model.fp4_study import begin_step
+from nanocore.objective.goal import Goal
 from nanocore.optim.schedule import lr_factor, weight_decay_factor
 from nanocore.train.checkpoints import save
 from nanocore.train.distributed import broadcast_json
 from nanocore.train.evaluate import evaluate, sample
+from nanocore.train.fire import fire, fire_on_request
+from nanocore.train.gradient_cosine import gradient_cosine
 from nanocore.train.job import Job
 from nanocore.train.step import StepResult, take_step
-from nanocore.train.telemetry import analyse, probing, record
+from nanocore.train.telemetry import analyse, probing, record, report_loads
 
 MOST_SKIPS_IN_A_ROW = 10
 PLAN_EVERY = 10  # steps between two looks at the clock, when the length is given in time
@@ -44,6 +48,8 @@ def train(job: Job) -> Outcome:
         job.tick()
         plan(job)
         record(job)
+        if job.progress.step == every.fire.at_step:
+            fire(job)
         if due(job, every.evaluation.every):
             measure(job)
         if due(job, every.evaluation.sample_every):
@@ -65,10 +71,13 @@ def next_batch(job: Job) -> tuple[Batch, dict[str, Any]]:
 
 def one_step(job: Job, batch: Batch) -> StepResult:
     step, steps, config = job.progress.step, job.horizon.steps, job.config
+    purpose = goal(job, batch)
+    compare_gradients(job, batch, purpose)
+    begin_step(job.core, step, job.world.rank)
     with analyse(job):
         result = take_step(
             job.core if probing(job) else job.model,
-            job.core,
+            purpose,
             job.optimizers,
             batch,
             machine=job.machine,
@@ -79,7 +88,29 @@ def one_step(job: Job, batch: Batch) -> StepResult:
             weight_decay_factor=weight_decay_factor(config.schedule, step, steps),
         )
     result.seconds["data_wait"] = job.loader.waited
+    report_loads(job, result)
     return result
+
+
+def goal(job: Job, batch: Batch) -> Goal:
+    """What this batch is trained on at this point of the run."""
+    step, collider = job.progress.step, job.config.collider
+    return Goal(
+        job.core,
+        job.config,
+        batch,
+        progress=step / job.horizon.steps,
+        filtering=collider.mode != "off" and step >= collider.start_step,
+        reference=job.reference,
+    )
+
+
+def compare_gradients(job: Job, batch: Batch, filtered: Goal) -> None:
+    """In its turn, measure what token filtering does to the gradient; the time it takes is not the step's."""
+    every, step = job.config.collider.cosine_every, job.progress.step
+    if filtered.kept is not None and every and (step + 1) % every == 0:
+        whole = Goal(job.core, job.config, batch, progress=step / job.horizon.steps)
+        job.findings["collider/gradient_cosine"] = gradient_cosine(job, batch, filtered, whole)
 
 
 def refuse_update(job: Job, result: StepResult, loader_state: dict[str, Any], skipped: int) -> None:
@@ -92,7 +123,7 @@ def refuse_update(job: Job, result: StepResult, loader_state: dict[str, Any], sk
         raise DivergedError(
             message,
             where=f"step {job.reporter.step}",
-            fix="resume with a lower learning rate, or set training.on_nonfinite = skip in a fork",
+            fix="fork it (--from) with a lower learning rate or training.on_nonfinite = skip",
         )
 
 
@@ -155,6 +186,9 @@ def serve(job: Job) -> None:
     if orders.sample:
         orders.sample = False
         write_sample(job)
+    if orders.fire:
+        orders.fire = False
+        fire_on_request(job)
     if orders.checkpoint and not orders.stop:
         orders.checkpoint = False
         save(job)

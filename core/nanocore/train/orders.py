@@ -31,6 +31,7 @@ class Orders:
     stop_after_checkpoint: bool = False
     checkpoint: bool = False
     sample: bool = False
+    fire: bool = False
     paused: bool = False
     exit_code: int = 0
     early: list[Command] = field(default_factory=list)  # taken before the loop could acknowledge them
@@ -53,6 +54,8 @@ class Orders:
                 self.checkpoint = True
             case "sample":
                 self.sample = True
+            case "fire":
+                self.fire = True
             case "pause":
                 self.paused = True
             case "resume":
@@ -64,7 +67,7 @@ class Orders:
             return
         from nanocore.train.distributed import agree
 
-        names = ("stop", "stop_after_checkpoint", "checkpoint", "sample", "paused")
+        names = ("stop", "stop_after_checkpoint", "checkpoint", "sample", "fire", "paused")
         *flags, code = agree([*(int(getattr(self, name)) for name in names), self.exit_code])
         for name, flag in zip(names, flags, strict=True):
             setattr(self, name, bool(flag))

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from nanocore.data.batch import Batch
+from nanocore.model.loop import Exits
+from nanocore.model.router import apply_balance, load_report, routers, take_loads
 from nanocore.model.transformer import Transformer
-from nanocore.objective.cross_entropy import linear_cross_entropy
+from nanocore.objective.goal import Goal, Terms
+from nanocore.objective.micro_batch import MicroBatch, micro_batches
 from nanocore.optim.optimizers import Optimizers
-from nanocore.train.distributed import World, sum_gradients, sum_numbers
+from nanocore.train.distributed import World, sum_gradients, sum_numbers, sum_over_ranks
 from nanocore.train.hardware import Machine
 
 
 @dataclass
 class StepResult:
-    """Sums over the whole global batch; `ce` is plain next-token cross-entropy in nats per token."""
+    """Sums over the whole global batch; `ce` is plain next-token cross-entropy in nats per token.
+
+    `parts` are the other terms and facts of the objective by metric name; `loads` (routers, E) the experts' tokens.
+    """
 
     targets: int
     ce: float
@@ -29,20 +34,12 @@ class StepResult:
     grad_norm: float
     applied: bool
     seconds: dict[str, float]
+    parts: dict[str, float] = field(default_factory=dict)
+    loads: Tensor | None = None
 
     @property
     def finite(self) -> bool:
         return math.isfinite(self.ce) and math.isfinite(self.grad_norm)
-
-
-@dataclass(frozen=True)
-class MicroBatch:
-    """Rows of one rank's micro-batch as tensors (b, T); `documents` is None when no row has a border."""
-
-    tokens: Tensor
-    targets: Tensor
-    positions: Tensor
-    documents: Tensor | None
 
 
 class Stopwatch:
@@ -58,33 +55,26 @@ class Stopwatch:
         self._last = now
 
 
-def micro_batches(batch: Batch, world: World, accumulation: int, device: torch.device) -> list[MicroBatch]:
-    """Rows r::world of the global batch, in `accumulation` parts.
+class Totals:
+    """Sums of the terms over micro-batches and processes."""
 
-    The global batch is the same for every number of processes, so a run may continue on another.
-    """
-    rows = np.arange(world.rank, batch.tokens.shape[0], world.size)
-    parts = [part for part in np.array_split(rows, accumulation) if len(part)]
-    return [_to_tensors(batch, part, device) for part in parts]
+    def __init__(self, device: torch.device) -> None:
+        self.sums = torch.zeros(3, dtype=torch.float64, device=device)  # ce, entropy, correct
+        self.parts: dict[str, Tensor] = {}
 
+    def add(self, terms: Terms) -> None:
+        self.sums += terms.sums
+        for name, value in terms.parts.items():
+            self.parts[name] = self.parts.get(name, 0.0) + value.detach().double()
 
-def _to_tensors(batch: Batch, rows: np.ndarray, device: torch.device) -> MicroBatch:
-    def tensor(values: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(values[rows])).to(device, torch.long, non_blocking=True)
-
-    documents = batch.documents[rows]
-    borders = bool((documents != documents[:, :1]).any())
-    return MicroBatch(
-        tensor(batch.tokens),
-        tensor(batch.targets),
-        tensor(batch.positions),
-        tensor(batch.documents) if borders else None,
-    )
+    def over_ranks(self, world: World) -> tuple[list[float], dict[str, float]]:
+        values = sum_numbers([*self.sums.tolist(), *(float(value) for value in self.parts.values())], world)
+        return values[:3], dict(zip(self.parts, values[3:], strict=True))
 
 
 def take_step(
     model: nn.Module,
-    core: Transformer,
+    goal: Goal,
     optimizers: Optimizers,
     batch: Batch,
     *,
@@ -97,29 +87,54 @@ def take_step(
 ) -> StepResult:
     """Train on one global batch. A non-finite loss or gradient norm leaves weights and optimizer untouched.
 
-    `model` is `core` or its compiled form. The loss is the sum over targets divided by the global
-    count, so that accumulation and processes do not change it.
+    `model` is the goal's core or its compiled form. The loss is divided by counts of the global batch, so that
+    accumulation and processes do not change it.
     """
-    watch = Stopwatch(machine)
+    watch, core = Stopwatch(machine), goal.core
     optimizers.zero_grad()
-    count = int((batch.targets >= 0).sum())
-    sums = torch.zeros(3, dtype=torch.float64, device=machine.device)  # ce, entropy, correct
-    for micro in micro_batches(batch, world, accumulation, machine.device):
-        with machine.autocast():
-            hidden = model(micro.tokens, positions=micro.positions, documents=micro.documents)
-            loss = linear_cross_entropy(hidden.flatten(0, 1), core.head_weight, micro.targets.flatten())
-        sums += torch.stack([loss.sum.detach().double(), loss.entropy_sum.double(), loss.correct.double()])
-        watch.lap("forward")
-        (loss.sum / max(count, 1)).backward()
-        watch.lap("backward")
-    sum_gradients(core.parameters())
+    totals = accumulate(model, goal, batch, accumulation, machine, world, watch)
     norm = optimizers.clip(grad_clip)
-    ce, entropy, correct = sum_numbers(sums.tolist(), world)
+    (ce, entropy, correct), parts = totals.over_ranks(world)
     result = StepResult(
-        count, ce / max(count, 1), entropy / max(count, 1), correct / max(count, 1), float(norm), False, watch.seconds
+        goal.count,
+        ce / goal.count,
+        entropy / goal.count,
+        correct / goal.count,
+        float(norm),
+        False,
+        watch.seconds,
+        parts,
     )
+    result.loads = sum_over_ranks(take_loads(core)) if routers(core) else None
+    if result.loads is not None:
+        result.parts |= load_report(core, result.loads).summary
     if result.finite:
         optimizers.step(lr_factor, weight_decay_factor)
+        if result.loads is not None and not goal.gate_alone:
+            apply_balance(core, result.loads)
         result.applied = True
     watch.lap("optimizer")
     return result
+
+
+def accumulate(
+    model: nn.Module, goal: Goal, batch: Batch, parts: int, machine: Machine, world: World, watch: Stopwatch
+) -> Totals:
+    """Forward and backward of every micro-batch; each parameter then holds the gradient of the global batch."""
+    totals = Totals(machine.device)
+    for micro in micro_batches(batch, rank=world.rank, world=world.size, accumulation=parts, device=machine.device):
+        with machine.autocast():
+            terms = goal.terms(forward(model, goal.core, micro), micro)
+        totals.add(terms)
+        watch.lap("forward")
+        terms.loss.backward()
+        watch.lap("backward")
+    sum_gradients(parameter for parameter in goal.core.parameters() if parameter.requires_grad)
+    return totals
+
+
+def forward(model: nn.Module, core: Transformer, micro: MicroBatch) -> Tensor | Exits:
+    """Hidden states of a micro-batch: of the last layer, or of every turn of a loop."""
+    if core.exit_gate is not None:
+        return core.exits(micro.tokens, positions=micro.positions, documents=micro.documents)
+    return model(micro.tokens, positions=micro.positions, documents=micro.documents)

@@ -10,8 +10,12 @@ from pathlib import Path
 import torch
 from pynvml import NVMLError
 
+from nanocore.analysis.stream_health import changes
+from nanocore.analysis.streams import StreamProbe, StreamReport
+from nanocore.model.router import load_report
 from nanocore.optim.schedule import lr_factor
 from nanocore.train.job import Job
+from nanocore.train.step import StepResult
 from nanocore.train.window import Window
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -28,6 +32,8 @@ def analyse(job: Job) -> Iterator[None]:
         with probe.attached():
             yield
         report = probe.report()
+        if report.layers:
+            _judge(job, probe, report, step)
         job.findings.update(report.summary)
         job.reporter.layers(report.layers)
     if job.ternary.names and _turn(step, job.config.logging.layers_every):
@@ -36,9 +42,26 @@ def analyse(job: Job) -> Iterator[None]:
         job.reporter.layers(ternary.layers)
 
 
+def report_loads(job: Job, result: StepResult) -> None:
+    """The load of each layer's experts, when the turn of the layers has come."""
+    if result.loads is not None and _turn(job.progress.step + 1, job.config.logging.layers_every):
+        job.reporter.layers(load_report(job.core, result.loads).layers)
+
+
 def probing(job: Job) -> bool:
     """Whether the coming step measures the streams: hooks see them only in the model that is not compiled."""
     return job.streams is not None and _turn(job.progress.step + 1, job.config.mhc.every)
+
+
+def _judge(job: Job, probe: StreamProbe, report: StreamReport, step: int) -> None:
+    """Add the verdicts to the report; an event and a log line when one changed. After a resume all count as healthy."""
+    before, after = probe.health, probe.judge(report, step)
+    changed = changes(before, after)
+    if after.model.level == before.model.level and not changed:
+        return
+    message = f"residual streams: {after.model.level}" + (f", {after.model.reason}" if after.model.reason else "")
+    job.reporter.event("health", health=after.model.level, before=before.model.level, changed=changed, message=message)
+    job.reporter.log(message, "INFO" if after.model.level == "healthy" else "WARNING")
 
 
 def _turn(step: int, every: int) -> bool:

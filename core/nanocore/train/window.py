@@ -21,6 +21,8 @@ class Window:
     correct: float = 0.0
     grad_norm: float = 0.0
     seconds: dict[str, float] = field(default_factory=dict)
+    parts: dict[str, float] = field(default_factory=dict)
+    part_targets: dict[str, int] = field(default_factory=dict)  # of the steps that had the part
 
     def add(self, result: StepResult, tokens: int) -> None:
         self.steps += 1
@@ -32,6 +34,9 @@ class Window:
         self.grad_norm = result.grad_norm
         for name, value in result.seconds.items():
             self.seconds[name] = self.seconds.get(name, 0.0) + value
+        for name, value in result.parts.items():
+            self.parts[name] = self.parts.get(name, 0.0) + value * result.targets
+            self.part_targets[name] = self.part_targets.get(name, 0) + result.targets
 
     @property
     def total_seconds(self) -> float:
@@ -41,10 +46,9 @@ class Window:
         """Metrics of the window under their registry names. Throughput is trained tokens over step time."""
         targets, steps = max(self.targets, 1), max(self.steps, 1)
         total = self.total_seconds
-        ce = self.nats / targets
         return {
-            "loss/ce": ce,
-            "loss/total": ce,
+            "loss/ce": self.nats / targets,
+            **{name: value / max(self.part_targets[name], 1) for name, value in self.parts.items()},
             "training/entropy": self.entropy / targets,
             "training/accuracy": self.correct / targets,
             "training/grad_norm": self.grad_norm,

@@ -22,6 +22,7 @@ ABOUT = {
     "launch": "Choose a preset on the left. The form changes it: switches of techniques first, then every section."
     " Beside it stand what the model will cost and what you changed. Nothing is written until you save or launch.",
     "live": "The run you opened: four charts over its whole history, what the machine does, log and newest sample."
+    " Techniques that are on add their lines to the loss, a chart and numbers; t shows what they keep and did."
     " The faint area behind a line is the lowest and highest of all points; ✕ marks values that were not finite.",
 }
 TITLES = {
@@ -39,12 +40,21 @@ ARROWS: dict[str, Row] = {
     "runs": ("↑ ↓", "Go to the run above or below."),
     "log": ("↑ ↓", "Scroll; also PgUp, PgDn, Home, End."),
 }
-MIXING: tuple[Row, ...] = (
-    ("gain", "Product of exactly doubly stochastic maps: 1 by design."),
-    ("cos", "Mean cosine between streams; 1 would mean copies."),
-    ("fwd", "Norm of the streams after all layers over that before."),
-    ("bwd", "The same ratio of the gradient, back through all layers."),
-)
+TERMS: dict[str, tuple[Row, ...]] = {
+    "In the mHC chart": (
+        ("gain", "Of the product of all residual maps: 1 by design, unless they are free (HC)."),
+        ("back", "The same backwards: near 1 for Sinkhorn maps, shown where it is not exact."),
+        ("cos", "Mean cosine between streams; 1 would mean copies."),
+        ("fwd", "Norm of the streams after all layers over that before."),
+        ("bwd", "The same ratio of the gradient, back through all layers."),
+    ),
+    "In the charts of other techniques (m)": (
+        ("kept", "Share of tokens trained on; the lines are quantiles of their importance."),
+        ("cosine", "Between the gradient of the kept tokens and that of all."),
+        ("turns", "Times a token is expected to pass the loop."),
+        ("viol.", "Largest load of an expert over the mean, less 1."),
+    ),
+}
 
 
 class HelpScreen(ModalScreen[None]):
@@ -60,10 +70,10 @@ class HelpScreen(ModalScreen[None]):
         with VerticalScroll(classes="dialog") as dialog:
             dialog.border_subtitle = "esc closes"
             yield Static(Content(ABOUT[self._scope]), classes="dialog-title")
-            if self._scope == "live":
-                yield Rows("In the mHC chart", MIXING)
             for scope in self._order():
                 yield Rows(TITLES.get(scope, "On this screen"), _rows(scope))
+            for title, terms in TERMS.items() if self._scope == "live" else ():
+                yield Rows(title, terms)
 
     def _order(self) -> list[str]:
         """The screen's scopes, those of its parts even when they are not in force now."""

@@ -20,6 +20,7 @@ from nanoconsole.tui.widgets.field_editor import FieldEditor, ValueInput
 from nanoconsole.tui.widgets.form import Form
 from nanoconsole.tui.widgets.preset_list import PresetList, choices
 from nanocore.config.presets import presets, save_preset, user_folder
+from nanocore.config.schema import Config
 from nanocore.errors import NanoError
 
 FIRST = "tiny-cpu"  # what the cursor stands on at first
@@ -107,7 +108,9 @@ class LaunchScreen(ConsoleScreen):
         for target in (choice.target for choice in listed.choices if not choice.problem):
             if target not in self._costs:
                 self._costs[target] = self._cost(self._known(target))
-        self.query_one(CostPanel).show(draft, self._costs.get(draft.target, "") if draft else "")
+        self.query_one(CostPanel).show(
+            draft, self._costs.get(draft.target, "") if draft else "", self._cost_of(draft.base if draft else None)
+        )
         edited = frozenset(target for target, each in self._drafts.items() if each.edits)
         listed.tell({target: brief(found) for target, found in self._costs.items()}, edited)
         self.query_one(FieldEditor).show(draft, self.query_one(Form).field)
@@ -123,10 +126,13 @@ class LaunchScreen(ConsoleScreen):
 
     def _cost(self, draft: Draft | None) -> Cost | str:
         """The cost of a draft, or why there is none."""
-        if draft is None or draft.config is None:
+        return self._cost_of(draft.config if draft else None)
+
+    def _cost_of(self, config: Config | None) -> Cost | str:
+        if config is None:
             return ""
         try:
-            return cost(draft.config, self._timings)
+            return cost(config, self._timings)
         except NanoError as error:
             return str(error)
 
@@ -141,7 +147,7 @@ class LaunchScreen(ConsoleScreen):
             self.query_one(FieldEditor).edit(self._draft, event.field)
 
     def on_field_editor_edited(self) -> None:
-        self.query_one(Form).refresh()
+        self.query_one(Form).rearrange()
         self._show_cost()
 
     def on_field_editor_done(self) -> None:

@@ -11,37 +11,21 @@ from textual.widgets import Static
 
 from nanoconsole.services.watched import RunUpdate, Sample
 from nanoconsole.tui import keys
+from nanoconsole.tui.charts import GRADIENT, LOSS, THROUGHPUT, mixing, technique_charts, why_empty
 from nanoconsole.tui.run_actions import RunActions
+from nanoconsole.tui.screens.fire import FireScreen
 from nanoconsole.tui.widgets.chart import Chart
+from nanoconsole.tui.widgets.chart_spec import ChartSpec, View
+from nanoconsole.tui.widgets.facts_panel import FactsPanel
 from nanoconsole.tui.widgets.log_view import LogView
 from nanoconsole.tui.widgets.meters_panel import MetersPanel
-from nanoconsole.tui.widgets.plot import SMOOTHING, ChartSpec, Line, View
+from nanoconsole.tui.widgets.plot import SMOOTHING
 from nanoconsole.tui.widgets.run_header import RunHeader
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.status import FINAL_STATES
 
 AXES = ("step", "tokens", "time")
-CHARTS = (
-    ChartSpec(
-        "loss",
-        "loss",
-        "nats",
-        (Line("loss/ce", "train", "train", "line1"), Line("eval/ce", "held-out", "held", "line2", "◆")),
-    ),
-    ChartSpec("gradient", "gradient norm", "", (Line("training/grad_norm", "newest", "", "line1"),)),
-    ChartSpec(
-        "mhc",
-        "mHC",
-        "",
-        (
-            Line("mhc/stream_cosine", "cosine", "cos", "line1", "●"),
-            Line("mhc/forward_norm_ratio", "forward", "fwd", "line2", "▲"),
-            Line("mhc/backward_norm_ratio", "backward", "bwd", "line3", "▼"),
-        ),
-        beside=("mhc/composite_gain", "gain", "1"),
-    ),
-    ChartSpec("throughput", "throughput", "tok/s", (Line("throughput/tokens_per_sec", "newest", "", "line1"),)),
-)
+PLACES = {"loss": LOSS, "gradient": GRADIENT, "technique": mixing("lite"), "throughput": THROUGHPUT}
 
 
 class LiveScreen(RunActions):
@@ -56,16 +40,18 @@ class LiveScreen(RunActions):
         self._view = View()
         self._update: RunUpdate | None = None
         self._sample: Sample | None = None
+        self._technique = ""  # key of the technique's chart that was asked for
 
     def compose_body(self) -> ComposeResult:
         yield Static(_no_run(), id="no-run")
         yield RunHeader()
         with Horizontal(id="body"):
             with Container(id="charts"):
-                for spec in CHARTS:
-                    yield Chart(spec)
+                for place, spec in PLACES.items():
+                    yield Chart(spec, place)
             with Vertical(id="side"):
                 yield MetersPanel()
+                yield FactsPanel()
                 with Container(id="texts"):
                     yield LogView()
                     with VerticalScroll(id="sample"):
@@ -79,6 +65,8 @@ class LiveScreen(RunActions):
 
     def offers(self, action: str) -> bool:
         alone = self.has_class("-tiny") or (self.has_class("-narrow") and self.has_class("-low"))
+        if action == "technique":
+            return self._update is not None and len(technique_charts(self._update.history, "")) > 1
         return super().offers(action) and not (action == "zoom" and alone)  # there is but one chart anyway
 
     def _shows_text(self) -> bool:
@@ -118,9 +106,11 @@ class LiveScreen(RunActions):
             self.query_one("#body").set_class(_recorded_nothing(update), "-text")  # its log says why
         self.query_one(RunHeader).show(update)
         self.query_one(MetersPanel).show(update.meters)
+        self.query_one(FactsPanel).show(update.facts, update.history)
         self.query_one(LogView).feed(update.log)
         self._show_sample(update.sample, first)
         self._show_charts()
+        self.call_after_refresh(self._rule_charts)
         self.refresh_keys()
 
     def _arrange(self) -> None:
@@ -143,8 +133,22 @@ class LiveScreen(RunActions):
     def _show_charts(self) -> None:
         """Give every chart the history; only those on the screen draw it."""
         if self._update is not None:
-            for chart in self._charts():
-                chart.show(self._update.history, self._view, _empty(chart.spec, self._update))
+            specs = {**PLACES, "technique": self._technique_chart(self._update)}
+            for chart, spec in zip(self._charts(), specs.values(), strict=True):
+                chart.show(spec, self._update.history, self._view, why_empty(spec, self._update))
+
+    def _technique_chart(self, update: RunUpdate) -> ChartSpec:
+        """The one that was asked for, else the first that has something to show."""
+        found = technique_charts(update.history, update.facts.maps)
+        return next((spec for spec in found if spec.key == self._technique), found[0])
+
+    def action_technique(self) -> None:
+        """Show the next technique's chart in its place."""
+        if self._update is not None:
+            found = [spec.key for spec in technique_charts(self._update.history, self._update.facts.maps)]
+            now = found.index(self._technique_chart(self._update).key)
+            self._technique = found[(now + 1) % len(found)]
+            self._show_charts()
 
     def _rule_charts(self) -> None:
         """Stacked charts share the x axis of the last one."""
@@ -215,6 +219,16 @@ class LiveScreen(RunActions):
             self._focus_shown()
         return bool(inner)
 
+    def action_fire(self) -> None:
+        """Ask, then let the trainer reinitialise the chosen matrices."""
+        if self._update is not None and self.possible("fire"):
+            question = FireScreen(self._update.run.name, self._update.facts.matrices)
+            self.app.push_screen(question, self._fire)
+
+    def _fire(self, sure: bool | None) -> None:
+        if sure:
+            self.send("fire", "reinitialises its matrices after this step")
+
     # Which run the actions mean
 
     def chosen(self) -> RunFolder | None:
@@ -239,10 +253,3 @@ def _no_run() -> Content:
 def _recorded_nothing(update: RunUpdate) -> bool:
     """Whether it ended before it had anything to draw."""
     return update.state.state in FINAL_STATES and not (update.reading or update.history.names())
-
-
-def _empty(spec: ChartSpec, update: RunUpdate) -> str:
-    """Why a chart is empty."""
-    if not update.history.names():
-        return "no step yet" if update.state.alive else "no step was recorded"
-    return "not measured yet (or one stream: nothing is mixed)" if spec.key == "mhc" else "not recorded"

@@ -8,9 +8,10 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from nanoconsole.services.history import History
-from nanoconsole.tui.widgets.plot import ChartSpec, View, draw
+from nanoconsole.tui.widgets.chart_spec import ChartSpec, View
+from nanoconsole.tui.widgets.plot import draw
 
-STYLES = ("title", "axis", "value", "line1", "line2", "line3", "envelope", "bad")
+STYLES = ("title", "axis", "value", "line1", "line2", "line3", "line4", "envelope", "bad")
 
 
 class Chart(Widget, can_focus=True):
@@ -28,8 +29,9 @@ class Chart(Widget, can_focus=True):
     class Placed(Message):
         """The chart has another size."""
 
-    def __init__(self, spec: ChartSpec) -> None:
-        super().__init__(id=f"chart-{spec.key}")
+    def __init__(self, spec: ChartSpec, place: str) -> None:
+        """`place` is its part of the screen, which other charts may take later."""
+        super().__init__(id=f"chart-{place}")
         self.spec = spec
         self.view = View()
         self.empty = ""
@@ -38,9 +40,11 @@ class Chart(Widget, can_focus=True):
         self._drawn: tuple[object, ...] = ()
         self._strips: list[Strip] = []
 
-    def show(self, history: History, view: View, empty: str) -> None:
+    def show(self, spec: ChartSpec, history: History, view: View, empty: str) -> None:
         """Show a history; nothing is drawn again unless something to be seen changed."""
-        changed = (history, history.version, view, empty) != (self._history, self._seen, self.view, self.empty)
+        before = (self.spec, self._history, self._seen, self.view, self.empty)
+        changed = (spec, history, history.version, view, empty) != before
+        self.spec = spec
         self._history, self._seen, self.view, self.empty = history, history.version, view, empty
         if changed:
             self.refresh()
@@ -66,7 +70,8 @@ class Chart(Widget, can_focus=True):
         return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width)
 
     def _draw(self) -> None:
-        wanted = (self._history, self._history.version, self.size, self.view, self.empty, self._ruler, self.has_focus)
+        data = (self.spec, self._history, self._history.version)
+        wanted = (*data, self.size, self.view, self.empty, self._ruler, self.has_focus)
         if wanted != self._drawn:
             size, history = self.size, self._history
             canvas = draw(size.width, size.height, self.spec, history, self.view, empty=self.empty, ruler=self._ruler)

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from textual.content import Content
 from textual.widgets import Static
 
-from nanoconsole.services.cost import Cost
+from nanoconsole.services.cost import Cost, Effect, effects
 from nanoconsole.services.draft import Draft
 from nanoconsole.services.format import count, duration, size
+from nanocore.config.estimate import Estimate
 from nanocore.runs.text import sanitize_line
+
+Say = Callable[[float | None], str]
+Get = Callable[[Estimate], int]
 
 
 class CostPanel(Static):
     """Estimate, faults, differences; top lines first, as small terminals show only those."""
 
-    def show(self, draft: Draft | None, cost: Cost | str) -> None:
-        """Show a draft with its cost, or with the words why it has none."""
+    def show(self, draft: Draft | None, cost: Cost | str, base: Cost | str = "") -> None:
+        """Show a draft with its cost beside that of its base, or with the words why it has none."""
         if draft is None:
             self.update(Content(""))
             return
-        upper = _figures(cost) if isinstance(cost, Cost) else _faults(draft, cost)
+        before = base.estimate if isinstance(base, Cost) else None
+        upper = _figures(cost, before) if isinstance(cost, Cost) else _faults(draft, cost)
         self.update(Content("\n\n").join([upper, _differences(draft)]))
 
 
@@ -31,21 +38,45 @@ def brief(cost: Cost | str) -> str:
     return f"{count(cost.estimate.parameters)}  {then}"
 
 
-def _figures(cost: Cost) -> Content:
-    figures = cost.estimate
-    state = figures.weight_bytes + figures.gradient_bytes + figures.optimizer_bytes
-    lines = [
-        ("parameters", count(figures.parameters)),
-        ("ternary", count(figures.ternary_parameters)),
-        ("embedding", count(figures.embedding_parameters)),
-        ("tensors", f"≈ {size(figures.peak_bytes)}"),
-        ("weights etc.", size(state)),
-        ("activations", f"≈ {size(figures.activation_bytes)}"),
-        ("tokens", count(figures.tokens) if figures.tokens else "by time"),
-        ("time", f"≈ {duration(cost.seconds)}" if cost.seconds else "unknown"),
+FIGURES: tuple[tuple[str, Say, Get, str], ...] = (
+    ("parameters", count, lambda e: e.parameters, ""),
+    ("active", count, lambda e: e.active_parameters, ""),
+    ("ternary", count, lambda e: e.ternary_parameters, ""),
+    ("embedding", count, lambda e: e.embedding_parameters, ""),
+    ("tensors", size, lambda e: e.peak_bytes, "≈ "),
+    ("weights etc", size, lambda e: e.weight_bytes + e.gradient_bytes + e.optimizer_bytes, ""),
+    ("activations", size, lambda e: e.activation_bytes, "≈ "),
+)
+
+
+def _figures(cost: Cost, before: Estimate | None) -> Content:
+    after = cost.estimate
+    sparse = after.active_parameters != after.parameters
+    rows = [
+        _row(name, say, get(before) if before else None, get(after), mark)
+        for name, say, get, mark in FIGURES
+        if sparse or name != "active"
     ]
-    rows = [Content.assemble((f"{name:<13}", "$axis"), (value, "$value")) for name, value in lines]
+    rows += [
+        _labelled("tokens", (count(after.tokens) if after.tokens else "by time", "$value")),
+        _labelled("time", (f"≈ {duration(cost.seconds)}" if cost.seconds else "unknown", "$value")),
+    ]
     return Content("\n").join([*rows, Content.styled(cost.source, "$axis")])
+
+
+def _row(name: str, say: Say, before: int | None, after: int, mark: str) -> Content:
+    """A figure, and what it was before the changes; a unit that both have is said once."""
+    new = say(after)
+    old = say(before) if before is not None else new
+    if old == new:
+        return _labelled(name, (mark + new, "$value"))
+    unit = new.rpartition(" ")[2]
+    old = old.removesuffix(f" {unit}")
+    return _labelled(name, (f"{mark.strip()}{old}→", "$axis"), (new, "$accent"))
+
+
+def _labelled(name: str, *parts: tuple[str, str]) -> Content:
+    return Content.assemble((f"{name:<12}", "$axis"), *parts)
 
 
 def _faults(draft: Draft, other: str) -> Content:
@@ -57,16 +88,32 @@ def _faults(draft: Draft, other: str) -> Content:
 
 
 def _differences(draft: Draft) -> Content:
-    """Each changed key, before and after."""
-    changes = draft.changes()
+    """Each changed key, before and after, and what it does to size and memory by itself."""
+    changes, alone = draft.changes(), effects(draft)
     name = "the file" if draft.is_file else "the preset"
     if not changes:
         return Content.styled(f"as {name} has it", "$axis")
     head = Content.styled(f"◆ {len(changes)} change{'s' if len(changes) > 1 else ''} to {name}", "bold $accent")
     lines = [
         Content.assemble(
-            f"{change.key}\n  ", (change.before or "empty", "$axis"), " → ", (change.after or "empty", "$value")
+            f"{change.key}\n  ",
+            (change.before or "empty", "$axis"),
+            " → ",
+            (change.after or "empty", "$value"),
+            (_effect(alone.get(change.key)), "$axis"),
         )
         for change in changes
     ]
     return Content("\n").join([head, *lines])
+
+
+def _effect(effect: Effect | None) -> str:
+    """What a change adds by itself, in words; "" when it adds nothing."""
+    if effect is None:
+        return ""
+    parts = [
+        f"{'+' if value > 0 else '−'}{say(abs(value))}{what}"
+        for value, say, what in ((effect.parameters, count, " parameters"), (effect.peak_bytes, size, ""))
+        if value
+    ]
+    return f"\n  {', '.join(parts)}" if parts else ""

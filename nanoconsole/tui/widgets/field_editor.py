@@ -9,9 +9,11 @@ from textual.message import Message
 from textual.widgets import Input, Static
 
 from nanoconsole.services.draft import Draft
+from nanoconsole.services.techniques import SWITCHES
 from nanoconsole.tui import keys
 from nanoconsole.tui.widgets.form_rows import words_of
 from nanocore.config.fields import Field
+from nanocore.config.idle import governed_by
 
 
 class ValueInput(Input):
@@ -96,4 +98,10 @@ def _help(field: Field | None, problem: str) -> Content:
         return Content("")
     if problem:
         return Content.styled(f"✗ {problem}", "$error")
-    return Content.assemble((field.key, "bold $primary"), (f"  {words_of(field)}", "$axis"), f"\n{field.help}")
+    details = ", ".join(key.partition(".")[2] for key in governed_by(field.key) if key not in SWITCHES)
+    return Content.assemble(
+        (field.key, "bold $primary"),
+        (f"  {words_of(field)}", "$axis"),
+        f"\n{field.help}",
+        (f"\nIts details, listed while they matter: {details}" if details else "", "$axis"),
+    )

@@ -12,7 +12,7 @@ from textual.strip import Strip
 
 from nanoconsole.services.draft import Draft
 from nanoconsole.tui import keys
-from nanoconsole.tui.widgets.form_rows import Row, rows, spans, value_column
+from nanoconsole.tui.widgets.form_rows import Row, choices, rows, spans, value_column
 from nanocore.config.fields import Field
 
 
@@ -47,6 +47,7 @@ class Form(ScrollView, can_focus=True):
         self.draft: Draft | None = None
         self._rows: list[Row] = []
         self._cursor = 0
+        self._query = ""
 
     @property
     def field(self) -> Field | None:
@@ -55,12 +56,25 @@ class Form(ScrollView, can_focus=True):
 
     def show(self, draft: Draft | None, query: str = "") -> None:
         """Show a draft, or the part of it that a search finds; the cursor stays on its field when it can."""
+        self.draft, self._query = draft, query
+        self._place(self._list_rows(fallback=0))
+
+    def rearrange(self) -> None:
+        """The draft changed: draw it, with the rows that now matter; the cursor stays on its field or its place."""
+        before, self._cursor = self.field, self._list_rows(fallback=self._cursor)
+        if self.field == before:
+            self.refresh()
+        else:
+            self._place(self._cursor)
+
+    def _list_rows(self, *, fallback: int) -> int:
+        """List the rows anew; the place of the field under the cursor, or the first at or after `fallback`."""
         before = self.field
-        self.draft, self._rows = draft, rows(query) if draft else []
+        self._rows = rows(self.draft, self._query) if self.draft else []
         self.virtual_size = Size(self.size.width, len(self._rows))
         places = [index for index, row in enumerate(self._rows) if row.field is not None]
         same = [index for index in places if self._rows[index].field == before]
-        self._place((same or places or [0])[0])
+        return (same or [index for index in places if index >= fallback] or places[-1:] or [0])[0]
 
     def _place(self, index: int) -> None:
         self._cursor = index
@@ -93,7 +107,9 @@ class Form(ScrollView, can_focus=True):
             self._place(next((index for index in bad if index > self._cursor), bad[0]))
 
     def action_edit(self) -> None:
-        if self.field is not None and not self._step(1):
+        if self.field is not None and self.field.kind in ("bool", "choice"):
+            self._step(1)
+        elif self.field is not None:
             self.post_message(self.EditWanted(self.field))
 
     def action_switch(self) -> None:
@@ -107,20 +123,18 @@ class Form(ScrollView, can_focus=True):
             self.draft.reset(self.field.key)
             self._changed()
 
-    def _step(self, by: int) -> bool:
-        """Change a switch or go along the choices; False when the field is neither."""
+    def _step(self, by: int) -> None:
+        """Change a switch or go along the choices."""
         field, draft = self.field, self.draft
-        if field is None or draft is None or field.kind not in ("bool", "choice"):
-            return False
-        allowed = ["false", "true"] if field.kind == "bool" else [str(choice) for choice in field.choices]
-        text = draft.text(field.key)
-        place = allowed.index(text) + by if text in allowed else 0
-        draft.set(field.key, allowed[place % len(allowed)])
-        self._changed()
-        return True
+        allowed = choices(field) if field else ()
+        if field is not None and draft is not None and allowed:
+            text = draft.text(field.key)
+            place = allowed.index(text) + by if text in allowed else 0
+            draft.set(field.key, allowed[place % len(allowed)])
+            self._changed()
 
     def _changed(self) -> None:
-        self.refresh()
+        self.rearrange()
         self.post_message(self.Changed())
 
     def on_click(self, event: Click) -> None:

@@ -6,28 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nanoconsole.services.draft import FIELDS, Draft
+from nanoconsole.services.techniques import SWITCHES
 from nanocore.config.fields import Field
 from nanocore.config.messages import allowed, show
 from nanocore.config.schema import Config
 
-# The switches of techniques stand first, whatever section they belong to.
-TECHNIQUES = (
-    "model.linear",
-    "mhc.streams",
-    "mhc.dynamic",
-    "model.group_size",
-    "model.activation",
-    "model.qk_norm",
-    "model.sub_norm",
-    "model.tie_embeddings",
-    "optimizer.matrices",
-    "optimizer.others",
-    "schedule.kind",
-    "data.tokenizer",
-    "data.isolate_documents",
-    "hardware.dtype",
-    "hardware.compile",
-)
 NAME_WIDTH = 22
 Span = tuple[str, str]  # text and style name
 
@@ -40,20 +23,31 @@ class Row:
     field: Field | None = None
 
 
-def rows(query: str = "") -> list[Row]:
-    """Techniques, then each section with what is left of it; with a query only fields that have it in key or help."""
+def rows(draft: Draft, query: str = "") -> list[Row]:
+    """The switches of techniques, then each section with what is left of it.
+
+    A key without effect is left out unless something is wrong with it: the details of a technique that is off. A query
+    shows all keys that have it in name or help.
+    """
     words = query.lower().split()
-    first = [FIELDS[key] for key in TECHNIQUES]
-    groups: list[tuple[str, Sequence[Field]]] = [("techniques", first)]
+    groups: list[tuple[str, Sequence[Field]]] = [("techniques", [FIELDS[key] for key in SWITCHES])]
     for section in [*(name for name in Config.model_fields if name != "about"), "about"]:
-        own = [field for field in FIELDS.values() if field.section == section and field.key not in TECHNIQUES]
+        own = [field for field in FIELDS.values() if field.section == section and field.key not in SWITCHES]
         groups.append((section, own))
     found: list[Row] = []
     for title, members in groups:
-        kept = [field for field in members if all(word in f"{field.key} {field.help}".lower() for word in words)]
+        kept = [field for field in members if (_matches(field, words) if words else _matters(field, draft))]
         if kept:
             found += [Row(title=title), *[Row(field=field) for field in kept]]
     return found
+
+
+def _matches(field: Field, words: Sequence[str]) -> bool:
+    return all(word in f"{field.key} {field.help}".lower() for word in words)
+
+
+def _matters(field: Field, draft: Draft) -> bool:
+    return field.key not in draft.asleep or field.key in draft.problems
 
 
 def spans(row: Row, draft: Draft) -> list[Span]:
@@ -62,16 +56,26 @@ def spans(row: Row, draft: Draft) -> list[Span]:
         return [(f" {row.title}", "section")]
     field = row.field
     text, base = draft.text(field.key), draft.base_text(field.key)
-    problem, changed = draft.problems.get(field.key, ""), text != base
+    problem, asleep, changed = draft.problems.get(field.key, ""), draft.asleep.get(field.key, ""), text != base
     mark = "✗" if problem else "◆" if changed else " "
-    style = "problem" if problem else "changed" if changed else "value"
-    name = field.key if field.key in TECHNIQUES else field.name
-    parts: list[Span] = [(f"  {mark} ", style), (f"{name:<{NAME_WIDTH}} ", "name"), (_value(field, text), style)]
+    style = "problem" if problem else "changed" if changed else "hint" if asleep else "value"
+    parts: list[Span] = [
+        (f"  {mark} ", style),
+        (f"{_name(field):<{NAME_WIDTH}} ", "name"),
+        (_value(field, text), style),
+    ]
     if problem:
         parts.append((f"  {problem}", "problem"))
+    elif asleep:
+        parts.append((f"  no effect while {asleep}", "hint"))
     elif changed:
         parts.append((f"  was {_value(field, base).strip('●○‹› ')}", "hint"))
     return parts
+
+
+def _name(field: Field) -> str:
+    """A switch stands under no title of its section, so its section is named, where there is room."""
+    return field.key if field.key in SWITCHES and len(field.key) <= NAME_WIDTH else field.name
 
 
 def _value(field: Field, text: str) -> str:
@@ -79,7 +83,17 @@ def _value(field: Field, text: str) -> str:
         return {"true": "● on", "false": "○ off"}.get(text, text)
     if field.kind == "choice":
         return f"‹ {text} ›"
-    return text or ("none" if field.kind == "str" else text)
+    shown = text or ("none" if field.kind == "str" else text)
+    if field.key in SWITCHES:
+        return f"{'○' if text == SWITCHES[field.key][0] else '●'} {shown}"
+    return shown
+
+
+def choices(field: Field) -> tuple[str, ...]:
+    """What one key press goes along: all values of a switch or choice, the usual ones of a technique's number or text."""
+    if field.kind == "bool":
+        return ("false", "true")
+    return tuple(map(str, field.choices)) or SWITCHES.get(field.key, ())
 
 
 def value_column() -> int:

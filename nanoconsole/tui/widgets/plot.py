@@ -11,42 +11,13 @@ from nanoconsole.services.format import number
 from nanoconsole.services.history import Curve, History
 from nanoconsole.tui.widgets import braille
 from nanoconsole.tui.widgets.canvas import Canvas, Span
+from nanoconsole.tui.widgets.chart_spec import ChartSpec, Line, View
 from nanoconsole.tui.widgets.ticks import Scale, scale_for, x_ticks, y_ticks
 
 GUTTER = 8  # columns left of the plot: label and axis
 TALL = 9  # a chart this high gives the x axis two rows
+DENSE_MARKS = 12  # columns between two markers of a dense line
 SMOOTHING = (0.0, 0.6, 0.9, 0.97)
-
-
-@dataclass(frozen=True)
-class Line:
-    """One metric of a chart; `brief` is its label where room is short. Sparse ones carry a marker, unsmoothed."""
-
-    metric: str
-    label: str
-    brief: str
-    style: str
-    marker: str = ""
-
-
-@dataclass(frozen=True)
-class ChartSpec:
-    """What a chart shows. `beside` is a metric shown as a number only, with what is expected of it."""
-
-    key: str
-    title: str
-    unit: str
-    lines: tuple[Line, ...]
-    beside: tuple[str, str, str] | None = None  # metric, label, expected value
-
-
-@dataclass(frozen=True)
-class View:
-    """How all charts of a screen are looked at."""
-
-    axis: str = "step"
-    smoothing: float = 0.6
-    log: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,7 +58,7 @@ def draw(
 def _curves(spec: ChartSpec, history: History, view: View, columns: int) -> list[tuple[Line, Curve]]:
     found = []
     for line in spec.lines:
-        decay = 0.0 if line.marker else view.smoothing
+        decay = 0.0 if line.sparse else view.smoothing
         curve = history.curve(line.metric, view.axis, decay, columns)
         if curve is not None:
             found.append((line, curve))
@@ -129,9 +100,11 @@ def _width(group: list[Span]) -> int:
 def _legend(spec: ChartSpec, history: History, curves: list[tuple[Line, Curve]], *, brief: bool) -> list[list[Span]]:
     """The groups of a title: name and unit, the number that stands beside, a mark and value for each line."""
     groups: list[list[Span]] = [[(f" {spec.title} ", "title"), (f"{spec.unit} " if spec.unit else "", "axis")]]
-    if spec.beside and (last := history.last(spec.beside[0])) is not None:
-        expected = f" ({spec.beside[2]}) " if brief else f" ({spec.beside[2]} expected) "
-        groups.append([(f" {spec.beside[1]} ", "axis"), (number(last), "value"), (expected, "axis")])
+    for beside in spec.beside:
+        if (last := history.last(beside.metric)) is not None:
+            expected = beside.brief if brief else beside.expected
+            said = f" ({expected}) " if expected else " "
+            groups.append([(f" {beside.label} ", "axis"), (number(last), "value"), (said, "axis")])
     for line, curve in curves:
         label = line.brief if brief else line.label
         mark = f"{' ' if brief else '  '}{line.marker or '━'} "
@@ -188,13 +161,13 @@ def _plot(canvas: Canvas, frame: Frame, scale: Scale, curves: list[tuple[Line, C
         low, high = _dots(frame, scale, curve.buckets.high), _dots(frame, scale, curve.buckets.low)
         envelope, mask = braille.blank(frame.width, frame.height), braille.blank(frame.width, frame.height)
         present = np.isfinite(low) & np.isfinite(high)
-        exact = mask if line.marker or not smooth else envelope  # unsmoothed, the envelope is the line
+        exact = mask if line.sparse or not smooth else envelope  # unsmoothed, the envelope is the line
         rows = [np.rint(np.where(present, part, 0)).astype(np.int64) for part in (low, high)]
         braille.fill(exact, rows[0], rows[1], present)
         braille.line(mask, _connected(_dots(frame, scale, curve.buckets.line), curve))
         canvas.paint(frame.x, frame.y, braille.cells(envelope), "envelope", ignore=braille.BLANK)
         masks.append((line, mask))
-    for line, mask in sorted(masks, key=lambda drawn: not drawn[0].marker):  # dense lines over sparse ones
+    for line, mask in sorted(masks, key=lambda drawn: not drawn[0].sparse):  # dense lines over sparse ones
         canvas.paint(frame.x, frame.y, braille.cells(mask), line.style, ignore=braille.BLANK)
     for line, curve in curves:
         _marks(canvas, frame, scale, line, curve)
@@ -224,12 +197,12 @@ def _connected(rows: Floats, curve: Curve) -> Floats:
 
 
 def _marks(canvas: Canvas, frame: Frame, scale: Scale, line: Line, curve: Curve) -> None:
-    """Markers at measurements of sparse lines (so colour is not needed), and a cross at non-finite points."""
+    """Markers on lines that have one (so colour is not needed), and a cross at non-finite points."""
     if line.marker:
-        rows = _dots(frame, scale, curve.buckets.line)
-        edge = -3
+        rows, apart = _dots(frame, scale, curve.buckets.line), 3 if line.sparse else DENSE_MARKS
+        edge = -apart if line.sparse else apart // 2 - apart
         for column in np.flatnonzero(np.isfinite(rows)):
-            if column // 2 >= edge + 3:
+            if column // 2 >= edge + apart:
                 edge = int(column // 2)
                 canvas.write(frame.x + edge, frame.y + int(rows[column] // 4), line.marker, line.style)
     for column in np.flatnonzero(curve.buckets.nonfinite):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 from textual.content import Content
 from textual.geometry import Size
 from textual.widget import Widget
 
 from nanoconsole.services.format import arrow, count, duration, number, size
+from nanoconsole.services.techniques import numbers
 from nanoconsole.services.trend import WINDOW, trend
 from nanoconsole.services.watched import RunUpdate
 from nanoconsole.tui.theme import look
@@ -20,32 +22,40 @@ WIDEST_BAR = 40
 
 
 class RunHeader(Widget):
-    """Two lines of parts, left out from the right when they find no room, and the verdict, wrapped so that none is lost."""
+    """Two lines of parts, left out from the right when they find no room, up to two of what techniques record, and the
+    verdict, wrapped so that none is lost."""
 
     _update: RunUpdate | None = None
 
     def show(self, update: RunUpdate) -> None:
         before, self._update = self._update, update
-        self.refresh(layout=before is None or before.verdict != update.verdict)
+        self.refresh(layout=before is None or self._shape(before) != self._shape(update))
+
+    def _shape(self, update: RunUpdate) -> tuple[object, int]:
+        return update.verdict, len(_techniques(update, self.size.width))
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return 2 + (_verdict(self._update).get_height({}, width) if self._update else 1)
+        if self._update is None:
+            return 3
+        return 2 + len(_techniques(self._update, width)) + _verdict(self._update).get_height({}, width)
 
     def render(self) -> Content:
         if self._update is None:
             return Content("")
         room = self.size.width
-        return Content("\n").join([_progress(self._update, room), _numbers(self._update, room), _verdict(self._update)])
+        lines = [_progress(self._update, room), _numbers(self._update, room), *_techniques(self._update, room)]
+        return Content("\n").join([*lines, _verdict(self._update)])
 
 
 def fit(groups: Sequence[Sequence[Part]], room: int) -> Content:
     """Groups of parts from left to right, each whole or not at all."""
-    chosen: list[Part] = []
-    for group in groups:
-        if sum(len(text) for text, _ in (*chosen, *group)) > room:
-            break
-        chosen += group
-    return Content.assemble(*chosen)
+    return Content.assemble(*(part for group in groups[: _fitting(groups, room)] for part in group))
+
+
+def _fitting(groups: Sequence[Sequence[Part]], room: int) -> int:
+    """How many of the groups, from the left, find room on one line."""
+    ends = accumulate(sum(len(text) for text, _ in group) for group in groups)
+    return sum(end <= room for end in ends)
 
 
 def _progress(update: RunUpdate, room: int) -> Content:
@@ -92,6 +102,14 @@ def _numbers(update: RunUpdate, room: int) -> Content:
     if update.reading:
         groups.append([("  reading its history …", "$axis")])
     return fit(groups, room)
+
+
+def _techniques(update: RunUpdate, room: int) -> list[Content]:
+    """The newest numbers of the techniques that are on, in at most two lines; all of them stand beside the log."""
+    words = [*numbers(update.history.last), *(("FIRE", each.text) for each in update.facts.fired[-1:])]
+    groups: list[Sequence[Part]] = [[(f" {label} ", "$axis"), (f"{value} ", "$value")] for label, value in words]
+    lines = fit(groups, room), fit(groups[_fitting(groups, room) :], room)
+    return [line for line in lines if line.plain]
 
 
 def _verdict(update: RunUpdate) -> Content:

@@ -1,0 +1,101 @@
+"""The techniques as a person meets them: their switches in order, what one press sets, and the numbers they yield."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from nanoconsole.services.format import number
+
+# Every switch, with the values to go along for those that are neither a bool nor a choice; the first of them is off.
+SWITCHES: dict[str, tuple[str, ...]] = {
+    "model.linear": (),
+    "mhc.streams": (),
+    "mhc.kind": (),
+    "mhc.init": (),
+    "mhc.dynamic": (),
+    "mtp.horizon": ("0", "1", "2", "4"),
+    "collider.mode": (),
+    "optimizer.matrices": (),
+    "optimizer.orthogonalisation": (),
+    "optimizer.state": (),
+    "galore.rank_fraction": ("0", "0.25", "0.5"),
+    "loop.count": ("1", "2", "4"),
+    "moe.experts": ("0", "4", "8"),
+    "delta.pattern": ("", "DDDA", "DA", "D"),
+    "fp4.format": (),
+    "objective.label_smoothing": ("0", "0.1"),
+    "objective.z_loss": ("0", "0.0001"),
+    "objective.entropy_bonus": ("0", "0.01"),
+    "training.activation_checkpointing": (),
+    "fire.at_step": ("0", "100"),
+    "optimizer.others": (),
+    "schedule.kind": (),
+}
+HEALTH = ("healthy", "warning", "sick")  # what the values of mhc/health mean
+Last = Callable[[str], float | str | None]  # from a metric's name to its newest value; "nan" and "inf" may be words
+
+
+def switched(table: Mapping[str, Any]) -> dict[str, Any]:
+    """The switches that a resolved configuration (sections by name) has away from their defaults."""
+    from nanocore.config.idle import default, of_table
+
+    value = of_table(table)
+    return {key: value(key) for key in SWITCHES if value(key) != default(key)}
+
+
+def numbers(last: Last) -> list[tuple[str, str]]:
+    """Label and newest value of every technique that records something; nothing of one that is off.
+
+    A loss term of exactly 0 adds nothing: it is written because another one is on.
+    """
+    found: list[tuple[str, str]] = []
+    for label, names, say in NUMBERS:
+        values = [last(name) for name in names]
+        if all(_tells(name, value) for name, value in zip(names, values, strict=True)):
+            found.append((label, say(*values)))
+    return found
+
+
+def _tells(name: str, value: float | str | None) -> bool:
+    return value is not None and not (value == 0 and name.startswith("loss/"))
+
+
+def _plain(value: float | str) -> str:
+    return value if isinstance(value, str) else number(value)
+
+
+def _share(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.1%}"
+
+
+def _health(value: float | str) -> str:
+    return HEALTH[int(value)] if isinstance(value, int | float) and value in (0, 1, 2) else _plain(value)
+
+
+def _quantiles(*values: float | str) -> str:
+    return f"{' / '.join(map(_plain, values))} (10, 50, 90 %)"
+
+
+NUMBERS: tuple[tuple[str, tuple[str, ...], Callable[..., str]], ...] = (
+    ("streams", ("mhc/health",), _health),
+    ("MTP", ("loss/mtp",), _plain),
+    ("kept", ("collider/kept_fraction",), _share),
+    (
+        "importance",
+        ("collider/importance_p10", "collider/importance_p50", "collider/importance_p90"),
+        _quantiles,
+    ),
+    ("loss of kept", ("loss/kept",), _plain),
+    ("gradient cosine", ("collider/gradient_cosine",), _plain),
+    ("turns", ("loop/mean_turns",), _plain),
+    ("exit entropy", ("loop/exit_entropy",), _plain),
+    ("expected loss", ("loss/expected",), _plain),
+    ("gate loss", ("loss/gate",), _plain),
+    ("max violation", ("moe/max_violation",), _plain),
+    ("load entropy", ("moe/load_entropy",), _plain),
+    ("balance loss", ("loss/balance",), _plain),
+    ("smoothing", ("loss/smoothing",), _plain),
+    ("z-loss", ("loss/z",), _plain),
+    ("entropy bonus", ("loss/entropy_bonus",), _plain),
+)

@@ -1,0 +1,131 @@
+"""Multi-token prediction: each head is plain cross-entropy on targets moved by its distance, and costs what it says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nanocore.model.transformer import Transformer
+from nanocore.objective.goal import Goal
+from nanocore.objective.multi_token import further_targets, weight_at
+from tests.unit.test_objective_token_filter import B, T, V, assert_same, batch, config, gradients, micro, model
+
+KINDS = pytest.mark.parametrize("kind", ["independent", "sequential"])
+
+
+def run(made: Transformer, **options: Any) -> tuple[dict[str, Tensor], Any]:
+    of = batch()
+    part = micro(of)
+    hidden = made(part.tokens, positions=part.positions, documents=part.documents)
+    terms = Goal(made, made.config, of, **options).terms(hidden, part)
+    return gradients(made, terms.loss), terms
+
+
+def by_hand(made: Transformer, weight: float) -> tuple[dict[str, Tensor], Tensor]:
+    """Summed loss of everything at once, with targets found token by token."""
+    part, heads = micro(batch()), made.prediction_heads
+    assert heads is not None
+    documents = part.documents if part.documents is not None else torch.zeros_like(part.tokens)
+    hidden = made(part.tokens, positions=part.positions, documents=part.documents)
+    count = (part.targets >= 0).sum()
+    loss = F.cross_entropy(made.logits(hidden).flatten(0, 1), part.targets.flatten(), ignore_index=-1, reduction="sum")
+    context = made.context(part.tokens, part.positions, part.documents)
+    states = heads.chain(hidden, part.tokens, made.embedding, context) if heads.sequential else None
+    further = []
+    for ahead in range(1, len(heads.heads) + 1):
+        targets = torch.full_like(part.targets, -1)
+        for row in range(B):
+            for t in range(T - ahead):
+                if documents[row, t + ahead] == documents[row, t]:
+                    targets[row, t] = part.targets[row, t + ahead]
+        state = next(states) if states is not None else heads.independent(ahead - 1, hidden)
+        further.append(F.cross_entropy(made.logits(state).flatten(0, 1), targets.flatten(), ignore_index=-1))
+    mean = torch.stack(further).mean()
+    return gradients(made, loss / count + weight * mean), mean.detach()
+
+
+@KINDS
+@pytest.mark.parametrize(("horizon", "tied"), [(1, True), (3, False), (8, True)])
+def test_heads_equal_cross_entropy_on_moved_targets(kind: str, horizon: int, tied: bool) -> None:
+    made = model(
+        config(
+            mtp={"horizon": horizon, "kind": kind, "weight": 0.4}, model={"tie_embeddings": tied}, mhc={"streams": 2}
+        )
+    )
+    mine, terms = run(made)
+    theirs, mean = by_hand(made, 0.4)
+    torch.testing.assert_close(terms.parts["loss/mtp"], mean, rtol=1e-12, atol=0)
+    assert_same(mine, theirs, 1e-12)
+
+
+@KINDS
+def test_weight_zero_is_the_baseline_to_the_bit(kind: str) -> None:
+    with_heads = model(config(mtp={"horizon": 2, "kind": kind, "weight": 0.0}), torch.float32)
+    plain = Transformer(config(), V)
+    plain.load_state_dict(with_heads.state_dict(), strict=False)
+    mine, terms = run(with_heads)
+    theirs, expected = run(plain)
+    assert torch.equal(terms.loss, expected.loss) and mine.keys() == theirs.keys()
+    assert all(torch.equal(mine[name], value) for name, value in theirs.items())
+
+
+@KINDS
+def test_heads_move_the_trunk_when_they_have_weight(kind: str) -> None:
+    made = model(config(mtp={"horizon": 2, "kind": kind, "weight": 0.3}))
+    with_heads, terms = run(made)
+    without, _ = run(made, progress=1.0)  # final_weight is 0
+    assert not torch.allclose(with_heads["blocks.0.attention.query.weight"], without["blocks.0.attention.query.weight"])
+    assert terms.parts["loss/total"] > terms.sums[0] / (B * T)
+    assert {name for name in with_heads if name.startswith("prediction_heads.")} == {
+        name for name, _ in made.named_parameters() if name.startswith("prediction_heads.")
+    }
+
+
+def test_the_weight_moves_in_a_straight_line() -> None:
+    assert [weight_at(0.3, 0.1, share) for share in (0.0, 0.5, 1.0, 2.0)] == pytest.approx([0.3, 0.2, 0.1, 0.1])
+
+
+def test_targets_end_at_borders_and_keep_missing_ones_missing() -> None:
+    targets = torch.tensor([[1, 2, -1, 4, 5, 6]])
+    documents = torch.tensor([[0, 0, 0, 1, 1, 1]])
+    assert further_targets(targets, documents, 1).tolist() == [[2, -1, -1, 5, 6, -1]]
+    assert further_targets(targets, None, 2).tolist() == [[-1, 4, 5, 6, -1, -1]]
+
+
+@KINDS
+def test_what_waits_for_backward_does_not_grow_with_the_horizon(kind: str) -> None:
+    """Bytes reachable from the loss, parameters apart, are the same for 1 and 8 heads."""
+
+    def kept(horizon: int) -> int:
+        made = model(config(mtp={"horizon": horizon, "kind": kind}))
+        part, own = micro(batch()), {p.data_ptr() for p in made.parameters()}
+        hidden = made(part.tokens, positions=part.positions, documents=part.documents).detach().requires_grad_()
+        terms = Goal(made, made.config, batch()).terms(hidden, part)
+        heads = terms.loss.grad_fn.next_functions[1][0].next_functions[0][0]  # loss + weight * heads
+        sizes = [each for each in heads.saved_tensors if each is not None and each.data_ptr() not in own]
+        return sum(each.numel() for each in sizes if each.shape[0] == B)
+
+    assert kept(8) == kept(1) == B * T * 16
+
+
+@KINDS
+def test_a_text_with_a_period_becomes_predictable_for_every_head(kind: str) -> None:
+    made = model(
+        config(mtp={"horizon": 2, "kind": kind, "final_weight": 0.3}, model={"linear": "float"}), torch.float32
+    )
+    made.initialise(3)
+    of = batch(borders=False)
+    of.tokens[:] = torch.arange(T).remainder(5).numpy()
+    of.targets[:] = torch.arange(1, T + 1).remainder(5).numpy()
+    part = micro(of)
+    optimizer = torch.optim.Adam(made.parameters(), lr=0.02)
+    for _ in range(60):
+        optimizer.zero_grad()
+        terms = Goal(made, made.config, of).terms(made(part.tokens, positions=part.positions), part)
+        terms.loss.backward()
+        optimizer.step()
+    assert terms.parts["loss/mtp"] < 0.1
