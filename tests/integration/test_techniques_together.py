@@ -48,7 +48,7 @@ def test_a_compiled_run_with_objective_terms_gives_the_curve_of_the_plain_one(tm
     check_curve(compiled, eager, ("loss/ce", "loss/total", "loss/mtp", "loss/kept", "loss/smoothing", "loss/z"))
 
 
-def test_two_processes_with_everything_at_once_give_the_curve_of_one_and_resume(tmp_path: Path) -> None:
+def test_two_processes_with_everything_at_once_give_the_curve_of_one(tmp_path: Path) -> None:
     one, two = (new_run(tmp_path, *SMALL, *SINK, *GENTLE, name=name) for name in ("one", "two"))
     assert train(one) == 0
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
