@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nanocore.errors import NanoError, ResourceError, UsageError
+from nanocore.runs.hints import to_type
 
 if TYPE_CHECKING:
     from nanocore.config.schema import Config
@@ -118,7 +119,9 @@ def _checkpoint(run: Path, step: int | str) -> Path:
     path = manifest.step_folder(folder, int(step))
     problems = manifest.verify(path) if path.is_dir() else [f"no checkpoint of step {step}"]
     if problems:
-        raise CheckpointError(problems[0], where=run.name, fix="nanoconsole runs show lists its checkpoints")
+        raise CheckpointError(
+            problems[0], where=run.name, fix=f"{to_type(f'runs show {run.name}')} lists its checkpoints"
+        )
     return path
 
 
@@ -129,9 +132,10 @@ def _without_checkpoint(run: RunFolder) -> CheckpointError:
 
     state = observe(run)
     if state.at_work:
-        return CheckpointError("has no checkpoint yet", where=run.name, fix=f"ask: nanoconsole checkpoint {run.name}")
+        return CheckpointError("has no checkpoint yet", where=run.name, fix=f"ask: {to_type(f'checkpoint {run.name}')}")
     what = f"has no checkpoint, and nothing trains it ({state.text})"
-    return CheckpointError(what, where=run.name, fix=f"go on with: nanoconsole resume {run.name}")
+    verb = "start it" if state.state == "created" else "go on with"
+    return CheckpointError(what, where=run.name, fix=f"{verb}: {to_type(f'resume {run.name}')}")
 
 
 def prepare(request: dict[str, Any], answer: Answer) -> None:

@@ -11,6 +11,7 @@ import typer
 from nanoconsole.cli.options import Json, Runs, examples
 from nanoconsole.cli.output import emit, say, write
 from nanocore.errors import UsageError
+from nanocore.runs.hints import to_type
 
 if TYPE_CHECKING:
     from nanocore.compare.spec import Spec
@@ -59,7 +60,7 @@ def compare(
         argv = ["nanoconsole", *(context.find_root().obj or ())]
         queued = prepare(spec, root, again=again, slots=slots, argv=argv)
         queue.wake(root)
-        say(f"{spec.name}: {len(queued)} runs queued in {root}; look: nanoconsole queue list")
+        say(f"{spec.name}: {len(queued)} runs queued in {root}; look: {to_type('queue list')}")
         if not follow:
             return emit({"experiment": spec.name, "queued": queued}) if json else None
         watch(spec, root)
@@ -82,10 +83,10 @@ def watch(spec: Spec, root: Path) -> None:
             if not any(entry.experiment == spec.name for entry in found.pending()):
                 return
             if found.halted and not found.pending("running"):
-                raise UsageError(f"the queue is halted: {found.halted}", fix="go on with: nanoconsole queue start")
+                raise UsageError(f"the queue is halted: {found.halted}", fix=f"go on with: {to_type('queue start')}")
             time.sleep(INTERVAL)
     except KeyboardInterrupt:
-        say(f"{spec.name} goes on; its report: nanoconsole compare SPEC.toml --continue")
+        say(f"{spec.name} goes on; its report: {to_type('compare SPEC.toml --continue')}")
         raise typer.Exit(INTERRUPTED) from None
 
 

@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
         help="Show, check, compare, import or edit a configuration.", rich_markup_mode=None, no_args_is_help=True
     )
     group.command("show", epilog=examples("config show tiny-cpu", "config show tiny-cpu-0001 --json"))(show)
-    group.command("check", epilog=examples("config check my.toml", "config check my.toml --set model.n_layers=8"))(
+    group.command("check", epilog=examples("config check tiny-cpu", "config check my.toml --set model.n_layers=8"))(
         check
     )
     group.command("diff", epilog=examples("config diff tiny-cpu my.toml", "config diff tiny-cpu-0001 tiny-cpu-0002"))(
@@ -63,26 +63,28 @@ def _say_active(config: Config) -> None:
     say(f"{count(figures.parameters)} parameters, {count(figures.active_parameters)} active for each token")
 
 
-def check(file: File, set: Set = None, runs: Runs = None, json: Json = False) -> None:
-    """Tell whether a file can be trained.
+def check(target: Target, set: Set = None, runs: Runs = None, json: Json = False) -> None:
+    """Tell whether a configuration can be trained.
 
     Exit 0 and its size when it can, with the time it takes when a run like it has finished on this machine; else exit
     2 and one line for each fault.
     """
-    from nanocore.config.resolve import resolve
+    from nanoconsole.cli.target import configuration
     from nanocore.errors import ConfigError
+    from nanocore.runs.layout import run_root
 
+    root = run_root(runs)
     try:
-        expected = _cost(resolve(_as_path(file), set or ()), runs)
+        expected = _cost(configuration(_named(target), root, set or ()), root)
     except ConfigError as error:
         if json:
-            emit({"file": str(file), "valid": False, "problems": error.problems})
+            emit({"target": target, "valid": False, "problems": error.problems})
         raise
     facts = asdict(expected.estimate)
     if json:
         time = {"seconds": expected.seconds, "seconds_like_run": expected.like}
-        return emit({"file": str(file), "valid": True, "problems": [], **facts, **time})
-    tell(f"{file}: can be trained")
+        return emit({"target": target, "valid": True, "problems": [], **facts, **time})
+    tell(f"{target}: can be trained")
     return table(("estimate", "value"), [*_readable(facts), ("time", _time(expected))])
 
 
@@ -134,16 +136,18 @@ def edit(target: Target, runs: Runs = None) -> None:
     raise typer.Exit(run_config_editor(found, root))
 
 
-def _as_path(file: Path) -> str:
-    """The file in a form that is never taken for a preset's name."""
-    return str(file) if "/" in str(file) or file.suffix == ".toml" else f"./{file}"
+def _named(target: str) -> str:
+    """The target; a file without the suffix .toml as a path, unless a preset has its name."""
+    from nanocore.config.presets import presets
+
+    bare = Path(target).is_file() and target not in [preset.name for preset in presets()]
+    return f"./{target}" if bare and "/" not in target else target
 
 
-def _cost(config: Config, runs: Path | None) -> Cost:
+def _cost(config: Config, root: Path) -> Cost:
     from nanoconsole.services.cost import cost, read_timings
-    from nanocore.runs.layout import run_root
 
-    return cost(config, read_timings(run_root(runs)))
+    return cost(config, read_timings(root))
 
 
 def _time(expected: Cost) -> str:

@@ -11,6 +11,7 @@ from nanoconsole.cli import complete
 from nanoconsole.cli.options import Json, Runs, examples
 from nanoconsole.cli.output import emit, say
 from nanocore.errors import UsageError
+from nanocore.runs.hints import to_type
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,7 +119,7 @@ def _force(run: RunFolder, *, patience: float, as_json: bool) -> None:
     ended_by = force_stop(run, patience=patience)
     if as_json:
         return emit({"run": run.name, "command": "stop", "ended_by": ended_by})
-    return say(f"{run.name}: ended by {ended_by}; go on with: nanoconsole resume {run.name}")
+    return say(f"{run.name}: ended by {ended_by}; go on with: {to_type(f'resume {run.name}')}")
 
 
 def _acknowledged(events: Tail, command: str) -> int | None:

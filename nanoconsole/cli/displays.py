@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nanoconsole.cli.view import RunView
     from nanocore.runs.records import Record
 
-TOLD = ("checkpoint", "warning", "health", "nonfinite", "resumed", "paused", "crashed")
+TOLD = ("checkpoint", "warning", "health", "nonfinite", "resumed", "paused")  # how it ended is the last line's to say
 
 
 class Display(Protocol):

@@ -14,6 +14,7 @@ import typer
 
 from nanoconsole.cli.streams import OutputError
 from nanocore.errors import ConfigError, NanoError
+from nanocore.runs.hints import to_type
 
 
 def report(error: Exception, *, as_json: bool, runs: Path | None) -> int:
@@ -46,8 +47,8 @@ def _usage(error: typer.TyperException) -> str:
     from nanocore.runs.text import sanitize_line
 
     context = getattr(error, "ctx", None)
-    path = context.command_path if context else "nanoconsole"
-    return sanitize_line(f"{error.format_message().rstrip('.')}; see {path} --help")
+    verb = context.command_path.removeprefix("nanoconsole").lstrip() if context else ""
+    return sanitize_line(f"{error.format_message().rstrip('.')}; see {to_type(f'{verb} --help'.lstrip())}")
 
 
 def _object(error: Exception, lines: list[str], code: int) -> None:

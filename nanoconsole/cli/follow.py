@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from nanoconsole.cli.displays import choose
-from nanoconsole.cli.output import say
+from nanoconsole.cli.output import emit_line, say
+from nanoconsole.cli.streams import OutputError
 from nanocore.errors import ResourceError
+from nanocore.runs.hints import to_type
 
 if TYPE_CHECKING:
     from nanoconsole.cli.displays import Display
@@ -17,10 +20,15 @@ if TYPE_CHECKING:
 
 INTERVAL = 0.25  # seconds between two looks at the run folder
 INTERRUPTED = 130
+NO_FACTS: Mapping[str, Any] = {}
 
 
-def follow(run: RunFolder, *, board: Companion | None = None, as_json: bool = False) -> int:
+def follow(
+    run: RunFolder, facts: Mapping[str, Any] = NO_FACTS, *, board: Companion | None = None, as_json: bool = False
+) -> int:
     """Show the run until it ends and return the trainer's exit code; say where TensorBoard is when it is there.
+
+    As JSON `facts` about a launch are the first line. When nobody reads any more, what goes on is said on stderr.
 
     Ctrl-C asks the trainer to stop with a checkpoint and waits for it: 130 when it has, else the trainer's exit code.
     A second Ctrl-C leaves it alone, which is 130 too.
@@ -28,6 +36,8 @@ def follow(run: RunFolder, *, board: Companion | None = None, as_json: bool = Fa
     from nanocore.runs.control import send
 
     try:
+        if as_json and facts:
+            emit_line({"kind": "run", **facts})
         view, display = _opened(run, as_json)
         with display:
             try:
@@ -38,8 +48,12 @@ def follow(run: RunFolder, *, board: Companion | None = None, as_json: bool = Fa
             code = _until_end(view, display)
             return INTERRUPTED if _saved(view) else code
     except KeyboardInterrupt:
-        say(f"{run.name} still runs; look: nanoconsole watch {run.name}; stop it: nanoconsole stop {run.name} [--kill]")
+        look, stop = to_type(f"watch {run.name}"), to_type(f"stop {run.name}")
+        say(f"{run.name} still runs; look: {look}; stop it: {stop} [--kill]")
         return INTERRUPTED
+    except OutputError:
+        _say_it_goes_on(run)
+        raise
 
 
 def watch(run: RunFolder, *, as_json: bool = False) -> int:
@@ -51,6 +65,13 @@ def watch(run: RunFolder, *, as_json: bool = False) -> int:
     except KeyboardInterrupt:
         say(f"{run.name} goes on")
         return 0
+
+
+def _say_it_goes_on(run: RunFolder) -> None:
+    from nanocore.runs.liveness import observe
+
+    if observe(run).at_work:
+        say(f"{run.name} goes on training; stop it: {to_type(f'stop {run.name}')}")
 
 
 def _opened(run: RunFolder, as_json: bool) -> tuple[RunView, Display]:

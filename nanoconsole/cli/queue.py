@@ -10,6 +10,7 @@ import typer
 
 from nanoconsole.cli.options import Json, Run, Runs, Set, Target, examples
 from nanoconsole.cli.output import emit, say, table, tell
+from nanocore.runs.hints import to_type
 
 if TYPE_CHECKING:
     from nanocore.runs.queue import Entry
@@ -62,7 +63,7 @@ def add(
         slots=slots,
         stop_on_failure=stop_on_failure,
     )
-    say(f"{run.name}: waits in the queue; look: nanoconsole queue list")
+    say(f"{run.name}: waits in the queue; look: {to_type('queue list')}")
     return emit({"run": run.name, "path": str(run.path)}) if json else tell(run.name)
 
 
@@ -80,9 +81,9 @@ def list_entries(runs: Runs = None, json: Json = False) -> None:
         rows = [_facts(entry) for entry in entries]
         return emit({"halted": found.halted, "supervisor": supervisor_pid(root), "entries": rows})
     if found.halted:
-        say(f"halted: {found.halted}; go on with: nanoconsole queue start")
+        say(f"halted: {found.halted}; go on with: {to_type('queue start')}")
     if not entries:
-        return say("the queue is empty; add to it with: nanoconsole queue add tiny-cpu")
+        return say(f"the queue is empty; add to it with: {to_type('queue add tiny-cpu')}")
     return table(("run", "state", "place", "slots", "experiment", "since", "reason"), _rows(entries))
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nanoconsole.cli.options import Json, Run, Runs, Set, examples
-from nanocore.errors import UsageError
+from nanocore.errors import BusyError, UsageError
+from nanocore.runs.hints import to_type
 
 if TYPE_CHECKING:
     from nanocore.runs.layout import RunFolder
@@ -32,7 +33,7 @@ def resume(
     """Continue a paused or ended run.
 
     A paused one goes on at once, an ended one starts again from its last checkpoint, and one that was only created
-    starts. A run that fails in its first seconds is reported with its exit code.
+    starts. A run that fails in its first seconds is reported with its exit code. Exit 75 while it trains.
 
     --set may change training.steps, tokens or duration and the sections logging, evaluation, checkpoint and hardware
     of an ended run, and what leaves the curve as it is, such as training.accumulation (docs/configuration.md lists
@@ -50,9 +51,9 @@ def resume(
         _refuse_options(run, bool(set), tensorboard)
         return _unpause(folder, follow=follow, as_json=json)
     if state.alive or state.state == "starting":
-        raise UsageError(f"is {state.text}", where=run, fix=f"look: nanoconsole watch {run}")
+        raise BusyError(f"is {state.text}", where=run, fix=f"look: {to_type(f'watch {run}')}")
     if state.state == "elsewhere":
-        raise UsageError(state.reason, where=run, fix="resume it there")
+        raise BusyError(state.reason, where=run, fix="resume it there")
     return beside(restart(folder, set or ()), root, follow=follow, tensorboard=tensorboard, as_json=json)
 
 
@@ -71,4 +72,4 @@ def _refuse_options(run: str, sets: bool, tensorboard: bool) -> None:
     if sets:
         raise UsageError("is paused, and only an ended run takes --set", where=run, fix="stop it first")
     if tensorboard:
-        raise UsageError("is paused, not ended", where=run, fix=f"open it with nanoconsole tensorboard {run}")
+        raise UsageError("is paused, not ended", where=run, fix=f"open it with {to_type(f'tensorboard {run}')}")

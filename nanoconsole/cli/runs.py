@@ -12,6 +12,7 @@ import typer
 
 from nanoconsole.cli.options import Json, Run, Runs, examples
 from nanoconsole.cli.output import emit, say, table, tell
+from nanocore.runs.hints import to_type
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +45,7 @@ def list_all(runs: Runs = None, json: Json = False) -> None:
         return emit(sorted((export_json(run) for run in list_runs(root)), key=lambda facts: -facts["created"]))
     found = sorted((summarize(run) for run in list_runs(root)), key=lambda summary: -summary.created)
     if not found:
-        return say(f"no runs in {root}; start one with: nanoconsole train tiny-cpu")
+        return say(f"no runs in {root}; start one with: {to_type('train tiny-cpu')}")
     if _may_surprise(runs):
         say(f"runs in {root}")
     return table(("run", "state", "step", "loss", "bits/byte", "tok/s", "left", "started"), map(_row, found))
@@ -107,10 +108,11 @@ def _row(summary: Summary) -> tuple[Any, ...]:
 def _lines(facts: dict[str, Any]) -> list[tuple[str, Any]]:
     """What `show` prints of a run's state and measures, a line each."""
     from nanoconsole.services import format
+    from nanocore.runs.liveness import worded
 
     measured = {**facts, **facts.get("nonfinite", {})}
     return [
-        ("state", f"{facts['state']}: {facts['message']}" if facts["message"] else facts["state"]),
+        ("state", worded(facts["state"], facts["message"])),
         ("preset", facts["preset"]),
         ("step", f"{facts['step']} of {facts['steps'] or 'unknown'}"),
         ("tokens", format.count(facts["tokens"])),

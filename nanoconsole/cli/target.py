@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nanocore.errors import UsageError
+from nanocore.runs.hints import to_type
 
 if TYPE_CHECKING:
     from nanocore.config.schema import Config
@@ -63,5 +64,5 @@ def run_label(run: RunFolder) -> str:
 
 def _unknown(target: str, names: list[str]) -> UsageError:
     near = difflib.get_close_matches(target, names, n=1)
-    fix = f"did you mean {near[0]}?" if near else "see nanoconsole presets list and nanoconsole runs list"
+    fix = f"did you mean {near[0]}?" if near else f"see {to_type('presets list')} and {to_type('runs list')}"
     return UsageError("is neither a preset, a .toml file nor a run", where=target, fix=fix)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,8 +10,9 @@ import typer
 
 from nanoconsole.cli import complete
 from nanoconsole.cli.options import Json, Runs, Set, examples
-from nanoconsole.cli.output import emit, emit_line, say, tell
+from nanoconsole.cli.output import emit, say, tell
 from nanocore.errors import UsageError
+from nanocore.runs.hints import to_type
 
 if TYPE_CHECKING:
     from nanoconsole.services.launcher import Launched
@@ -82,7 +84,7 @@ def train(
         raise UsageError("--create-only starts nothing", fix="leave out --follow, --detach and --tensorboard")
     root = run_root(runs)
     parent = _parent(root, origin, fresh_optimizer)
-    preset, config = _start(target, root, [*_horizon(duration), *(set or ())], parent)
+    preset, config = _start(target, root, [*_horizon(duration, set or ()), *(set or ())], parent)
     argv = ["nanoconsole", *(context.find_root().obj or ())]
     run = create_run(root, config, preset=preset, name=name, argv=argv, parent=parent)
     if create_only:
@@ -91,9 +93,8 @@ def train(
 
 
 def _tell_created(run: RunFolder, *, as_json: bool) -> None:
-    say(
-        f"{run.name}: created, not started; start it: nanoconsole resume {run.name}, or torchrun with the folder's path"
-    )
+    hint = to_type(f"resume {run.name}")
+    say(f"{run.name}: created, not started; start it: {hint}, or torchrun with the folder's path")
     emit({"run": run.name, "path": str(run.path)}) if as_json else tell(str(run.path))
 
 
@@ -108,14 +109,13 @@ def beside(launched: Launched, root: Path, *, follow: bool, tensorboard: bool, a
     run = launched.run
     board = Companion(run, root) if tensorboard else None
     facts = {"run": run.name, "path": str(run.path), "pid": launched.pid, "step": launched.step}
-    say(f"{run.name}: training from step {launched.step} in {run.path} (process {launched.pid})")
-    say(f"look: nanoconsole watch {run.name}; stop: nanoconsole stop {run.name}")
+    facts |= {"parent": launched.parent} if launched.parent else {}
+    say(f"{run.name}: training from {launched.start} in {run.path} (process {launched.pid})")
+    say(f"look: {to_type(f'watch {run.name}')}; stop: {to_type(f'stop {run.name}')}")
     if follow:
         from nanoconsole.cli.follow import follow as stay
 
-        if as_json:
-            emit_line({"kind": "run", **facts})
-        raise typer.Exit(stay(run, board=board, as_json=as_json))
+        raise typer.Exit(stay(run, facts, board=board, as_json=as_json))
     confirm(run)
     if board:
         facts["tensorboard"] = board.wait()
@@ -131,12 +131,16 @@ def _parent(root: Path, origin: str, fresh_optimizer: bool) -> Parent | None:
     return fork_point(root, origin, fresh_optimizer=fresh_optimizer) if origin else None
 
 
-def _horizon(duration: str) -> list[str]:
-    """The override that --for stands for. Raises UsageError when it is no length of time."""
+def _horizon(duration: str, sets: Sequence[str]) -> list[str]:
+    """The override that --for stands for. Raises UsageError when it is no length of time, or `sets` has another length."""
+    from nanocore.config.overrides import HORIZONS, parse
     from nanocore.config.schema import seconds
 
     if not duration:
         return []
+    for key, value in map(parse, sets):
+        if value and key in HORIZONS:
+            raise UsageError(f"--for and --set {key} exclude each other", fix="give one of them")
     try:
         length = seconds(duration)
     except ValueError as error:

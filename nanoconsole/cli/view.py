@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nanocore.runs.curve import number, usable, value, values
 from nanocore.runs.facts import read_facts
+from nanocore.runs.hints import to_type
 from nanocore.runs.liveness import observe
 from nanocore.runs.records import Tail
 from nanocore.runs.stall import StallWatch
@@ -101,6 +102,9 @@ class RunView:
     @property
     def activity(self) -> str:
         """What the run is doing, in one line; counts of bytes in it are told as a share."""
+        if self.state.state == "created":
+            start = to_type(f"resume {self.run.name}")
+            return f"not started yet; waiting (Ctrl-C ends the watching); start it: {start}"
         return _COUNT.sub(lambda match: f"{100 * int(match[1]) // max(int(match[2]), 1)} %", self.state.text)
 
     @property

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nanocore.errors import CheckpointError, NanoError, UsageError
+from nanocore.runs.hints import to_type
 
 if TYPE_CHECKING:
     from nanocore.config.schema import Config
@@ -21,11 +22,20 @@ INTERVAL = 0.05  # seconds between two looks
 
 @dataclass(frozen=True)
 class Launched:
-    """A started trainer: its run, its process id, and the step it begins at."""
+    """A started trainer: its run, its process id, the run's own step it begins at, and the checkpoint a fork begins with.
+
+    `parent` is RUN@STEP, "" for a run that begins anew or goes on from a checkpoint of its own.
+    """
 
     run: RunFolder
     pid: int
     step: int
+    parent: str = ""
+
+    @property
+    def start(self) -> str:
+        """Where it begins: `step 60`, or `first@60, at its own step 0`."""
+        return f"{self.parent}, at its own step {self.step}" if self.parent else f"step {self.step}"
 
 
 def launch(
@@ -54,7 +64,7 @@ def confirm(run: RunFolder) -> None:
     while (state := observe(run)).state == "starting" and time.monotonic() < deadline:
         time.sleep(INTERVAL)
     if state.state in ("crashed", "diverged"):
-        fix = f"the end of its log: nanoconsole runs show {run.name}"
+        fix = f"the end of its log: {to_type(f'runs show {run.name}')}"
         error = NanoError(f"failed at once: {state.reason}", where=run.name, fix=fix)
         error.exit_code = (state.status.exit_code if state.status else None) or 1
         raise error
@@ -131,8 +141,9 @@ def restart(run: RunFolder, sets: Sequence[str] = ()) -> Launched:
     _refuse_if_done(run, config, changed=bool(sets))
     if sets:
         save(config, run.next_config_file)
-    step = _first_step(run)
-    return Launched(run, spawn_trainer(run, threads=config.hardware.threads, nice=config.hardware.nice), step)
+    step, parent = _beginning(run)
+    pid = spawn_trainer(run, threads=config.hardware.threads, nice=config.hardware.nice)
+    return Launched(run, pid, step, parent)
 
 
 def _refuse_if_done(run: RunFolder, config: Config, *, changed: bool) -> None:
@@ -151,15 +162,15 @@ def _refuse_if_done(run: RunFolder, config: Config, *, changed: bool) -> None:
     refuse_if_done(config, progress, where=run.name)
 
 
-def _first_step(run: RunFolder) -> int:
-    """The step a trainer begins at: that of the run's last checkpoint, else of its parent's, else 0."""
+def _beginning(run: RunFolder) -> tuple[int, str]:
+    """The step of the run's last checkpoint; without one 0, and RUN@STEP when it begins with its parent's."""
     from nanocore.checkpoint.manifest import available, step_of
-    from nanocore.runs.create import starting_checkpoint
+    from nanocore.runs.facts import load_facts
 
-    checkpoints = available(run.checkpoints_dir)
-    if not checkpoints and (inherited := starting_checkpoint(run)):
-        checkpoints = [inherited]
-    return max((step_of(path) for path in checkpoints), default=0)
+    if checkpoints := available(run.checkpoints_dir):
+        return max(map(step_of, checkpoints)), ""
+    parent = load_facts(run).parent
+    return 0, f"{parent.run}@{parent.step}" if parent else ""
 
 
 def _continued(run: RunFolder, config: Config, sets: Sequence[str]) -> Config:

@@ -20,6 +20,7 @@ from nanoconsole.tui.screens.base import ConsoleScreen
 from nanoconsole.tui.screens.runs import RunsScreen
 from nanoconsole.tui.theme import THEMES
 from nanocore.errors import NanoError
+from nanocore.runs.hints import to_type
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.text import sanitize_line
 
@@ -183,7 +184,8 @@ class ConsoleApp(App[None]):
             for run in working
         ]
         if working:
-            lines.append(f"watch it: nanoconsole watch {working[0].name}   stop it: nanoconsole stop {working[0].name}")
+            first = working[0].name
+            lines.append(f"watch it: {to_type(f'watch {first}')}   stop it: {to_type(f'stop {first}')}")
         self.farewell = "\n".join(lines)
         self.exit()
 

@@ -12,8 +12,9 @@ from textual.binding import Binding
 class Key:
     """One action: `keys` as Textual names them, `shown` as a person reads them.
 
-    `scope` is the screen, the part of it ("presets", "form", "value", "charts", "log") or "app" that has the action; `bar` says whether the key bar shows it, and in
-    which order (0: only in help and palette). Without keys it is reached from the palette alone.
+    `scope` is the screen, the part of it ("presets", "form", "value", "charts", "log"), the dialog or "app" that has
+    the action; `bar` says whether the key bar shows it, and in which order (0: only in help and palette). Without keys
+    it is reached from the palette alone.
     """
 
     scope: str
@@ -29,6 +30,7 @@ class Key:
 PANES = ("presets", "form", "value")  # scopes of a widget inside a screen
 PARTS = {"launch": PANES, "live": ("charts", "log")}  # scopes inside a screen, of which some are in force at a time
 
+LAST = 90  # from this place on, keys stand at the end of the key bar, and always
 TABLE: tuple[Key, ...] = (
     Key("runs", "enter", "enter", "open", "Open", "Open the run under the cursor in Live.", 1),
     Key("runs", "l", "l", "app.show('launch')", "Launch", "Choose a preset, change it, launch it.", 2),
@@ -70,6 +72,16 @@ TABLE: tuple[Key, ...] = (
     Key("charts", "m", "m", "technique", "Technique", "Show the next technique in the chart of techniques.", 6),
     Key("log", "f", "f", "follow", "Follow", "Follow the end of the log, or stay where you are.", 1),
     Key("log", "tab", "tab", "app.focus_next", "Log, sample", "Go from log to sample and back; arrows scroll.", 2),
+    Key("stop", "enter", "enter", "choose", "Choose", "Do what stands under the cursor.", 1),
+    Key("stop", "escape,q", "esc", "dismiss", "Leave it running", "Close the dialog; the run stays as it is.", 2),
+    Key("fire", "enter", "enter", "choose", "Choose", "Do what stands under the cursor.", 1),
+    Key(
+        "fire", "escape,q", "esc", "dismiss", "Leave the weights", "Close the dialog; the weights stay as they are.", 2
+    ),
+    Key("save preset", "enter", "enter", "next", "Save", "Go to the next line, or save.", 1),
+    Key("save preset", "tab", "tab", "app.focus_next", "Other line", "Go to the other line.", 2),
+    Key("save preset", "escape", "esc", "dismiss", "Cancel", "Close the dialog and save nothing.", 3),
+    Key("help", "escape,question_mark,f1,q", "esc", "dismiss", "Close", "Close the help.", 1),
     Key("app", "1", "1", "show('runs')", "Runs", "The list of runs."),
     Key("app", "2", "2", "show('launch')", "Launch", "Presets and the configuration editor."),
     Key("app", "3", "3", "show('live')", "Live", "The run being watched."),
@@ -104,8 +116,12 @@ def bindings(scope: str) -> list[Binding]:
 
 
 def bar(scopes: Iterable[str]) -> list[Key]:
-    """What the key bar shows for scopes given from the innermost out: an inner key hides the same key further out."""
-    seen: set[str] = set()
+    """What the key bar shows for scopes given from the innermost out: an inner key hides the same key further out.
+
+    In a line of text, a key that is one character is typed there and does nothing else.
+    """
+    scopes = list(scopes)
+    seen = {key.shown for key in TABLE if len(key.shown) == 1} if "value" in scopes else set()
     found: list[Key] = []
     for scope in scopes:
         own = [
@@ -113,4 +129,4 @@ def bar(scopes: Iterable[str]) -> list[Key]:
         ]
         seen |= {key.shown for key in of(scope)}
         found += sorted(own, key=lambda key: key.bar)
-    return sorted(found, key=lambda key: key.bar >= 90)
+    return sorted(found, key=lambda key: key.bar >= LAST)

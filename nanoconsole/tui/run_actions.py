@@ -33,6 +33,9 @@ class RunActions(ConsoleScreen):
             return state in ("starting", "running", "paused")
         return state in ENDED if action == "resume" else super().offers(action)
 
+    def main_action(self) -> str:
+        return "pause" if self.chosen_state() == "paused" else super().main_action()
+
     def key_label(self, key: Key) -> str:
         return "Go on" if key.action == "pause" and self.chosen_state() == "paused" else super().key_label(key)
 

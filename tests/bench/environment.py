@@ -33,7 +33,7 @@ def step_milliseconds(environment: dict[str, str]) -> float:
     """Median step time of one fresh process."""
     command = [sys.executable, "-m", "tests.bench.train", "--only", "tiny-cpu", "--threads", "2", "--rounds", "4"]
     inherited = {key: value for key, value in os.environ.items() if key not in THREADING}
-    done = subprocess.run(command, env={**inherited, **environment}, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, env={**inherited, **environment}, stdout=subprocess.PIPE, text=True, check=True)
     tokens_per_second = json.loads(done.stdout)["rows"][0]["tokens_per_sec"]
     return 1000.0 * resolve("tiny-cpu").tokens_per_step / tokens_per_second
 

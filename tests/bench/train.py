@@ -22,6 +22,7 @@ from nanocore.data.batch import Batch
 from nanocore.data.prepare import prepare
 from nanocore.data.stream import batches
 from nanocore.model.transformer import Transformer
+from nanocore.objective.goal import Goal
 from nanocore.optim.optimizers import Optimizers
 from nanocore.runs.layout import cache_root
 from nanocore.train.distributed import World
@@ -54,7 +55,7 @@ class Variant:
             started = time.perf_counter()
             take_step(
                 self.model,
-                self.model,
+                Goal(self.model, self.config, batch),
                 self.optimizers,
                 batch,
                 machine=machine,

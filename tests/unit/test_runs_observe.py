@@ -35,7 +35,7 @@ def _dead_status(**fields: object) -> Status:
 
 
 def test_a_new_run_is_created(run: RunFolder) -> None:
-    assert observe(run).text == "created: it was never started"
+    assert observe(run).text == "created, never started"
 
 
 @pytest.mark.parametrize("missing", ["folder", "run.json"])

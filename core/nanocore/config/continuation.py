@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from nanocore.config.fields import changed
+from nanocore.config.paths import anchored
 from nanocore.config.schema import Config
 
 # What a resumed run may change (whole sections, and keys); anything else makes it another experiment.
@@ -59,9 +62,14 @@ def may_change_on_resume(key: str) -> bool:
 
 def resume_conflicts(before: Config, after: Config) -> list[str]:
     """`key old -> new` for every difference that a resumed run must not have."""
-    return [f"{key} {old} -> {new}" for key, old, new in changed(before, after) if not may_change_on_resume(key)]
+    return [f"{key} {old} -> {new}" for key, old, new in _changed(before, after) if not may_change_on_resume(key)]
 
 
 def fork_conflicts(parent: Config, child: Config) -> list[str]:
     """`key old -> new` for every difference that makes the parent's tensors unusable for the child."""
-    return [f"{key} {old} -> {new}" for key, old, new in changed(parent, child) if key in TENSOR_KEYS]
+    return [f"{key} {old} -> {new}" for key, old, new in _changed(parent, child) if key in TENSOR_KEYS]
+
+
+def _changed(before: Config, after: Config) -> list[tuple[str, Any, Any]]:
+    """What differs; a run's paths are absolute, so relative ones are compared as the paths they mean here."""
+    return changed(anchored(before), anchored(after))

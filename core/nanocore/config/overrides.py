@@ -11,7 +11,7 @@ from nanocore.config.idle import reset_idle
 from nanocore.errors import UsageError
 from nanocore.runs.text import sanitize_line
 
-_HORIZONS = ("steps", "tokens", "duration")
+HORIZONS = ("training.steps", "training.tokens", "training.duration")
 
 
 def parse(text: str) -> tuple[str, Any]:
@@ -33,10 +33,10 @@ def apply(table: Mapping[str, Any], sets: Sequence[str]) -> dict[str, Any]:
     """
     result = copy.deepcopy(dict(table))
     values = dict(parse(text) for text in sets)
-    chosen = [name for name in _HORIZONS if values.get(f"training.{name}")]
+    chosen = any(values.get(key) for key in HORIZONS)
     if chosen and isinstance(result.get("training"), dict):
-        for name in _HORIZONS:
-            result["training"].pop(name, None)
+        for key in HORIZONS:
+            result["training"].pop(key.removeprefix("training."), None)
     for key, value in values.items():
         _put(result, key, value)
     reset_idle(result, values.keys())

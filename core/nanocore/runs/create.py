@@ -14,11 +14,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from nanocore.checkpoint.manifest import step_folder
+from nanocore.checkpoint.manifest import available, step_folder
 from nanocore.errors import DISK_FULL, NanoError, ResourceError, UsageError
 from nanocore.runs.documents import read_document, write_document
 from nanocore.runs.facts import SCHEMA, load_facts
+from nanocore.runs.hints import to_type
 from nanocore.runs.layout import RunFolder, check_name
+from nanocore.runs.liveness import observe
+from nanocore.runs.status import FINAL_STATES
 
 if TYPE_CHECKING:
     from nanocore.config.schema import Config
@@ -47,13 +50,15 @@ def create_run(
 ) -> RunFolder:
     """Make a run under `root`, which is made too, and return it; without `name` it is numbered, as tiny-cpu-0007.
 
+    Relative paths in `config` are made absolute, from the working directory: the run means the same files everywhere.
     `experiment` says which part of a comparison the run is (name, variant, seed, kind); other runs have none.
     run.json is written last: a folder without it is not listed as a run. Raises UsageError when the name is taken or
     not allowed or the folder cannot be written, ResourceError when the disk is full. Nothing half-made stays behind.
     """
-    from nanocore.config.toml import dump  # pydantic, which readers of runs do not need
+    from nanocore.config.paths import anchored  # pydantic, which readers of runs do not need
+    from nanocore.config.toml import dump
 
-    text = dump(config)
+    text = dump(anchored(config))
     try:
         run = _claim(root, preset, name)
     except OSError as error:
@@ -105,9 +110,7 @@ def _claim(root: Path, preset: str, name: str) -> RunFolder:
         try:
             run.path.mkdir()
         except FileExistsError:
-            raise UsageError(
-                f"a run named {name!r} exists already", where=str(root), fix="choose another name"
-            ) from None
+            raise UsageError(f"a run named {name!r} exists already", where=str(root), fix=_free(run)) from None
         return run
     for candidate in _numbered(root, _stem(preset)):
         try:
@@ -116,6 +119,14 @@ def _claim(root: Path, preset: str, name: str) -> RunFolder:
             continue
         return RunFolder(candidate)
     raise UsageError("no number is left for a new run", where=str(root), fix="give it a name with --name")
+
+
+def _free(run: RunFolder) -> str:
+    """What to do about a name that is taken: a run that ended with nothing to go on from may give it up."""
+    state = observe(run).state
+    if state in FINAL_STATES and not available(run.checkpoints_dir):
+        return f"it {state} without a checkpoint: {to_type(f'runs delete {run.name}')} frees the name"
+    return "choose another name"
 
 
 def _numbered(root: Path, stem: str) -> Iterator[Path]:

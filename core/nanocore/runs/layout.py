@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nanocore.errors import UsageError
+from nanocore.runs.hints import to_type
 from nanocore.runs.text import sanitize_line
 
 NAME_RULE = "1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit, without '..'"
@@ -171,5 +172,5 @@ def find_run(root: Path, name: str) -> RunFolder:
         return run
     names = [each.name for each in list_runs(root)]
     near = difflib.get_close_matches(name, names, n=1)
-    fix = f"did you mean {near[0]}?" if near else "see `nanoconsole runs list`"
+    fix = f"did you mean {near[0]}?" if near else f"see {to_type('runs list')}"
     raise UsageError(f"no run named {name!r}", where=str(root), fix=fix)

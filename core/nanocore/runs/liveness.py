@@ -137,7 +137,12 @@ class RunState:
     def text(self) -> str:
         """One line in plain words, such as "running (evaluating)" or "crashed: killed by SIGKILL"."""
         phase = f" ({self.phase})" if self.alive and self.phase not in ("", self.state, "training") else ""
-        return f"{self.state}{phase}{': ' if self.reason else ''}{self.reason}"
+        return worded(f"{self.state}{phase}", self.reason)
+
+
+def worded(state: str, reason: str) -> str:
+    """State and reason in one line; a reason that begins with its state says both."""
+    return reason if reason.startswith(state) else f"{state}{': ' if reason else ''}{reason}"
 
 
 def observe(run: RunFolder) -> RunState:
@@ -173,7 +178,7 @@ def _state_without_status(run: RunFolder, flaw: str) -> RunState:
         return RunState("unknown", reason=f"its status {flaw}")
     if run.metrics_file.exists() or run.events_file.exists() or available(run.checkpoints_dir):
         return RunState("unknown", reason="its status cannot be read: it is missing")
-    return RunState("created", reason="it was never started")
+    return RunState("created", reason="created, never started")
 
 
 def _is_gone(run: RunFolder) -> bool:

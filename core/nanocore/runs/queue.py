@@ -19,6 +19,7 @@ import msgspec
 
 from nanocore.errors import ResourceError, UsageError
 from nanocore.runs.documents import read_document, write_document
+from nanocore.runs.hints import to_type
 from nanocore.runs.layout import RunFolder, check_name, find_run, queue_dir
 from nanocore.runs.liveness import lock_owner, observe
 from nanocore.runs.pace import Pace
@@ -63,7 +64,7 @@ class Queue(msgspec.Struct):
         for index, entry in enumerate(self.entries):
             if entry.run == run and entry.state in PENDING:
                 return index
-        raise UsageError("is not in the queue", where=run, fix="see nanoconsole queue list")
+        raise UsageError("is not in the queue", where=run, fix=f"see {to_type('queue list')}")
 
     def pending(self, state: str = "") -> list[Entry]:
         """The entries that wait or run, or those in one of the two states."""
@@ -133,7 +134,7 @@ def add(root: Path, entries: list[Entry]) -> None:
         taken = {entry.run for entry in queue.pending()}
         for entry in entries:
             if entry.run in taken:
-                raise UsageError("is in the queue already", where=entry.run, fix="see nanoconsole queue list")
+                raise UsageError("is in the queue already", where=entry.run, fix=f"see {to_type('queue list')}")
             taken.add(entry.run)
         if len(taken) > MOST_PENDING:
             raise UsageError(f"the queue holds at most {MOST_PENDING} runs", fix="add the rest later")

@@ -26,7 +26,7 @@ def request(run: RunFolder, command: str, **arguments: Any) -> RunState:
     """Send a control command to a run that works now, and return the state it had. Raises UsageError otherwise."""
     state = observe(run)
     if not state.at_work:
-        raise UsageError(f"the run is not running: {state.text}", where=run.name, fix="see `nanoconsole runs list`")
+        raise UsageError(f"is not running: {state.text}", where=run.name, fix=f"see {command('runs list')}")
     send(run, command, **arguments)
     return state
 

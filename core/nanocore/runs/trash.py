@@ -8,6 +8,7 @@ from pathlib import Path
 from nanocore.checkpoint.manifest import latest
 from nanocore.errors import BusyError, ResourceError, UsageError
 from nanocore.runs.facts import read_facts
+from nanocore.runs.hints import to_type
 from nanocore.runs.layout import RunFolder, list_runs, private
 from nanocore.runs.liveness import acquire, observe
 
@@ -29,7 +30,7 @@ def discard(root: Path, run: RunFolder) -> Path:
     if state.state == "elsewhere":
         raise BusyError(state.reason, where=run.name, fix="delete it there")
     if state.at_work:
-        raise BusyError(f"is in use: {state.text}", where=run.name, fix=f"stop it first: nanoconsole stop {run.name}")
+        raise BusyError(f"is in use: {state.text}", where=run.name, fix=f"stop it first: {to_type(f'stop {run.name}')}")
     lock = acquire(run)  # no trainer can take it while it moves
     try:
         return _move(run, trash_dir(root))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from nanocore.checkpoint.manifest import sweep
 from nanocore.errors import DivergedError, NanoError, StopRequested, UsageError
 from nanocore.runs.control import Inbox
+from nanocore.runs.hints import to_type
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import acquire
 from nanocore.runs.staging import accept, configuration_file, discard
@@ -52,7 +53,7 @@ def main(arguments: list[str]) -> int:
 
 def _as_owner(run: RunFolder, orders: Orders) -> int:
     if not run.run_file.is_file():
-        raise UsageError("is not a run folder", where=str(run.path), fix="make one with `nanoconsole train PRESET`")
+        raise UsageError("is not a run folder", where=str(run.path), fix=f"make one with: {to_type('train PRESET')}")
     lock = acquire(run)
     try:
         reporter = _open(run, orders)

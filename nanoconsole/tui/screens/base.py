@@ -47,6 +47,10 @@ class ConsoleScreen(Screen[None]):
         """Whether an action makes sense now; the key bar and the palette leave others out."""
         return True
 
+    def main_action(self) -> str:
+        """The action whose key stays in the key bar beside any message; "" for the first one shown."""
+        return ""
+
     def key_label(self, key: Key) -> str:
         """What the key bar calls a key."""
         working = key.action == "leave" and self.console.run_list.working

@@ -6,15 +6,15 @@ import textwrap
 from collections.abc import Sequence
 
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.geometry import Size
-from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Static
 
 from nanoconsole.tui import keys
+from nanoconsole.tui.screens.dialog import Dialog
+from nanoconsole.tui.widgets.bars import KeyBar
 
 ABOUT = {
     "runs": "All runs of the folder named at the top right, newest first. The arrow beside the loss says where its"
@@ -57,27 +57,28 @@ TERMS: dict[str, tuple[Row, ...]] = {
 }
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Dialog[None]):
     """Dismissed by escape, ? or F1."""
 
-    BINDINGS = [Binding("escape,question_mark,f1,q", "dismiss(None)", "Close", show=False)]
+    SCOPE = "help"
+    BINDINGS = [*keys.bindings("help")]
 
     def __init__(self, scope: str, scopes: Sequence[str]) -> None:
         super().__init__()
-        self._scope, self._scopes = scope, scopes
+        self._about, self._scopes = scope, scopes
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll(classes="dialog") as dialog:
-            dialog.border_subtitle = "esc closes"
-            yield Static(Content(ABOUT[self._scope]), classes="dialog-title")
+        with VerticalScroll(classes="dialog"):
+            yield Static(Content(ABOUT[self._about]), classes="dialog-title")
             for scope in self._order():
                 yield Rows(TITLES.get(scope, "On this screen"), _rows(scope))
-            for title, terms in TERMS.items() if self._scope == "live" else ():
+            for title, terms in TERMS.items() if self._about == "live" else ():
                 yield Rows(title, terms)
+        yield KeyBar()
 
     def _order(self) -> list[str]:
         """The screen's scopes, those of its parts even when they are not in force now."""
-        return list(dict.fromkeys([*self._scopes[:-1], *keys.PARTS.get(self._scope, ()), "app"]))
+        return list(dict.fromkeys([*self._scopes[:-1], *keys.PARTS.get(self._about, ()), "app"]))
 
 
 def _rows(scope: str) -> list[Row]:

@@ -9,19 +9,20 @@ from textual.containers import Container, Vertical
 from textual.events import Resize
 from textual.widgets import Input, OptionList
 
-from nanoconsole.services.cost import Cost, Timing, cost, read_timings
+from nanoconsole.services.cost import Cost, Timing, read_timings
 from nanoconsole.services.draft import Draft
 from nanoconsole.tui import keys
 from nanoconsole.tui.messages import RunLaunched
+from nanoconsole.tui.preset_costs import PresetCosts, cost_of
 from nanoconsole.tui.screens.base import ConsoleScreen
-from nanoconsole.tui.screens.save import SaveScreen
+from nanoconsole.tui.screens.save import SaveScreen, proposal
 from nanoconsole.tui.widgets.cost_panel import CostPanel, brief
 from nanoconsole.tui.widgets.field_editor import FieldEditor, ValueInput
 from nanoconsole.tui.widgets.form import Form
 from nanoconsole.tui.widgets.preset_list import PresetList, choices
-from nanocore.config.presets import presets, save_preset, user_folder
-from nanocore.config.schema import Config
+from nanocore.config.presets import presets, save_preset
 from nanocore.errors import NanoError
+from nanocore.runs.layout import NAME_RULE, valid_name
 
 FIRST = "tiny-cpu"  # what the cursor stands on at first
 
@@ -39,7 +40,8 @@ class LaunchScreen(ConsoleScreen):
         self._drafts: dict[str, Draft] = {}
         self._draft: Draft | None = None
         self._timings: list[Timing] = []
-        self._costs: dict[str, Cost | str] = {}  # of all targets, each found anew when its draft changed
+        self._preset_costs = PresetCosts()
+        self._costs: dict[str, Cost | str] = {}  # of the targets whose cost the list shows, and of all opened ones
         self._launching = False
 
     def compose_body(self) -> ComposeResult:
@@ -71,15 +73,23 @@ class LaunchScreen(ConsoleScreen):
         self.query_one(PresetList).make_brief(event.size.width < 118)
 
     def on_screen_resume(self) -> None:
-        self.run_worker(self._read_timings, thread=True, group="timings", exclusive=True)
+        self._find_costs()
 
-    def _read_timings(self) -> None:
-        timings = read_timings(self.console.root)
-        self.app.call_from_thread(self._take_timings, timings)
+    def _find_costs(self) -> None:
+        """Find, in a thread, how fast this machine is and what the presets cost whose cost is shown."""
+        targets = self.query_one(PresetList).priced()
 
-    def _take_timings(self, timings: list[Timing]) -> None:
+        def find() -> None:
+            timings = read_timings(self.console.root)
+            costs = self._preset_costs.find(targets, timings)
+            self.app.call_from_thread(self._take_costs, timings, costs)
+
+        self.run_worker(find, thread=True, group="costs", exclusive=True)
+
+    def _take_costs(self, timings: list[Timing], costs: dict[str, Cost | str]) -> None:
         self._timings = timings
-        self._costs.clear()
+        opened = {target: cost_of(draft.config, timings) for target, draft in self._drafts.items()}
+        self._costs = {**costs, **opened}
         self._show_cost()
 
     def _list_presets(self, target: str) -> None:
@@ -102,17 +112,13 @@ class LaunchScreen(ConsoleScreen):
 
     def _show_cost(self) -> None:
         """Bring everything that follows from the drafts up to date: costs, differences, faults."""
-        draft, listed = self._draft, self.query_one(PresetList)
+        draft = self._draft
+        found = cost_of(draft.config if draft else None, self._timings)
         if draft is not None:
-            self._costs.pop(draft.target, None)
-        for target in (choice.target for choice in listed.choices if not choice.problem):
-            if target not in self._costs:
-                self._costs[target] = self._cost(self._known(target))
-        self.query_one(CostPanel).show(
-            draft, self._costs.get(draft.target, "") if draft else "", self._cost_of(draft.base if draft else None)
-        )
+            self._costs[draft.target] = found
+        self.query_one(CostPanel).show(draft, found, cost_of(draft.base if draft else None, self._timings))
         edited = frozenset(target for target, each in self._drafts.items() if each.edits)
-        listed.tell({target: brief(found) for target, found in self._costs.items()}, edited)
+        self.query_one(PresetList).tell({target: brief(each) for target, each in self._costs.items()}, edited)
         self.query_one(FieldEditor).show(draft, self.query_one(Form).field)
 
     def _known(self, target: str) -> Draft | None:
@@ -123,18 +129,6 @@ class LaunchScreen(ConsoleScreen):
             except NanoError as error:
                 self.console.say(str(error), "error")
         return self._drafts.get(target)
-
-    def _cost(self, draft: Draft | None) -> Cost | str:
-        """The cost of a draft, or why there is none."""
-        return self._cost_of(draft.config if draft else None)
-
-    def _cost_of(self, config: Config | None) -> Cost | str:
-        if config is None:
-            return ""
-        try:
-            return cost(config, self._timings)
-        except NanoError as error:
-            return str(error)
 
     def on_form_moved(self, event: Form.Moved) -> None:
         self.query_one(FieldEditor).show(self._draft, event.field)
@@ -161,9 +155,21 @@ class LaunchScreen(ConsoleScreen):
     def on_input_changed(self, event: Input.Changed) -> None:
         if event.input.id == "search":
             self.query_one(Form).show(self._draft, event.value)
+        elif event.input.id == "run-name":
+            self._judge_name(event.input)
+
+    def _judge_name(self, line: Input) -> bool:
+        """Mark a run's name that will be refused, with the reason where faults stand; whether it is good."""
+        name = line.value.strip()
+        taken = valid_name(name) and (self.console.root / name).exists()
+        fault = "a run of this name exists" if taken else f"use {NAME_RULE}" if name and not valid_name(name) else ""
+        line.set_class(bool(fault), "-bad")
+        self.query_one(FieldEditor).show(self._draft, self.query_one(Form).field, fault and f"the run's name: {fault}")
+        return not fault
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        self.query_one(Form).focus()
+        if event.input.id != "run-name" or self._judge_name(event.input):
+            self.query_one(Form).focus()
 
     def step_out(self) -> bool:
         """Escape leaves an edit, then a search, then the form."""
@@ -219,8 +225,7 @@ class LaunchScreen(ConsoleScreen):
         elif draft.is_file:
             self._save_file(draft)
         else:
-            name = draft.name if draft.path.is_relative_to(user_folder()) else f"my-{draft.name}"
-            self.app.push_screen(SaveScreen(name, draft.text("about.description")), self._save_preset)
+            self.app.push_screen(SaveScreen(*proposal(draft)), self._save_preset)
 
     def _save_file(self, draft: Draft) -> None:
         try:
@@ -243,6 +248,6 @@ class LaunchScreen(ConsoleScreen):
             return
         self.console.say(f"saved {path}")
         draft.forget()
-        self._costs.clear()
         self._drafts.pop(name, None)
         self._list_presets(name)
+        self._find_costs()

@@ -76,9 +76,9 @@ class LiveScreen(RunActions):
         return self.query_one("#body").has_class("-zoomed")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """No key changes a chart that is not on the screen."""
-        charts = {key.action.partition("(")[0] for key in keys.of("charts")}
-        return not (action in charts and self._shows_text())
+        """No key changes a chart that is not on the screen, nor the log while the charts have the keys."""
+        other = keys.of("charts" if self._shows_text() else "log")
+        return action not in {key.action.partition("(")[0] for key in other}
 
     def key_label(self, key: keys.Key) -> str:
         if key.action == "zoom" and self._zoomed():

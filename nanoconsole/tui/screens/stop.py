@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
+
+from nanoconsole.tui import keys
+from nanoconsole.tui.screens.dialog import Question
+from nanoconsole.tui.widgets.bars import KeyBar
 
 KEPT = "Kill the process. Steps since the last checkpoint are lost; the checkpoint is kept."
 LOST = "Kill the process. There is no checkpoint yet: every step so far is lost."
@@ -28,10 +30,11 @@ def _option(way: str, title: str, meaning: str) -> Option:
     return Option(Content.assemble((title, "bold"), "\n", (meaning, "$axis")), id=way)
 
 
-class StopScreen(ModalScreen[str | None]):
+class StopScreen(Question[str | None]):
     """Dismissed with the id of the way chosen, None for escape."""
 
-    BINDINGS = [Binding("escape,q", "dismiss(None)", "Leave it running", show=False)]
+    SCOPE = "stop"
+    BINDINGS = [*keys.bindings("stop")]
 
     def __init__(self, run: str, *, checkpointed: bool) -> None:
         super().__init__()
@@ -39,12 +42,12 @@ class StopScreen(ModalScreen[str | None]):
         self._checkpointed = checkpointed
 
     def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog") as dialog:
-            dialog.border_subtitle = "enter chooses, esc leaves it running"
+        with Vertical(classes="dialog"):
             yield Static(
                 Content.assemble(("Stop ", "bold"), (self._run, "bold $accent"), " how?"), classes="dialog-title"
             )
             yield OptionList(*[_option(*way) for way in _ways(self._checkpointed)])
+        yield KeyBar()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(event.option_id)

@@ -18,6 +18,7 @@ from nanocore.runs.text import sanitize_line
 if TYPE_CHECKING:
     from nanoconsole.tui.app import ConsoleApp
     from nanoconsole.tui.screens.base import ConsoleScreen
+    from nanoconsole.tui.screens.dialog import Dialog
 
 Part = tuple[str, str, str]  # text, style, action on click ("" for none)
 SAID = {"information": ("✓", "success"), "warning": ("!", "warning"), "error": ("✗", "error")}
@@ -51,8 +52,8 @@ class Bar(Widget):
         return cast("ConsoleApp", self.app)
 
     @property
-    def place(self) -> ConsoleScreen:
-        return cast("ConsoleScreen", self.screen)
+    def place(self) -> ConsoleScreen | Dialog[object]:
+        return cast("ConsoleScreen | Dialog[object]", self.screen)
 
 
 class TitleBar(Bar):
@@ -89,9 +90,10 @@ def _short(path: Path) -> str:
 
 
 class KeyBar(Bar):
-    """The keys in force here, made from the table. Help and leaving are always shown, others while there is room.
+    """The keys in force here, made from the table. The main one, help and leaving are always shown, others in what room
+    there is.
 
-    For some seconds what was done, or why not, stands in their place: there it covers nothing that is being watched.
+    For some seconds what was done, or why not, stands before them, or above them where it is too long for that.
     """
 
     def on_mount(self) -> None:
@@ -103,21 +105,29 @@ class KeyBar(Bar):
         self.refresh()
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        said = self._said()
-        return clickable(said).get_height({}, width) if said else 1
+        return self._lines(width).get_height({}, width)
 
     def render(self) -> RenderResult:
+        return self._lines(self.size.width)
+
+    def _lines(self, room: int) -> Content:
+        said = self._said()
+        line = self._keys(room - width(said), brief=bool(said))
+        if width(said) + width(line) <= room:
+            return clickable([*said, *line])
+        keys_alone = clickable(self._keys(room, brief=True))
+        return Content("\n").join([clickable(said), keys_alone]) if said else keys_alone
+
+    def _keys(self, room: int, *, brief: bool) -> list[Part]:
+        """The keys that are always shown, and from the left as many others as find room beside them."""
         shown = [key for key in keys.bar(self.place.scopes()) if self.place.offers(key.action)]
-        last = [part for key in shown if key.bar >= 90 for part in self._parts(key)]
-        room = self.size.width - width(last)
-        chosen = self._said()
-        if width(chosen) > room:
-            return clickable(chosen)
+        parts = {key: self._parts(key, brief) for key in shown}
+        main = [key for key in shown if key.action == self.place.main_action()] or shown[:1]
+        chosen = {key for key in shown if key in main or key.bar >= keys.LAST}
         for key in shown:
-            parts = self._parts(key)
-            if key.bar < 90 and width(chosen) + width(parts) <= room:
-                chosen += parts
-        return clickable([*chosen, *last])
+            if sum(width(parts[each]) for each in chosen | {key}) <= room:
+                chosen.add(key)
+        return [part for key in shown if key in chosen for part in parts[key]]
 
     def _said(self) -> list[Part]:
         """What was done last, while it is to be read."""
@@ -127,8 +137,9 @@ class KeyBar(Bar):
         mark, colour = SAID[said.severity]
         return [(f" {mark} ", f"bold ${colour}", ""), (f"{said.text} ", "$foreground", "")]
 
-    def _parts(self, key: keys.Key) -> list[Part]:
-        label = self.place.key_label(key)
+    def _parts(self, key: keys.Key, brief: bool) -> list[Part]:
+        """A key and its label; a brief one says of help and leaving no more than that."""
+        label = key.label if brief and key.bar >= keys.LAST else self.place.key_label(key)
         action = key.action if "." in key.action.partition("(")[0] else self._target(key)
         return [(f" {key.shown}", "bold $accent", action), (f" {label} ", "$foreground", action)]
 

@@ -61,7 +61,12 @@ def _figures(cost: Cost, before: Estimate | None) -> Content:
         _labelled("tokens", (count(after.tokens) if after.tokens else "by time", "$value")),
         _labelled("time", (f"≈ {duration(cost.seconds)}" if cost.seconds else "unknown", "$value")),
     ]
-    return Content("\n").join([*rows, Content.styled(cost.source, "$axis")])
+    return Content("\n").join([*rows, Content.styled(_source(cost), "$axis")])
+
+
+def _source(cost: Cost) -> str:
+    """Where the time is known from, in the fewest words: a run's name can be long."""
+    return f"as run {cost.like}" if cost.like else cost.source
 
 
 def _row(name: str, say: Say, before: int | None, after: int, mark: str) -> Content:

@@ -48,12 +48,16 @@ class FieldEditor(Vertical):
     def editing(self) -> bool:
         return self.query_one("#field-line").visible
 
-    def show(self, draft: Draft | None, field: Field | None) -> None:
-        """Explain a field, or why its value is refused."""
+    def show(self, draft: Draft | None, field: Field | None, fault: str = "") -> None:
+        """Explain a field, or why its value, or what another line has, is refused."""
         self._draft, self._field = draft, field
-        problem = draft.problems.get(field.key, "") if draft and field else ""
+        problem = fault or self._problem()
         self.set_class(bool(problem), "-problem")
-        self.query_one("#field-help", Static).update(_help(field, problem), layout=bool(problem))
+        self.query_one("#field-help", Static).update(_help(field, problem))
+
+    def _problem(self) -> str:
+        """Why the value of the field is refused, "" when it is not."""
+        return self._draft.problems.get(self._field.key, "") if self._draft and self._field else ""
 
     def edit(self, draft: Draft, field: Field) -> None:
         """Begin to edit."""
@@ -78,8 +82,17 @@ class FieldEditor(Vertical):
             self._set(event.value)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Keep the value; one that is refused is typed anew."""
         event.stop()
-        self._end()
+        if self._problem():
+            event.input.select_all()
+        else:
+            self._end()
+
+    def on_descendant_blur(self) -> None:
+        """Another pane was chosen: the value stays as typed. The terminal's own focus may come and go."""
+        if self.editing and self.app.app_focus:
+            self.query_one("#field-line").visible = False
 
     def _set(self, text: str) -> None:
         if self._draft is not None and self._field is not None:

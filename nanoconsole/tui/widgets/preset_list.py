@@ -82,6 +82,10 @@ class PresetList(OptionList):
         if before != (costs, edited):
             self._redraw()
 
+    def priced(self) -> list[str]:
+        """The targets whose cost is shown; of many presets only the one under the cursor, which is opened anyway."""
+        return [] if len(self.choices) > FEW else [each.target for each in self.choices if not each.problem]
+
     def _redraw(self) -> None:
         for index, choice in enumerate(self.choices):
             self.replace_option_prompt_at_index(index, self._prompt(choice))
