@@ -58,12 +58,14 @@ def follow(
 
 def watch(run: RunFolder, *, as_json: bool = False) -> int:
     """Show the run until it ends and return the trainer's exit code; Ctrl-C ends only the watching and returns 0."""
+    from nanocore.runs.liveness import observe
+
     try:
         view, display = _opened(run, as_json)
         with display:
             return _until_end(view, display)
     except KeyboardInterrupt:
-        say(f"{run.name} goes on")
+        say(f"{run.name} {'is not started yet' if observe(run).state == 'created' else 'goes on'}")
         return 0
 
 

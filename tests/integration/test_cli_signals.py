@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from nanocore.runs.hints import to_type
 from nanocore.runs.layout import RunFolder, list_runs
 from nanocore.runs.liveness import observe
 from tests import command_line
@@ -76,6 +77,17 @@ def test_the_trainer_outlives_a_console_that_is_killed(tmp_path: Path) -> None:
     seen = steps_of(run)[-1]
     wait_for(lambda: steps_of(run)[-1] > seen + 5, "further steps")
     assert observe(run).state == "running"
+
+
+def test_when_nobody_reads_any_more_it_says_that_the_training_goes_on(tmp_path: Path) -> None:
+    console = start_console(tmp_path, "train", "tiny-cpu", *STEPS)
+    run = following(console, tmp_path, "2/")
+    assert console.stdout is not None and console.stderr is not None
+    console.stdout.close()
+    said = console.stderr.read().splitlines()
+    assert console.wait(timeout=20) == 141
+    assert said[-1] == f"{run.name} goes on training; stop it: {to_type(f'stop {run.name}')}"
+    assert observe(run).alive
 
 
 def test_on_a_terminal_the_display_redraws_and_leaves_the_cursor_visible(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from nanocore.config.resolve import resolve
 from nanocore.config.toml import load
 from nanocore.runs.create import read_run
 from nanocore.runs.documents import write_document
+from nanocore.runs.hints import to_type
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import observe
 from nanocore.runs.status import Status
@@ -41,7 +42,8 @@ def test_detach_prints_the_name_and_the_run_can_be_steered_to_its_end(nano: Nano
     taken = nano("checkpoint", run.name, "--json").data
     assert taken == {"run": run.name, "command": "checkpoint", "acknowledged": True, "step": taken["step"]}
     assert nano("sample", run.name).code == 0
-    assert nano("resume", run.name).code == 2
+    busy = nano("resume", run.name)
+    assert (busy.code, busy.err.count("\n"), f"watch {run.name}" in busy.err) == (75, 1, True)
     assert nano("stop", run.name, "--wait").code == 0
     assert observe(run).state == "stopped"
     assert [event["command"] for event in events_of(run, "acknowledged")] == [
@@ -90,7 +92,8 @@ def test_create_only_makes_a_run_that_resume_starts(nano: Nano) -> None:
     assert (listed["name"], listed["state"], listed["alive"]) == (run.name, "created", False)
     assert nano("runs", "list").out.splitlines()[1].split()[:2] == [run.name, "created"]
     started = nano("resume", run.name, "--json")
-    assert (started.code, started.data["step"]) == (0, 10)
+    assert (started.code, started.data["step"], started.data["parent"]) == (0, 0, "parent@10")
+    assert f"{run.name}: training from parent@10, at its own step 0 in " in started.err
     wait_for(lambda: observe(run).state == "finished", "the end")
     second = nano("train", "tiny-cpu", "--create-only", "--name", "second", "--json").data
     assert second == {"run": "second", "path": str(nano.root / "second")}
@@ -125,7 +128,8 @@ def test_follow_prints_lines_and_ends_with_the_trainers_exit_code(nano: Nano, mo
     assert result.code == 0
     told = [line.split()[1] for line in result.out.splitlines() if line.startswith("step") and "loss" in line]
     assert told == ["1/20", "5/20", "10/20", "15/20", "20/20"]
-    assert "look: nanoconsole watch tiny-cpu-0001; stop: nanoconsole stop tiny-cpu-0001" in result.err
+    look, stop = to_type("watch tiny-cpu-0001"), to_type("stop tiny-cpu-0001")
+    assert f"look: {look}; stop: {stop}" in result.err
     assert "  | def step_20():" in result.out.splitlines()
     assert "finished" in result.out.splitlines()[-1]
     assert read_run(RunFolder(nano.root / "tiny-cpu-0001"))["argv"][:2] == ["nanoconsole", "--runs"]
@@ -135,6 +139,7 @@ def test_follow_prints_lines_and_ends_with_the_trainers_exit_code(nano: Nano, mo
     killed = nano("train", "tiny-cpu")
     assert killed.code == 1
     assert "SIGKILL" in killed.out.splitlines()[-1]
+    assert killed.out.count("crashed") == 1
 
 
 def test_follow_as_json_is_one_stream_of_lines_from_the_launch_to_the_exit_code(nano: Nano) -> None:
@@ -220,7 +225,7 @@ def test_a_fork_begins_with_a_checkpoint_of_another_run(nano: Nano) -> None:
     assert nano("train", "tiny-cpu", "--set", "training.steps=20", "--name", "parent").code == 0
     arguments = ("--set", "training.steps=2", "--set", "optimizer.matrix_lr=0.01", "--fresh-optimizer", "--json")
     lines = nano("train", "--from", "parent@10", *arguments).lines
-    assert (lines[0]["run"], lines[0]["step"]) == ("tiny-cpu-0001", 10)
+    assert (lines[0]["run"], lines[0]["step"], lines[0]["parent"]) == ("tiny-cpu-0001", 0, "parent@10")
     fork = RunFolder(nano.root / "tiny-cpu-0001")
     origin = read_run(fork)["parent"]
     assert (origin["run"], origin["step"], origin["optimizer"]) == ("parent", 10, "fresh")
@@ -238,8 +243,9 @@ def test_for_sets_a_length_of_time_and_excludes_other_horizons(nano: Nano, monke
     config = load(run.config_file)
     assert (config.training.duration, config.training.steps) == ("8h", 0)
     nano("stop", run.name, "--kill")
-    both = nano("train", "tiny-cpu", "--for", "8h", *FOREVER)
-    assert (both.code, "exactly one of steps, tokens and duration" in both.err) == (2, True)
+    for key in ("training.steps", "training.tokens"):
+        both = nano("train", "tiny-cpu", "--for", "8h", "--set", f"{key}=30")
+        assert (both.code, f"nanoconsole: --for and --set {key} exclude each other" in both.err) == (2, True)
     for length in ("soon", "5x", "0m"):
         wrong = nano("train", "tiny-cpu", "--for", length)
         assert (wrong.code, wrong.err.startswith("nanoconsole: --for: "), wrong.err.count("\n")) == (2, True, 1)

@@ -15,9 +15,13 @@ from textual.widgets import Input
 from nanoconsole.tui import app as app_module
 from nanoconsole.tui import keys
 from nanoconsole.tui.app import ConsoleApp
+from nanoconsole.tui.screens.fire import FireScreen
+from nanoconsole.tui.screens.help import HelpScreen
 from nanoconsole.tui.screens.launch import LaunchScreen
 from nanoconsole.tui.screens.live import LiveScreen
 from nanoconsole.tui.screens.runs import RunsScreen
+from nanoconsole.tui.screens.save import SaveScreen
+from nanoconsole.tui.screens.stop import StopScreen
 from nanoconsole.tui.theme import STATES, THEMES
 from nanoconsole.tui.widgets.field_editor import ValueInput
 from nanoconsole.tui.widgets.form import Form
@@ -34,6 +38,10 @@ OWNERS = {
     "value": ValueInput,
     "charts": LiveScreen,
     "log": LiveScreen,
+    "stop": StopScreen,
+    "fire": FireScreen,
+    "save preset": SaveScreen,
+    "help": HelpScreen,
     "app": ConsoleApp,
 }
 

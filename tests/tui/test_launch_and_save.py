@@ -126,7 +126,7 @@ async def test_time_is_that_of_the_nearest_finished_run_or_unknown(root: Path) -
         await pilot.pause()
         # 240 steps took 60 s; the preset trains 600 steps of the same size
         assert "time        ≈ 2m 30s" in await seen(pilot)
-        assert "run done on" in " ".join((await seen(pilot)).split())
+        assert "as run done" in " ".join((await seen(pilot)).split())
 
 
 def test_the_editor_refuses_what_it_cannot_open(root: Path) -> None:

@@ -21,9 +21,9 @@ async def test_a_switch_changes_draft_cost_and_difference(root: Path, started: l
     app = console(root)
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("2")
+        cursor_on(app, "mhc.streams")
         before = await seen(pilot)
         assert "as the preset has it" in before
-        cursor_on(app, "mhc.streams")
         await pilot.press("right")
         after = await seen(pilot)
         assert "‹ 2 ›  was 1" in after

@@ -134,6 +134,9 @@ async def test_the_log_stays_where_it_is_when_told(root: Path) -> None:
     run = lay(root, "r", steps=200)
     async with watching(run, (160, 30)) as (app, pilot):
         await pilot.press("f")
+        assert "the log stays" not in await seen(pilot)  # the charts have the keys
+        await pilot.press("t", "f")
+        assert "the log stays" in await seen(pilot)
         with run.log_file.open("a") as log:
             log.write("the newest line\n")
         assert "the newest line" not in await see(app, pilot)

@@ -82,6 +82,14 @@ def test_config_check_tells_what_a_file_would_cost(nano: Nano, tmp_path: Path, m
     assert nano("config", "check", "no-suffix").code == 0
 
 
+def test_config_check_takes_a_preset_as_config_show_does(nano: Nano) -> None:
+    checked = nano("config", "check", "tiny-cpu", "--json").data
+    assert (checked["target"], checked["valid"]) == ("tiny-cpu", True)
+    assert checked["parameters"] == estimate(resolve("tiny-cpu")).parameters
+    wrong = nano("config", "check", "tiny-cpi")
+    assert (wrong.code, "did you mean tiny-cpu" in wrong.err) == (2, True)
+
+
 def test_config_check_tells_in_words_how_long_it_takes_and_why(nano: Nano, tmp_path: Path) -> None:
     file = tmp_path / "plain.toml"
     file.write_text("")

@@ -159,3 +159,10 @@ def test_tables_align_numbers_to_the_right_and_neutralise_cells(capsys: pytest.C
     assert [len(line) for line in lines] == [len(lines[0])] * 4
     assert lines[1].endswith("  2.5")
     assert "\x1b" not in lines[2]
+
+
+def test_why_a_run_crashed_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    crashed = {"kind": "crashed", "step": 0, "message": "no file matches *.md"}
+    run = run_with(tmp_path, events=(crashed,), state="crashed", message="no file matches *.md")
+    LineDisplay(1).show(RunView(run, whole=True))
+    assert capsys.readouterr().out == f"{run.name}: crashed: no file matches *.md\n"

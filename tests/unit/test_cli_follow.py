@@ -15,6 +15,7 @@ from nanocore.config.schema import Config
 from nanocore.runs.control import Inbox
 from nanocore.runs.create import create_run
 from nanocore.runs.documents import write_document
+from nanocore.runs.hints import to_type
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import RunLock, acquire, observe
 from nanocore.runs.records import RecordWriter
@@ -76,7 +77,24 @@ def test_watch_waits_for_a_run_that_was_only_created(
 ) -> None:
     last_word = status_of_me(state="finished", exit_code=0)
     between_looks(monkeypatch, lambda: None, lambda: write_document(run.status_file, last_word))
-    assert nano("watch", "a-run").code == 0
+    watched = nano("watch", "a-run")
+    waiting = f"not started yet; waiting (Ctrl-C ends the watching); start it: {to_type('resume a-run')}"
+    assert (watched.code, watched.out) == (0, f"a-run: {waiting}\na-run: finished\n")
+
+
+def test_ctrl_c_while_waiting_for_a_start_does_not_claim_that_anything_goes_on(
+    nano: Nano, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    between_looks(monkeypatch, interrupt)
+    watched = nano("watch", "a-run")
+    assert (watched.code, watched.err) == (0, "a-run is not started yet\n")
+
+
+def test_a_run_only_created_is_told_so_once_by_every_verb_that_wants_a_trainer(nano: Nano, run: RunFolder) -> None:
+    told = {verb: nano(verb, "a-run") for verb in ("stop", "pause")}
+    said = f"nanoconsole: a-run: is not running: created, never started; start it: {to_type('resume a-run')}\n"
+    assert {result.err for result in told.values()} == {said}
+    assert nano("runs", "show", "a-run").out.splitlines()[1].split(maxsplit=1) == ["state", "created, never started"]
 
 
 def test_watch_follows_a_trainer_on_another_host_until_its_heart_stops(

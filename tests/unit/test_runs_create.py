@@ -9,13 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from nanocore.checkpoint.manifest import commit, step_folder
+from nanocore.config.continuation import fork_conflicts, resume_conflicts
 from nanocore.config.schema import Config
 from nanocore.config.toml import load
+from nanocore.data.sources import list_source
 from nanocore.errors import ResourceError, UsageError
 from nanocore.runs import create
 from nanocore.runs.create import Parent, create_run, read_run, starting_checkpoint, update_run
+from nanocore.runs.documents import write_document
 from nanocore.runs.layout import list_runs
-from tests.run_helpers import exit_code, fork, make_run
+from nanocore.runs.trash import discard
+from tests.run_helpers import exit_code, fork, make_run, status_of_me
 
 
 def test_a_run_holds_its_configuration_and_where_it_came_from(tmp_path: Path) -> None:
@@ -68,6 +73,45 @@ def test_a_taken_name_is_refused_and_the_run_stays(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="exists already"):
         make_run(tmp_path, "mine")
     assert run.run_file.read_bytes() == before
+
+
+def test_a_name_whose_run_failed_before_its_first_checkpoint_can_be_freed(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "mine")
+    write_document(run.status_file, status_of_me(state="crashed", exit_code=2))
+    with pytest.raises(UsageError, match=r"crashed without a checkpoint: .*runs delete mine frees the name"):
+        make_run(tmp_path, "mine")
+    discard(run.path.parent, run)
+    make_run(tmp_path, "mine")
+    write_document(run.status_file, status_of_me(state="crashed", exit_code=2))
+    commit(lambda folder: (folder / "x").touch(), step_folder(run.checkpoints_dir, 3), {})
+    with pytest.raises(UsageError, match="choose another name"):
+        make_run(tmp_path, "mine")
+
+
+def test_a_run_keeps_its_paths_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = tmp_path / "a [b]"
+    (here / "text").mkdir(parents=True)
+    monkeypatch.chdir(here)
+    Path("text/one.md").write_text("one")
+    config = Config.model_validate(
+        {
+            "data": {
+                "sources": [{"kind": "files", "paths": ["text/*.md", "~/more/*.md", "/else/*.md"]}],
+                "tokenizer": "file",
+                "tokenizer_file": "tokenizer.json",
+            },
+            "collider": {"mode": "head", "importance": "excess", "reference": "runs/a/checkpoints/step-00000004"},
+        }
+    )
+    kept = load(create_run(tmp_path / "runs", config, name="mine").config_file)
+    monkeypatch.chdir(tmp_path)
+    source = kept.data.sources[0]
+    assert [file.path for file in list_source(source).files] == [str(here / "text/one.md")]
+    assert source.paths[1:] == ["~/more/*.md", "/else/*.md"]
+    assert kept.data.tokenizer_file == str(here / "tokenizer.json")
+    assert kept.collider.reference == str(here / "runs/a/checkpoints/step-00000004")
+    monkeypatch.chdir(here)
+    assert fork_conflicts(kept, config) == resume_conflicts(kept, config) == []
 
 
 def test_a_full_disk_leaves_no_half_made_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ def _program() -> str:
     if not installed.is_file():
         return f"{shlex.quote(sys.executable)} -m {_NAME}"
     try:
-        return shlex.quote(str(installed.relative_to(Path.cwd())))
+        shown = installed.relative_to(Path.cwd())
     except (ValueError, OSError):  # it lies elsewhere, or the working directory is gone
-        return shlex.quote(str(installed))
+        shown = installed
+    return shlex.quote(str(installed if shown == Path(_NAME) else shown))  # a shell looks up a bare name in PATH alone

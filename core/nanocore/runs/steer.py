@@ -12,6 +12,7 @@ from typing import Any
 
 from nanocore.errors import ResourceError, UsageError
 from nanocore.runs.control import send
+from nanocore.runs.hints import to_type
 from nanocore.runs.identity import Identity
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import RunState, observe
@@ -26,7 +27,10 @@ def request(run: RunFolder, command: str, **arguments: Any) -> RunState:
     """Send a control command to a run that works now, and return the state it had. Raises UsageError otherwise."""
     state = observe(run)
     if not state.at_work:
-        raise UsageError(f"is not running: {state.text}", where=run.name, fix=f"see {command('runs list')}")
+        fix = (
+            f"start it: {to_type(f'resume {run.name}')}" if state.state == "created" else f"see {to_type('runs list')}"
+        )
+        raise UsageError(f"is not running: {state.text}", where=run.name, fix=fix)
     send(run, command, **arguments)
     return state
 
