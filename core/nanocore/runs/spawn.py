@@ -23,7 +23,7 @@ from nanocore.runs.status import ALIVE_STATES, Status, load_status, next_attempt
 MOST_THREADS = 8
 # Threads sleep when there is nothing to do, but look around for some microseconds first: waking costs more than that between
 # two products of a small model. Large tensors are kept by the allocator, not given back and faulted in again each step.
-# Measured on tiny-cpu (docs/benchmarks.md): a step takes 0.6 times as long with both.
+# Measured on tiny-cpu (docs/benchmarks.md): a step takes two thirds of the time with both.
 THREADING = {
     "OMP_WAIT_POLICY": "PASSIVE",
     "GOMP_SPINCOUNT": "3000",
