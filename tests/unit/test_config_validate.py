@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nanocore.config import toml
-from nanocore.config.fields import changed
+from nanocore.config.fields import changed, get
 from nanocore.config.idle import IDLE, Idle, default
 from nanocore.config.schema import Config, seconds
 from nanocore.config.validate import build
@@ -129,7 +129,8 @@ def test_defaults_are_accepted_beside_every_setting_that_makes_them_idle(reason:
         for key, value in [*zip(reason.when, values, strict=True), *((key, default(key)) for key in reason.keys)]:
             section, _, name = key.partition(".")
             table.setdefault(section, {})[name] = value
-        build(table)
+        built = build(table)
+        assert all(get(built, key) == value for key, value in zip(reason.when, values, strict=True))
 
 
 def test_weight_decay_that_ends_with_a_decay_of_any_schedule_is_accepted() -> None:

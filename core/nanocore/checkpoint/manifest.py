@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -114,8 +114,10 @@ def sweep(checkpoints_dir: Path) -> list[str]:
     return swept
 
 
-def retain(checkpoints_dir: Path, keep_last: int) -> list[Path]:
+def retain(checkpoints_dir: Path, keep_last: int, needed: Collection[int] = ()) -> list[Path]:
     """Remove all but the newest `keep_last` whole checkpoints; returns those removed. Broken ones count for nothing.
+
+    Those of the steps in `needed` stay beside them.
 
     A folder that cannot be removed stays and is tried again next time.
     """
@@ -127,6 +129,8 @@ def retain(checkpoints_dir: Path, keep_last: int) -> list[Path]:
     for path in _folders(checkpoints_dir):
         if step_of(path) >= oldest_kept:
             break
+        if step_of(path) in needed:
+            continue
         gone = _beside(path, "gone")
         try:
             path.rename(gone)  # first out of sight, so that a kill leaves no half checkpoint under a good name

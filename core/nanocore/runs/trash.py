@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from nanocore.checkpoint.manifest import latest
 from nanocore.errors import BusyError, ResourceError, UsageError
-from nanocore.runs.facts import read_facts
+from nanocore.runs.forks import waiting_forks
 from nanocore.runs.hints import to_type
-from nanocore.runs.layout import RunFolder, list_runs, private
+from nanocore.runs.layout import RunFolder, private
 from nanocore.runs.liveness import acquire, observe
 
 
@@ -47,14 +46,9 @@ def _refuse_links(*paths: Path) -> None:
 
 
 def _refuse_if_needed(root: Path, run: RunFolder) -> None:
-    """A fork reads its parent's checkpoint each time it starts, until it has one of its own."""
-    for fork in list_runs(root):
-        parent = read_facts(fork).parent
-        if parent is not None and parent.run == run.name and latest(fork.checkpoints_dir) is None:
-            what = f"is needed by its fork {fork.name}, which has no checkpoint of its own yet"
-            raise UsageError(
-                what, where=run.name, fix=f"train {fork.name} to its first checkpoint, or delete it before"
-            )
+    for fork in waiting_forks(root, run):
+        what = f"is needed by its fork {fork}, which has no checkpoint of its own yet"
+        raise UsageError(what, where=run.name, fix=f"train {fork} to its first checkpoint, or delete it before")
 
 
 def _move(run: RunFolder, trash: Path) -> Path:

@@ -13,7 +13,8 @@ from nanocore.checkpoint.state import Checkpoint, load_checkpoint, save_checkpoi
 from nanocore.config.continuation import fork_conflicts, resume_conflicts
 from nanocore.config.schema import Config
 from nanocore.config.validate import build as build_config
-from nanocore.errors import CheckpointError, ResourceError
+from nanocore.errors import CheckpointError, ResourceError, UsageError
+from nanocore.runs.forks import waiting_forks
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.log import cap_log
 from nanocore.train.distributed import broadcast_json
@@ -53,9 +54,19 @@ def _save(job: Job) -> bool:
     seconds = time.monotonic() - started
     job.reporter.event("checkpoint", path=f"checkpoints/{path.name}", seconds=round(seconds, 3))
     job.reporter.log(f"checkpoint saved in {seconds:.2f} s")
-    retain(job.run.checkpoints_dir, job.config.checkpoint.keep_last)
+    _retain(job)
     cap_log(job.run.log_file)
     return True
+
+
+def _retain(job: Job) -> None:
+    """Remove older checkpoints, but none that a fork starts from; all stay where the forks cannot be looked up."""
+    try:
+        needed = waiting_forks(job.run.path.parent, job.run).values()
+    except UsageError as error:
+        job.reporter.warn(str(error))
+        return
+    retain(job.run.checkpoints_dir, job.config.checkpoint.keep_last, needed)
 
 
 def machine_facts(job: Job) -> dict[str, Any]:
