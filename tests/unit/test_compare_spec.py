@@ -32,18 +32,20 @@ def test_a_file_becomes_runs_paired_by_seed(tmp_path: Path) -> None:
     spec = read(written(tmp_path, GOOD))
     planned = {item.name: item for item in plan(spec)}
     assert sorted(planned) == sorted(
-        ["first-look-baseline-calibration", "first-look-mtp-calibration"]
+        [f"first-look-{name}-calibration{turn}" for name in ("baseline", "mtp") for turn in (1, 2, 3)]
         + [f"first-look-{name}-s{seed}" for name in ("baseline", "power-check", "mtp") for seed in (1, 2)]
         + [f"first-look-mtp-s{seed}-time" for seed in (1, 2)]
     )
-    mtp, base, short = (planned[f"first-look-{name}"] for name in ("mtp-s2", "baseline-s2", "mtp-calibration"))
+    mtp, base, short = (planned[f"first-look-{name}"] for name in ("mtp-s2", "baseline-s2", "mtp-calibration2"))
     assert (mtp.config.mtp.horizon, mtp.config.training.seed, mtp.config.training.steps) == (2, 2, 40)
     assert (base.config.mtp.horizon, base.config.optimizer.matrix_lr, base.config.hardware.threads) == (0, 0.01, 1)
     assert (short.config.training.steps, short.config.logging.every, short.config.checkpoint.every) == (16, 1, 0)
     pace = planned["first-look-mtp-s1-time"].pace
     assert pace is not None
-    assert (pace.steps, pace.baseline, pace.own) == (40, base.name.replace("s2", "calibration"), short.name)
-    assert [item.kind for item in plan(spec)][:2] == ["calibration"] * 2  # alone, before all others
+    rounds = {name: tuple(f"first-look-{name}-calibration{turn}" for turn in (1, 2, 3)) for name in ("baseline", "mtp")}
+    assert (pace.steps, pace.baseline, pace.own) == (40, rounds["baseline"], rounds["mtp"])
+    first = [item.name for item in plan(spec)][:6]  # alone, before all others, the variants in turn
+    assert first == [f"first-look-{name}-calibration{turn}" for turn in (1, 2, 3) for name in ("baseline", "mtp")]
 
 
 def test_the_power_check_divides_every_learning_rate_by_eight(tmp_path: Path) -> None:
@@ -114,4 +116,4 @@ def test_the_example_in_the_documentation_of_the_file_is_one(tmp_path: Path) -> 
     found = read(written(tmp_path, example))
     assert isinstance(found, Spec)
     assert (found.name, found.seeds, list(found.variants)) == ("mtp", [1, 2, 3], ["mtp2"])
-    assert len(plan(found)) == 2 + 3 * 4
+    assert len(plan(found)) == 3 * 2 + 3 * 4

@@ -1,6 +1,6 @@
 """An experiment as ordinary runs: planned in balanced order, made in the run root, put into the queue.
 
-Every run is named NAME-VARIANT-sSEED, with -time at equal time, and NAME-VARIANT-calibration for the short runs
+Every run is named NAME-VARIANT-sSEED, with -time at equal time, and NAME-VARIANT-calibrationROUND for the short runs
 alone that measure step times. Nothing else is kept: an experiment is continued from its file and its runs.
 """
 
@@ -28,6 +28,7 @@ from nanocore.runs.queue import Entry, add, read_queue
 Kind = Literal["calibration", "steps", "time"]
 RATES = ("optimizer.matrix_lr", "optimizer.embedding_lr", "optimizer.scalar_lr")
 POWER_DIVISOR = 8  # a learning rate so much too small must lose, else the comparison sees nothing
+ROUNDS = 3  # calibrations of each variant, interleaved: what else the machine does moves single ones by a quarter
 KEPT = ("finished", "diverged")  # states with a result that another attempt would not change
 
 
@@ -57,8 +58,8 @@ def variants(spec: Spec) -> dict[str, list[str]]:
 
 def run_name(spec: Spec, variant: str, seed: int, kind: Kind) -> str:
     """The name of a run. The baseline's time is its own, so its runs stand for both kinds."""
-    if kind == "calibration":
-        return f"{spec.name}-{variant}-calibration"
+    if kind == "calibration":  # there the seed counts rounds
+        return f"{spec.name}-{variant}-calibration{seed}"
     return f"{spec.name}-{variant}-s{seed}" + ("-time" if kind == "time" and variant != BASELINE else "")
 
 
@@ -70,7 +71,8 @@ def plan(spec: Spec) -> list[Planned]:
         columns.extend((name, kind) for name in spec.variants)
     planned: list[Planned] = []
     if "time" in spec.equal:
-        planned += [_calibration(spec, base, name, known[name]) for name in (BASELINE, *spec.variants)]
+        names = (BASELINE, *spec.variants)
+        planned += [_calibration(spec, base, name, known[name], turn) for turn in _rounds() for name in names]
     for seed, row in zip(spec.seeds, balanced(len(columns), len(spec.seeds)), strict=True):
         for variant, kind in (columns[index] for index in row):
             config = _config(spec, base, known[variant], spec.steps, seed)
@@ -80,17 +82,20 @@ def plan(spec: Spec) -> list[Planned]:
 
 
 def _pace(spec: Spec, variant: str) -> Pace:
-    """As long as the baseline takes for the experiment's steps, by the step times of the two calibrations."""
-    own, base = (run_name(spec, name, spec.seeds[0], "calibration") for name in (variant, BASELINE))
+    """As long as the baseline takes for the experiment's steps, by the step times of both variants' calibrations."""
+    own, base = (tuple(run_name(spec, name, turn, "calibration") for turn in _rounds()) for name in (variant, BASELINE))
     return Pace(steps=spec.steps, baseline=base, own=own, warm_up=WARM_UP)
 
 
-def _calibration(spec: Spec, base: str, variant: str, sets: list[str]) -> Planned:
+def _rounds() -> range:
+    return range(1, ROUNDS + 1)
+
+
+def _calibration(spec: Spec, base: str, variant: str, sets: list[str], turn: int) -> Planned:
     """A short run: every step is recorded, and it is evaluated and saved only at its end."""
     quick = ["logging.every=1", "evaluation.every=0", "evaluation.sample_every=0", "checkpoint.every=0"]
-    seed = spec.seeds[0]
-    config = _config(spec, base, [*sets, *quick], spec.calibration_steps, seed)
-    return Planned(run_name(spec, variant, seed, "calibration"), variant, seed, "calibration", config)
+    config = _config(spec, base, [*sets, *quick], spec.calibration_steps, spec.seeds[0])
+    return Planned(run_name(spec, variant, turn, "calibration"), variant, turn, "calibration", config)
 
 
 def _config(spec: Spec, base: str, sets: Sequence[str], steps: int, seed: int) -> Config:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ def report(spec: Spec, root: Path) -> dict[str, Any]:
     results = [read_result(root, item) for item in planned]
     at_steps = compare(results, "steps", len(spec.seeds))
     has_power = power(at_steps)
-    alone = {result.variant: result.step_seconds for result in results if result.kind == "calibration"}
+    alone = _alone(results)
     tables = {"steps": at_steps}
     if "time" in spec.equal:
         tables["time"] = compare(results, "time", len(spec.seeds))
@@ -52,6 +53,15 @@ def report(spec: Spec, root: Path) -> dict[str, Any]:
         "warnings": _warnings(results),
         "runs": [{key: value for key, value in asdict(result).items() if key != "facts"} for result in results],
     }
+
+
+def _alone(results: list[Result]) -> dict[str, float | None]:
+    """Each variant's step time alone on the machine: the median over its calibrations."""
+    found: dict[str, list[float]] = {}
+    for result in results:
+        if result.kind == "calibration" and result.step_seconds is not None:
+            found.setdefault(result.variant, []).append(result.step_seconds)
+    return {variant: statistics.median(times) for variant, times in found.items()}
 
 
 def _differences(spec: Spec, sets: list[str]) -> list[str]:

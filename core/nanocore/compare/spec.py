@@ -127,7 +127,7 @@ def _name_problems(spec: Spec, name: str) -> list[str]:
     if name in (BASELINE, POWER_CHECK):
         return [f"variants: {shown} is added by itself; choose another name"]
     longest = len(f"{spec.name}-{max((name, POWER_CHECK), key=len)}-s{max(spec.seeds)}-time")
-    longest = max(longest, len(f"{spec.name}-{name}-calibration"))
+    longest = max(longest, len(f"{spec.name}-{name}-calibration1"))
     if longest > _LONGEST:
         return [f"variants: {shown}: run names would have {longest} characters; shorten it or name by {longest - 64}"]
     return []

@@ -15,14 +15,14 @@ from nanocore.runs.records import read_all
 
 
 class Pace(msgspec.Struct, frozen=True):
-    """A run as long as `steps` steps of another: `baseline` and `own` are the runs whose step times are compared.
+    """A run as long as `steps` steps of another: `baseline` and `own` name the runs whose step times are compared.
 
-    The first `warm_up` steps of both are left out.
+    The first `warm_up` steps of each are left out; of several runs the median counts.
     """
 
     steps: int
-    baseline: str
-    own: str
+    baseline: tuple[str, ...]
+    own: tuple[str, ...]
     warm_up: int
 
 
@@ -37,9 +37,12 @@ def median_of(run: RunFolder, metric: str, warm_up: int) -> float | None:
 def steps_at_pace(root: Path, pace: Pace) -> int:
     """round(steps * the baseline's step time / the run's own), at least 1.
 
-    Raises UsageError when one of the two did not finish, or wrote no step times.
+    Raises UsageError when one of the runs did not finish, or wrote no step times.
     """
-    base, own = (_step_seconds(find_run(root, name), pace.warm_up) for name in (pace.baseline, pace.own))
+    base, own = (
+        statistics.median(_step_seconds(find_run(root, name), pace.warm_up) for name in names)
+        for names in (pace.baseline, pace.own)
+    )
     return max(1, round(pace.steps * base / own))
 
 
