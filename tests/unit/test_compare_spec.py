@@ -68,7 +68,9 @@ def test_equal_time_alone_and_equal_steps_alone(tmp_path: Path) -> None:
 
 
 def test_a_variant_that_costs_no_time_may_skip_the_runs_at_equal_time(tmp_path: Path) -> None:
-    text = GOOD.replace("[variants.mtp]", '[variants.cheap]\nequal = ["steps"]\nsets = ["mtp.horizon=1"]\n[variants.mtp]')
+    text = GOOD.replace(
+        "[variants.mtp]", '[variants.cheap]\nequal = ["steps"]\nsets = ["mtp.horizon=1"]\n[variants.mtp]'
+    )
     spec = read(written(tmp_path, text))
     assert (spec.at("steps"), spec.at("time")) == (["cheap", "mtp"], ["mtp"])
     kinds = {(item.variant, item.kind) for item in plan(spec)}
@@ -125,5 +127,5 @@ def test_the_example_in_the_documentation_of_the_file_is_one(tmp_path: Path) -> 
     example = (module.__doc__ or "").split("\n\n", 1)[1].replace("\n    ", "\n").strip()
     found = read(written(tmp_path, example))
     assert isinstance(found, Spec)
-    assert (found.name, found.seeds, list(found.variants)) == ("mtp", [1, 2, 3], ["mtp2"])
+    assert (found.name, found.seeds, list(found.variants)) == ("mtp", [1, 2, 3], ["mtp2", "smooth"])
     assert len(plan(found)) == 3 * 2 + 3 * 4

@@ -67,9 +67,9 @@ def plan(spec: Spec) -> list[Planned]:
     """All runs in the order in which they are to be made. Raises ConfigError or UsageError for what cannot be run."""
     base, known = str(target_path(spec.preset)), variants(spec)
     columns: list[tuple[str, Kind]] = [(BASELINE, "steps"), (POWER_CHECK, "steps")]
-    columns += [(name, "steps") for name in spec.at("steps")]
+    columns.extend((name, "steps") for name in spec.at("steps"))
     timed = spec.at("time")
-    columns += [(name, "time") for name in timed]
+    columns.extend((name, "time") for name in timed)
     planned: list[Planned] = []
     if timed:
         names = (BASELINE, *timed)
