@@ -78,6 +78,13 @@ def test_a_variant_that_costs_no_time_may_skip_the_runs_at_equal_time(tmp_path: 
     assert not {("cheap", "time"), ("cheap", "calibration")} & kinds
 
 
+def test_a_preset_that_is_a_file_lies_beside_the_experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.toml").write_text("[model]\nd_model = 64\n")
+    path = written(tmp_path, GOOD.replace("tiny-cpu", "mine.toml"))
+    monkeypatch.chdir("/")
+    assert plan(read(path))[0].config.model.d_model == 64
+
+
 HOSTILE = {
     "steps = 40": ("stpes = 40", "stpes: unknown key; did you mean steps?"),
     "seeds = [1, 2]": ("seeds = [1, 1]", "seeds: a seed stands there twice"),
@@ -128,4 +135,4 @@ def test_the_example_in_the_documentation_of_the_file_is_one(tmp_path: Path) -> 
     found = read(written(tmp_path, example))
     assert isinstance(found, Spec)
     assert (found.name, found.seeds, list(found.variants)) == ("mtp", [1, 2, 3], ["mtp2", "smooth"])
-    assert len(plan(found)) == 3 * 2 + 3 * 4
+    assert len(plan(found)) == 3 * 2 + 3 * 4 + 3  # calibrations; baseline, power check, mtp2 twice; smooth once

@@ -78,6 +78,8 @@ def read(path: Path) -> Spec:
     text = read_text(path)
     table = parse(text, where=str(path))
     table.setdefault("name", _stem(path))
+    if isinstance(preset := table.get("preset"), str) and preset.endswith(".toml"):
+        table["preset"] = str(path.parent / Path(preset).expanduser())  # as written, beside this file
     where = sanitize_line(str(path))
     lines = locate(text)
     try:
