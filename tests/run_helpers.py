@@ -17,13 +17,19 @@ from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import observe
 from nanocore.runs.records import Record, read_all
 from nanocore.runs.spawn import spawn_trainer
-from nanocore.runs.status import Status
+from nanocore.runs.status import Status, read_status
 
 PATIENCE = 20.0
 
 
 def make_run(tmp_path: Path, name: str = "probe") -> RunFolder:
     return create_run(tmp_path / "runs", Config(), name=name)
+
+
+def status_of(run: RunFolder) -> Status:
+    status = read_status(run)
+    assert status is not None
+    return status
 
 
 def start_fake(run: RunFolder, monkeypatch: pytest.MonkeyPatch, **environment: object) -> int:

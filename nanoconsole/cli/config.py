@@ -70,12 +70,14 @@ def check(target: Target, set: Set = None, runs: Runs = None, json: Json = False
     2 and one line for each fault.
     """
     from nanoconsole.cli.target import configuration
+    from nanocore.config.advice import advice
     from nanocore.errors import ConfigError
     from nanocore.runs.layout import run_root
 
     root = run_root(runs)
     try:
-        expected = _cost(configuration(_named(target), root, set or ()), root)
+        config = configuration(_named(target), root, set or ())
+        expected = _cost(config, root)
     except ConfigError as error:
         if json:
             emit({"target": target, "valid": False, "problems": error.problems})
@@ -83,8 +85,10 @@ def check(target: Target, set: Set = None, runs: Runs = None, json: Json = False
     facts = asdict(expected.estimate)
     if json:
         time = {"seconds": expected.seconds, "seconds_like_run": expected.like}
-        return emit({"target": target, "valid": True, "problems": [], **facts, **time})
+        return emit({"target": target, "valid": True, "problems": [], "advice": advice(config), **facts, **time})
     tell(f"{target}: can be trained")
+    for line in advice(config):
+        say(f"note: {line}")
     return table(("estimate", "value"), [*_readable(facts), ("time", _time(expected))])
 
 

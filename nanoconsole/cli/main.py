@@ -33,6 +33,7 @@ from nanoconsole.cli import (
     watch,
 )
 from nanocore.errors import EXIT_CODES
+from nanocore.runs.hints import repeat_root
 
 HEADLESS = (
     "presets, config, data, train, runs, layers, watch, stop, pause, resume, checkpoint, sample, fire, queue, compare, "
@@ -122,12 +123,16 @@ def run(arguments: Sequence[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue]
+    named = _named_root(arguments)
+    repeat_root(named)
     try:
         code = _call(list(arguments))
         sys.stdout.flush()
         return code
     except Exception as error:
-        return errors.report(error, as_json="--json" in arguments, runs=_named_root(arguments))
+        return errors.report(error, as_json="--json" in arguments, runs=named)
+    finally:
+        repeat_root(None)
 
 
 def _call(given: list[str]) -> int:

@@ -16,12 +16,11 @@ from pathlib import Path
 import pytest
 
 from nanocore.checkpoint.manifest import latest
-from nanocore.runs.layout import RunFolder
 from nanocore.runs.records import read_all
-from nanocore.runs.status import Status, StatusWriter, read_status
+from nanocore.runs.status import StatusWriter
 from nanocore.train import build
 from nanocore.train.reporter import Reporter
-from tests.run_helpers import make_run
+from tests.run_helpers import make_run, status_of
 from tests.tiny import new_run, train
 
 FULL = os.strerror(errno.ENOSPC)
@@ -31,12 +30,6 @@ SHORT = ("training.steps=2", "evaluation.every=0")
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NANOCONSOLE_CACHE", str(tmp_path / "cache"))
-
-
-def status_of(run: RunFolder) -> Status:
-    status = read_status(run)
-    assert status is not None
-    return status
 
 
 def fill(path: Path) -> None:

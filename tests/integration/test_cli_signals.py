@@ -53,7 +53,7 @@ def test_a_second_ctrl_c_leaves_the_trainer_alone_and_says_how_to_stop_it(tmp_pa
     console.send_signal(signal.SIGINT)
     _, err = console.communicate(timeout=20)
     assert console.returncode == 130
-    assert f"nanoconsole stop {run.name}" in err
+    assert f"nanoconsole --runs {run.path.parent} stop {run.name}" in err
     assert observe(run).alive
 
 
@@ -86,7 +86,7 @@ def test_when_nobody_reads_any_more_it_says_that_the_training_goes_on(tmp_path: 
     console.stdout.close()
     said = console.stderr.read().splitlines()
     assert console.wait(timeout=20) == 141
-    assert said[-1] == f"{run.name} goes on training; stop it: {to_type(f'stop {run.name}')}"
+    assert said[-1] == f"{run.name} goes on training; stop it: {to_type(f'--runs {run.path.parent} stop {run.name}')}"
     assert observe(run).alive
 
 

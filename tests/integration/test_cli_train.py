@@ -62,7 +62,7 @@ def test_a_trainer_that_fails_at_once_is_reported_with_its_reason_and_exit_code(
     failed = nano(*arguments)
     assert (failed.code, failed.out) == (1, "")
     assert "failed at once: it ended with exit code 1: ValueError" in failed.err
-    assert "nanoconsole runs show" in failed.err
+    assert f"nanoconsole --runs {nano.root} runs show" in failed.err
 
 
 def test_the_exit_code_of_an_early_failure_is_the_trainers_own(nano: Nano, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +128,7 @@ def test_follow_prints_lines_and_ends_with_the_trainers_exit_code(nano: Nano, mo
     assert result.code == 0
     told = [line.split()[1] for line in result.out.splitlines() if line.startswith("step") and "loss" in line]
     assert told == ["1/20", "5/20", "10/20", "15/20", "20/20"]
-    look, stop = to_type("watch tiny-cpu-0001"), to_type("stop tiny-cpu-0001")
+    look, stop = (to_type(f"--runs {nano.root} {verb} tiny-cpu-0001") for verb in ("watch", "stop"))
     assert f"look: {look}; stop: {stop}" in result.err
     assert "  | def step_20():" in result.out.splitlines()
     assert "finished" in result.out.splitlines()[-1]

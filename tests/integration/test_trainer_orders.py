@@ -15,10 +15,9 @@ from nanocore.checkpoint.manifest import available
 from nanocore.config.toml import load, save
 from nanocore.runs.control import send
 from nanocore.runs.layout import RunFolder
-from nanocore.runs.status import Status, read_status
 from nanocore.train import build, loop
 from nanocore.train.job import Job
-from tests.run_helpers import events_of, steps_of
+from tests.run_helpers import events_of, status_of, steps_of
 from tests.tiny import new_run, tiny_config, train
 
 # A trainer to which a signal comes while torch loads; this torch is empty, so it must end before it uses any of it.
@@ -41,12 +40,6 @@ sys.exit(main([sys.argv[2]]))
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NANOCONSOLE_CACHE", str(tmp_path / "cache"))
-
-
-def status_of(run: RunFolder) -> Status:
-    status = read_status(run)
-    assert status is not None
-    return status
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"])

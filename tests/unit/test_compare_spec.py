@@ -67,9 +67,28 @@ def test_equal_time_alone_and_equal_steps_alone(tmp_path: Path) -> None:
     assert {("baseline", "steps"), (POWER_CHECK, "steps"), ("mtp", "time"), ("mtp", "calibration")} <= kinds["time"]
 
 
+def test_a_variant_that_costs_no_time_may_skip_the_runs_at_equal_time(tmp_path: Path) -> None:
+    text = GOOD.replace(
+        "[variants.mtp]", '[variants.cheap]\nequal = ["steps"]\nsets = ["mtp.horizon=1"]\n[variants.mtp]'
+    )
+    spec = read(written(tmp_path, text))
+    assert (spec.at("steps"), spec.at("time")) == (["cheap", "mtp"], ["mtp"])
+    kinds = {(item.variant, item.kind) for item in plan(spec)}
+    assert ("cheap", "steps") in kinds
+    assert not {("cheap", "time"), ("cheap", "calibration")} & kinds
+
+
+def test_a_preset_that_is_a_file_lies_beside_the_experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.toml").write_text("[model]\nd_model = 64\n")
+    path = written(tmp_path, GOOD.replace("tiny-cpu", "mine.toml"))
+    monkeypatch.chdir("/")
+    assert plan(read(path))[0].config.model.d_model == 64
+
+
 HOSTILE = {
     "steps = 40": ("stpes = 40", "stpes: unknown key; did you mean steps?"),
     "seeds = [1, 2]": ("seeds = [1, 1]", "seeds: a seed stands there twice"),
+    "[variants.mtp]\n": ('[variants.mtp]\nequal = ["time", "time"]\n', 'variants.mtp.equal: write ["steps"], ["time"]'),
     'sets = ["mtp.horizon=2"]': ('sets = ["training.steps=3"]', "training.steps belongs to the experiment"),
     "[variants.mtp]": ("[variants.baseline]", 'variants: "baseline" is added by itself'),
     'preset = "tiny-cpu"': ("preset = 3", "preset: input should be a valid string, found 3"),
@@ -115,5 +134,5 @@ def test_the_example_in_the_documentation_of_the_file_is_one(tmp_path: Path) -> 
     example = (module.__doc__ or "").split("\n\n", 1)[1].replace("\n    ", "\n").strip()
     found = read(written(tmp_path, example))
     assert isinstance(found, Spec)
-    assert (found.name, found.seeds, list(found.variants)) == ("mtp", [1, 2, 3], ["mtp2"])
-    assert len(plan(found)) == 3 * 2 + 3 * 4
+    assert (found.name, found.seeds, list(found.variants)) == ("mtp", [1, 2, 3], ["mtp2", "smooth"])
+    assert len(plan(found)) == 3 * 2 + 3 * 4 + 3  # calibrations; baseline, power check, mtp2 twice; smooth once

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nanocore.runs.hints import to_type
+from nanocore.runs.hints import repeat_root, to_type
 
 
 @pytest.fixture
@@ -40,3 +40,14 @@ def test_else_the_installed_command_is_named_by_its_path(installed: Path, monkey
 def test_without_an_installed_command_the_module_is_run(installed: Path) -> None:
     (installed / "nanoconsole").unlink()
     assert shlex.split(to_type("runs list")) == [str(installed / "python"), "-m", "nanoconsole", "runs", "list"]
+
+
+def test_a_folder_of_runs_that_was_named_is_named_again(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(installed))
+    repeat_root(Path("my runs"))
+    try:
+        assert to_type("stop a-run") == "nanoconsole --runs 'my runs' stop a-run"
+        assert to_type("stop --help") == "nanoconsole stop --help"
+    finally:
+        repeat_root(None)
+    assert to_type("stop a-run") == "nanoconsole stop a-run"

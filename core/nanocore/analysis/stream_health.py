@@ -86,6 +86,17 @@ def judge(summary: Mapping[str, float], records: Sequence[Mapping[str, Any]], st
     return Health(model, sub_layers)
 
 
+def worse(a: Health, b: Health) -> Health:
+    """Of each verdict the worse of two; `b` where they are alike.
+
+    What is told is the worse of the last two measurements: getting worse counts at once, getting better when it lasts,
+    so that a measure near its threshold does not make an event of every measurement.
+    """
+    known = a.sub_layers
+    sub_layers = {name: max(new, known.get(name, new), key=lambda one: one.rank) for name, new in b.sub_layers.items()}
+    return Health(max(b.model, a.model, key=lambda one: one.rank), sub_layers)
+
+
 def changes(before: Health, after: Health) -> dict[str, Level]:
     """The new level of every sub-layer whose level changed; one not judged before counts as healthy before."""
     known = {name: verdict.level for name, verdict in before.sub_layers.items()}

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from nanocore.analysis.stream_health import Health, Verdict, judge
+from nanocore.analysis.stream_health import Health, Verdict, judge, worse
 from nanocore.analysis.stream_maps import (
     composite_gains,
     departure,
@@ -69,7 +69,7 @@ class StreamProbe:
 
     A step may have several forward and backward passes (micro-batches), and a block may run several times in one; all
     count. What activation checkpointing runs again does not. A compiled model does not call the hooks, so a step to be
-    measured must run the model itself. `health` is the latest verdict.
+    measured must run the model itself. `health` is the latest verdict, `lasting` the worse of the last two.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -79,7 +79,7 @@ class StreamProbe:
         }
         self._found: dict[str, _SubLayer] = {}
         self._products: MutableMapping[Tensor, Tensor | None] = WeakTensorKeyDictionary()  # by the streams they made
-        self.health = Health(Verdict())
+        self.health = self.lasting = Health(Verdict())
 
     @contextmanager
     def attached(self) -> Iterator[None]:
@@ -102,7 +102,8 @@ class StreamProbe:
 
     def judge(self, report: StreamReport, step: int) -> Health:
         """The verdict on a report, which is `health` from now on; it is also written into the report."""
-        self.health = judge(report.summary, report.layers, step)
+        before, self.health = self.health, judge(report.summary, report.layers, step)
+        self.lasting = worse(before, self.health)
         report.summary["mhc/health"] = float(self.health.model.rank)
         for row in report.layers:
             verdict = self.health.sub_layers[row["name"]]

@@ -67,11 +67,12 @@ def plan(spec: Spec) -> list[Planned]:
     """All runs in the order in which they are to be made. Raises ConfigError or UsageError for what cannot be run."""
     base, known = str(target_path(spec.preset)), variants(spec)
     columns: list[tuple[str, Kind]] = [(BASELINE, "steps"), (POWER_CHECK, "steps")]
-    for kind in spec.equal:
-        columns.extend((name, kind) for name in spec.variants)
+    columns.extend((name, "steps") for name in spec.at("steps"))
+    timed = spec.at("time")
+    columns.extend((name, "time") for name in timed)
     planned: list[Planned] = []
-    if "time" in spec.equal:
-        names = (BASELINE, *spec.variants)
+    if timed:
+        names = (BASELINE, *timed)
         planned += [_calibration(spec, base, name, known[name], turn) for turn in _rounds() for name in names]
     for seed, row in zip(spec.seeds, balanced(len(columns), len(spec.seeds)), strict=True):
         for variant, kind in (columns[index] for index in row):

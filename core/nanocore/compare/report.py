@@ -32,7 +32,7 @@ def report(spec: Spec, root: Path) -> dict[str, Any]:
     has_power = power(at_steps)
     alone = _alone(results)
     tables = {"steps": at_steps}
-    if "time" in spec.equal:
+    if spec.at("time"):
         tables["time"] = compare(results, "time", len(spec.seeds))
     return {
         "schema": SCHEMA,

@@ -11,6 +11,10 @@ name = "mtp"                   # of the experiment; else the file's
 
 [variants.mtp2]
 sets = ["mtp.horizon=2"]
+
+[variants.smooth]
+sets = ["objective.label_smoothing=0.1"]
+equal = ["steps"]              # of this variant, where the experiment's would waste runs: it costs no time
 """
 
 from __future__ import annotations
@@ -37,6 +41,7 @@ _LONGEST = 64  # characters in a run's name
 
 Sets = Annotated[list[Annotated[str, Field(max_length=1000)]], Field(max_length=200)]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Kind = Literal["steps", "time"]
 
 
 class _Part(BaseModel):
@@ -44,9 +49,10 @@ class _Part(BaseModel):
 
 
 class Variant(_Part):
-    """What one variant changes in the baseline."""
+    """What one variant changes in the baseline, and in which tables it stands: those of the experiment if none."""
 
     sets: Sets = Field(min_length=1)
+    equal: list[Kind] | None = Field(default=None, min_length=1)
 
 
 class Spec(_Part):
@@ -56,11 +62,15 @@ class Spec(_Part):
     steps: int = Field(ge=1, le=1_000_000_000)
     seeds: list[Seed] = Field(default=[1, 2, 3], min_length=1, max_length=100)
     variants: dict[str, Variant] = Field(min_length=1, max_length=50)
-    equal: list[Literal["steps", "time"]] = Field(default=["steps", "time"], min_length=1)
+    equal: list[Kind] = Field(default=["steps", "time"], min_length=1)
     sets: Sets = []
     threads: int = Field(default=1, ge=0, le=1024)
     calibration_steps: int = Field(default=16, ge=WARM_UP + 12, le=10_000)
     name: str = ""
+
+    def at(self, kind: str) -> list[str]:
+        """Names of the variants that are compared at equal steps or at equal time."""
+        return [name for name, part in self.variants.items() if kind in (part.equal or self.equal)]
 
 
 def read(path: Path) -> Spec:
@@ -68,6 +78,8 @@ def read(path: Path) -> Spec:
     text = read_text(path)
     table = parse(text, where=str(path))
     table.setdefault("name", _stem(path))
+    if isinstance(preset := table.get("preset"), str) and preset.endswith(".toml"):
+        table["preset"] = str(path.parent / Path(preset).expanduser())  # as written, beside this file
     where = sanitize_line(str(path))
     lines = locate(text)
     try:
@@ -110,8 +122,9 @@ def _problems(spec: Spec) -> list[str]:
     found = [] if valid_name(spec.name) else [f"name: {show(spec.name)} cannot name runs; use {NAME_RULE}"]
     if len(set(spec.seeds)) < len(spec.seeds):
         found.append("seeds: a seed stands there twice; a pair of runs has a seed of its own")
-    if len(set(spec.equal)) < len(spec.equal):
-        found.append('equal: write ["steps"], ["time"] or both')
+    kinds = [("equal", spec.equal), *((f"variants.{name}.equal", part.equal) for name, part in spec.variants.items())]
+    twice = [key for key, kind in kinds if kind is not None and len(set(kind)) < len(kind)]
+    found += [f'{sanitize_line(key, 80)}: write ["steps"], ["time"] or both' for key in twice]
     for name in spec.variants:
         found += _name_problems(spec, name)
     parts = [("sets", spec.sets), *((f"variants.{name}.sets", part.sets) for name, part in spec.variants.items())]

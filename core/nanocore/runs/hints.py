@@ -8,11 +8,20 @@ import sys
 from pathlib import Path
 
 _NAME = "nanoconsole"
+_root: Path | None = None  # the folder of runs that the present command was given
+
+
+def repeat_root(root: Path | None) -> None:
+    """From now on commands to type name this folder of runs, as the user did with --runs; None: the usual one."""
+    global _root
+    _root = root
 
 
 def to_type(words: str) -> str:
     """`nanoconsole WORDS`; with the path of the installed command where PATH does not lead to one."""
-    return f"{_program()} {words}"
+    named = _root is not None and not words.endswith("--help")
+    root = f"--runs {shlex.quote(str(_root))} " if named else ""
+    return f"{_program()} {root}{words}"
 
 
 def _program() -> str:

@@ -78,6 +78,7 @@ _ALL = (
     ),
     _m("eval/perplexity", "", "exp of the held-out cross-entropy per token.", cadence="evaluation", goal="low"),
     _m("eval/accuracy", "", "Share of held-out tokens predicted exactly.", cadence="evaluation", goal="high"),
+    _m("eval/ce_turn", "nats", "Held-out cross-entropy when the loop is left after a turn.", cadence="evaluation", goal="low"),
     _m("training/entropy", "nats", "Mean entropy of the predictions; 0 means certain, ln V means uniform.", chart="loss"),
     _m("training/accuracy", "", "Share of training tokens predicted exactly.", goal="high"),
     _m("training/lr", "", "Learning rate of a parameter group.", chart="rate"),
@@ -148,7 +149,10 @@ _ALL = (
 )  # fmt: skip
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
-_FAMILIES = ("training/lr",)  # one metric for each parameter group: training/lr/<group>
+_FAMILIES = {  # one metric for each member: training/lr/<group>
+    "training/lr": "Learning rate of the parameter group {}.",
+    "eval/ce_turn": "Held-out cross-entropy when the loop is left after turn {}.",
+}
 
 
 def find_metric(name: str) -> Metric | None:
@@ -158,7 +162,7 @@ def find_metric(name: str) -> Metric | None:
     family, _, member = name.rpartition("/")
     if family not in _FAMILIES or not member:
         return None
-    return replace(METRICS[family], name=name, tag=name, help=f"Learning rate of the parameter group {member}.")
+    return replace(METRICS[family], name=name, tag=name, help=_FAMILIES[family].format(member))
 
 
 def healthy(name: str, value: float) -> bool:

@@ -93,27 +93,24 @@ def take_step(
     watch, core = Stopwatch(machine), goal.core
     optimizers.zero_grad()
     totals = accumulate(model, goal, batch, accumulation, machine, world, watch)
-    norm = optimizers.clip(grad_clip)
-    (ce, entropy, correct), parts = totals.over_ranks(world)
-    result = StepResult(
-        goal.count,
-        ce / goal.count,
-        entropy / goal.count,
-        correct / goal.count,
-        float(norm),
-        False,
-        watch.seconds,
-        parts,
-    )
-    result.loads = sum_over_ranks(take_loads(core)) if routers(core) else None
-    if result.loads is not None:
-        result.parts |= load_report(core, result.loads).summary
+    result = _result(goal, totals, float(optimizers.clip(grad_clip)), world, watch)
     if result.finite:
         optimizers.step(lr_factor, weight_decay_factor)
         if result.loads is not None and not goal.gate_alone:
             apply_balance(core, result.loads)
         result.applied = True
     watch.lap("optimizer")
+    return result
+
+
+def _result(goal: Goal, totals: Totals, norm: float, world: World, watch: Stopwatch) -> StepResult:
+    """What the passes gave, over all ranks, before any update."""
+    (ce, entropy, correct), parts = totals.over_ranks(world)
+    means = (ce / goal.count, entropy / goal.count, correct / goal.count)
+    result = StepResult(goal.count, *means, norm, False, watch.seconds, parts)
+    if routers(goal.core):
+        result.loads = sum_over_ranks(take_loads(goal.core))
+        result.parts |= load_report(goal.core, result.loads).summary
     return result
 
 

@@ -55,7 +55,9 @@ def probing(job: Job) -> bool:
 
 def _judge(job: Job, probe: StreamProbe, report: StreamReport, step: int) -> None:
     """Add the verdicts to the report; an event and a log line when one changed. After a resume all count as healthy."""
-    before, after = probe.health, probe.judge(report, step)
+    before = probe.lasting
+    probe.judge(report, step)
+    after = probe.lasting
     changed = changes(before, after)
     if after.model.level == before.model.level and not changed:
         return

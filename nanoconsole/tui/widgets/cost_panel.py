@@ -10,6 +10,7 @@ from textual.widgets import Static
 from nanoconsole.services.cost import Cost, Effect, effects
 from nanoconsole.services.draft import Draft
 from nanoconsole.services.format import count, duration, size
+from nanocore.config.advice import advice
 from nanocore.config.estimate import Estimate
 from nanocore.runs.text import sanitize_line
 
@@ -27,7 +28,7 @@ class CostPanel(Static):
             return
         before = base.estimate if isinstance(base, Cost) else None
         upper = _figures(cost, before) if isinstance(cost, Cost) else _faults(draft, cost)
-        self.update(Content("\n\n").join([upper, _differences(draft)]))
+        self.update(Content("\n\n").join([upper, *_notes(draft), _differences(draft)]))
 
 
 def brief(cost: Cost | str) -> str:
@@ -90,6 +91,12 @@ def _faults(draft: Draft, other: str) -> Content:
     faults += [sanitize_line(other)] if other else []
     head = Content.styled(f"✗ {len(faults)} fault{'s' if len(faults) > 1 else ''}", "bold $error")
     return Content("\n").join([head, *[Content(line) for line in faults]])
+
+
+def _notes(draft: Draft) -> list[Content]:
+    """What is allowed, but probably not meant."""
+    lines = advice(draft.config) if draft.config is not None else []
+    return [Content.styled(f"! {line}", "$warning") for line in lines]
 
 
 def _differences(draft: Draft) -> Content:
