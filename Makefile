@@ -54,6 +54,9 @@ NATIVE := $(wildcard kernels/nanokernels/csrc/*)
 .venv/.ready-test: pyproject.toml scripts/bootstrap.sh $(NATIVE)
 	@scripts/bootstrap.sh $(PYTHON) test
 
+.venv/.ready-triton: .venv/.ready-test
+	@scripts/bootstrap.sh $(PYTHON) triton
+
 .venv/.ready-oracle: .venv/.ready-test
 	@scripts/bootstrap.sh $(PYTHON) oracle
 

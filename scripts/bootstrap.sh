@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# bootstrap.sh PYTHON run|test|oracle: make .venv and install nanoconsole with what the target needs.
+# bootstrap.sh PYTHON run|test|triton|oracle: make .venv and install nanoconsole with what the target needs.
 # Says in one line what is missing, and what it does before each thing that takes long.
 # Without an NVIDIA driver a CPU build of torch is preferred.
 set -u
@@ -38,6 +38,7 @@ say "installing what make $target needs$long"
 case $target in
   run) PYTHONWARNINGS=ignore pip install --no-build-isolation -e . ;;
   test) PYTHONWARNINGS=ignore pip install --no-build-isolation -e . --group test --group lint ;;
+  triton) pip install --group triton ;;
   oracle) pip install --group oracle ;;
 esac || fail "installing failed (see above)"
 touch ".venv/.ready-$target"

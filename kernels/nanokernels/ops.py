@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nanokernels import autotune, fallback, native_ops, reference, triton_linear
+from nanokernels import autotune, fallback, native_ops, reference
 from nanokernels.packing import PackedTernary, unpack
 from nanokernels.paths import NATIVE, NativePath, Path, active_path, available_paths, runnable, unavailable_paths
 from nanokernels.triton_planes import Planes, pack_planes
@@ -32,6 +32,8 @@ def int_sums(codes: Tensor, packed: PackedTernary, *, path: Path | None = None, 
     if path in NATIVE:
         return native_ops.int_sums(codes, packed, cast(NativePath, path), threads)
     if path == "triton":
+        from nanokernels import triton_linear  # slow to import, and of no use without a GPU
+
         return triton_linear.int_sums(codes, planes(packed))
     if path == "torch":
         return fallback.int_sums(codes, packed)
@@ -57,6 +59,8 @@ def linear(x: Tensor, packed: PackedTernary, path: Path, threads: int) -> Tensor
     if path in NATIVE:
         return native_ops.ternary_linear(x, packed, cast(NativePath, path), threads)
     if path == "triton":
+        from nanokernels import triton_linear
+
         return triton_linear.ternary_linear(x, planes(packed))
     if path == "torch":
         return fallback.ternary_linear(x, packed)

@@ -5,12 +5,13 @@ A path is an instruction set of the native library, or Triton, torch, or the num
 
 from __future__ import annotations
 
+import importlib
+import os
 from typing import Literal, get_args
 
 import torch
 
 from nanokernels import native
-from nanokernels.triton_language import unavailable as triton_reason
 
 NativePath = Literal["avx512vnni", "avxvnni", "avx2", "neon", "scalar"]
 Path = Literal["avx512vnni", "avxvnni", "avx2", "neon", "scalar", "triton", "torch", "reference"]
@@ -22,7 +23,7 @@ CPU = torch.device("cpu")
 def unavailable_paths(device: torch.device = CPU) -> dict[Path, str]:
     """The paths that cannot run here on tensors of this device, and why."""
     reasons: dict[Path, str] = {path: reason for path in NATIVE if (reason := _native_reason(path, device))}
-    if reason := triton_reason(device):
+    if reason := _triton_reason(device):
         reasons["triton"] = reason
     if device.type != "cpu":
         reasons["reference"] = "computes on the CPU"
@@ -36,6 +37,13 @@ def _native_reason(path: NativePath, device: torch.device) -> str:
     if found.library is None:
         return f"no native kernels: {found.reason}"
     return "" if found.library.nk_find(path.encode()) else "this CPU does not have it"
+
+
+def _triton_reason(device: torch.device) -> str:
+    """Asked of Triton itself only where it could run: importing it takes a second."""
+    if device.type == "cpu" and os.environ.get("TRITON_INTERPRET") != "1":
+        return "compiles for GPUs"
+    return importlib.import_module("nanokernels.triton_language").unavailable(device)
 
 
 def available_paths(device: torch.device = CPU) -> list[Path]:

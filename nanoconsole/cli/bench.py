@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import typer
 
@@ -12,10 +12,10 @@ from nanoconsole.cli.options import Json, examples
 from nanoconsole.cli.output import emit, say, table, tell
 
 Part = Literal["limits", "gemv", "gemm", "end-to-end"]
-PARTS: tuple[Part, ...] = ("limits", "gemv", "gemm", "end-to-end")
+PARTS: tuple[Part, ...] = get_args(Part)
 NAMES = {"linear": "torch linear", "_int_mm": "torch _int_mm", "torch": "ours, torch"}
 Quick = Annotated[bool, typer.Option("--quick", help="Small shapes, a small model, few rounds: whether it works.")]
-Only = Annotated[list[Part] | None, typer.Option("--only", help="Measure this part; may be repeated.")]
+Only = Annotated[Part | None, typer.Option("--only", help="Measure this part alone.")]
 Threads = Annotated[
     list[int] | None, typer.Option("--threads", min=1, max=1024, help="Threads; may be repeated [1 and 2].")
 ]
@@ -35,8 +35,8 @@ def kernels(quick: Quick = False, only: Only = None, threads: Threads = None, js
     models, beside llama.cpp where llama-cpp-python is installed. Takes minutes; a busy machine spoils it. Every result
     is checked: a wrong one ends the command. docs/kernels.md explains the columns.
     """
-    parts = [part for part in PARTS if part in (only or PARTS)]
-    request = {"verb": "bench-kernels", "parts": parts, "threads": sorted({*(threads or ())}), "quick": quick}
+    parts, counts = [only] if only else [*PARTS], sorted({*(threads or ())})
+    request = {"verb": "bench-kernels", "parts": parts, "threads": counts, "quick": quick}
     report = answers(request, lambda answer: say(answer["phase"]) if answer["kind"] == "progress" else None)["report"]
     for line in report["warnings"]:
         say(f"warning: {line}")

@@ -26,9 +26,9 @@ from nanokernels import native
 from nanokernels.decoder import Number
 
 HEAD: Number = "float16"  # on both sides, as in the file
-# Largest relative error of the logits to those of the same file in torch. Ours: a code on the border between two falls to
-# either side. llama.cpp: it quantises blocks of 256 activations, not whole tokens.
-TOLERANCES = {OURS: 0.05, THEIRS: 0.3}
+# Largest relative error of the logits to those of the same file in torch. Ours: a code on the border between two may
+# fall to either side. llama.cpp: it quantises blocks of 256 activations, not whole tokens.
+TOLERANCES = {OURS: 0.1, THEIRS: 0.3}
 WORKS = ("decode", "prefill")
 Sides = dict[tuple[str, int], Side]
 
@@ -107,7 +107,11 @@ def _compared(work: str, threads: int, rounds: list[dict[tuple[str, int], dict[s
     rates = {name: [each[name, count][work] for each in rounds] for name, count in rounds[0] if count == threads}
     middle = {name: median(found) for name, found in rates.items()}
     sides = {
-        name: {"tokens_per_second": round(middle[name], 1), "least": round(min(found), 1), "largest": round(max(found), 1)}
+        name: {
+            "tokens_per_second": round(middle[name], 1),
+            "least": round(min(found), 1),
+            "largest": round(max(found), 1),
+        }
         for name, found in rates.items()
     }
     ratio = round(middle[OURS] / middle[THEIRS], 3) if THEIRS in middle else None

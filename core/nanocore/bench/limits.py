@@ -17,6 +17,7 @@ MEMORY, MOST_MEMORY = 256 << 20, 1 << 30  # bytes that no cache holds, but for a
 QUICK_MEMORY = 64 << 20
 AHEAD = (0, 16384)  # bytes prefetched: none, and what the kernels do; the faster reading is the limit
 DOT_ROUNDS = 1000
+Key = tuple[int | str, int]  # bytes of a working set or a path, and bytes ahead
 
 
 def natives() -> list[NativePath]:
@@ -33,15 +34,16 @@ def limits(threads: int, *, quick: bool, effort: Effort) -> dict[str, Any]:
     """Of so many threads together: 10^9 bytes a second by working set, 10^9 operations a second by path."""
     sizes = (*WORKING_SETS, memory_bytes(quick=quick))
     buffers = {size: probe.buffer(size, threads) for size in sizes}
-    contestants: dict[tuple[str, object, int], Contestant] = {
-        ("read", size, ahead): reader([buffers[size]], threads, ahead) for size in sizes for ahead in AHEAD
-    } | {("dot", path, 0): multiplier(path, threads) for path in natives()}
-    rates = race(contestants, threads=threads, effort=effort)
-    reads = {size: max(rates["read", size, ahead].median for ahead in AHEAD) for size in sizes}
+    readers: dict[Key, Contestant] = {
+        (size, ahead): reader([buffers[size]], threads, ahead) for size in sizes for ahead in AHEAD
+    }
+    multipliers: dict[Key, Contestant] = {(path, 0): multiplier(path, threads) for path in natives()}
+    rates = race(readers | multipliers, threads=threads, effort=effort)
+    reads = {size: max(rates[size, ahead].median for ahead in AHEAD) for size in sizes}
     return {
         "threads": threads,
         "read": [{"bytes": size, "gbps": round(rate / 1e9, 2)} for size, rate in reads.items()],
-        "dot": [{"path": path, "gops": round(rates["dot", path, 0].median / 1e9, 1)} for path in natives()],
+        "dot": [{"path": path, "gops": round(rates[path, 0].median / 1e9, 1)} for path in natives()],
     }
 
 

@@ -28,8 +28,9 @@ class Matrices:
         generator = torch.Generator().manual_seed(0)
         self.codes = torch.randint(-1, 2, (rows, columns), generator=generator, dtype=torch.int8)
         scale = torch.full((1, 1), WEIGHT_SCALE)
-        packed = {layout: pack(self.codes, scale, layout) for layout in LAYOUTS} if natives() else {}
-        self.packed = {
+        layouts = LAYOUTS if natives() else ()
+        packed: dict[Layout, PackedTernary] = {layout: pack(self.codes, scale, layout) for layout in layouts}
+        self.packed: dict[Layout, list[PackedTernary]] = {
             layout: [ops.place(each, threads) for _ in range(self._copies(each.data.nbytes))]
             for layout, each in packed.items()
         }

@@ -41,7 +41,7 @@ def configurations(*, quick: bool) -> dict[str, Config]:
 
 
 def make(name: str, config: Config, folder: Path) -> Exported:
-    """The model with random weights as a GGUF file, embedding and head in float16, of stock architecture if it can be."""
+    """The model with random weights as a GGUF file with a head in float16; of a stock architecture if it can be."""
     tokenizer = pair_tokenizer(config.data.vocab_size)
     model = Transformer(config, tokenizer.vocab_size)
     model.initialise(0)
@@ -53,7 +53,7 @@ def make(name: str, config: Config, folder: Path) -> Exported:
 def pair_tokenizer(size: int) -> ByteLevelTokenizer:
     """A tokenizer of so many tokens: bytes, pairs of bytes as they come, and BOS. Its text means nothing."""
     alphabet = list(byte_alphabet())
-    pairs = list(islice(product(alphabet, repeat=2), size - len(alphabet) - 1))
+    pairs = list(islice(product(alphabet, alphabet), size - len(alphabet) - 1))
     vocabulary = {token: index for index, token in enumerate([*alphabet, *map("".join, pairs)])}
     inner = tokenizers.Tokenizer(models.BPE(vocabulary, pairs))
     words = pre_tokenizers.Split(tokenizers.Regex(PATTERN), behavior="isolated")

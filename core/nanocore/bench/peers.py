@@ -1,4 +1,4 @@
-"""What torch has for the same product: float matrices, its int8 product, and our path for machines without a compiler."""
+"""What torch has for the same product: floats, its int8 product, and our path for machines without a compiler."""
 
 from __future__ import annotations
 
@@ -36,9 +36,7 @@ def fallback_path(tokens: Tokens, matrices: Sequence[PackedTernary], operations:
     return Contestant(product, operations, check, openmp=True)
 
 
-def peers(
-    tokens: Tokens, matrices: Matrices, operations: int, keep: slice
-) -> Iterator[tuple[str, str, Contestant]]:
+def peers(tokens: Tokens, matrices: Matrices, operations: int, keep: slice) -> Iterator[tuple[str, str, Contestant]]:
     """torch's products of the token codes with the plain matrix: no quantiser, no scales."""
     for dtype, tolerance in ((torch.float32, 0.0), (torch.bfloat16, BFLOAT16_TOLERANCE)):
         x, name = tokens.codes.to(dtype), str(dtype).removeprefix("torch.")
@@ -47,7 +45,11 @@ def peers(
         yield "linear", name, Contestant(product, operations, check, openmp=True)
     multiply = torch._int_mm  # pyright: ignore[reportPrivateImportUsage]
     product = _Product(lambda weight: multiply(tokens.codes, weight.mT), matrices.weights(torch.int8)[keep])
-    yield "_int_mm", "int8", Contestant(product, operations, _check(product, tokens, tokens.sums, "_int_mm"), openmp=True)
+    yield (
+        "_int_mm",
+        "int8",
+        Contestant(product, operations, _check(product, tokens, tokens.sums, "_int_mm"), openmp=True),
+    )
 
 
 def _check(

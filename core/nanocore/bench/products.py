@@ -1,4 +1,4 @@
-"""Products of tokens with a ternary matrix: every path and layout beside torch's own, and beside the machine's limits."""
+"""Products of tokens with a ternary matrix: every path and layout, beside torch's own and the limits of the machine."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ class Name(NamedTuple):
 def cases(part: str, shape: tuple[int, int], threads: int) -> list[Case]:
     """The races of `gemv` or `gemm` with matrices of one shape."""
     counts = TOKENS[part]
-    return [Case(*shape, count, cold, threads) for count in counts for cold in (False, True)[: 1 + (count <= COLD_UP_TO)]]
+    return [
+        Case(*shape, count, cold, threads) for count in counts for cold in (False, True)[: 1 + (count <= COLD_UP_TO)]
+    ]
 
 
 def products(case: Case, matrices: Matrices, effort: Effort) -> dict[str, Any]:
@@ -89,7 +91,12 @@ def _readable(case: Case, layout: Layout, rates: dict[Name, Rate]) -> float:
 
 def _row(name: Name, rate: Rate, dot: float | None, read: float | None) -> dict[str, Any]:
     row: dict[str, Any] = {"path": name.path, "weights": name.weights, "ours": name.kind == "ours"}
-    row |= {"gops": rate.median / 1e9, "least": rate.least / 1e9, "largest": rate.largest / 1e9, "samples": rate.samples}
+    row |= {
+        "gops": rate.median / 1e9,
+        "least": rate.least / 1e9,
+        "largest": rate.largest / 1e9,
+        "samples": rate.samples,
+    }
     if dot is None or read is None:
         return row | {"limit": None, "bound": None, "share": None}
     bound = "memory" if read < dot else "arithmetic"
@@ -120,7 +127,7 @@ def _contestants(case: Case, matrices: Matrices) -> dict[Name, Contestant]:
     return found
 
 
-def _ours(case: Case, matrices: Matrices, tokens: Tokens) -> Iterator[tuple[str, Layout, Contestant]]:
+def _ours(case: Case, matrices: Matrices, tokens: Tokens) -> Iterator[tuple[NativePath, Layout, Contestant]]:
     for path in natives():
         for layout, copies in matrices.packed.items():
             rotation = probe.Rotation(copies if case.cold else copies[:1])

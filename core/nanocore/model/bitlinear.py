@@ -20,7 +20,7 @@ from nanocore.config.schema import Config
 from nanocore.model.fp4_study import Fp4Study, fp4_linear, make_study
 from nanocore.model.kept_rows import EVERY_ROW, KeptRows, filtered_linear
 from nanocore.model.quantize import TernaryWeight, TokenCodes, ternary_weight, token_codes
-from nanokernels import training
+from nanokernels import training, training_gpu
 from nanokernels.int_matmul import int_matmul
 
 
@@ -206,12 +206,25 @@ class _TernaryProducts(torch.autograd.Function):
 def _products(x: Tensor, matrices: Sequence[TernaryWeight], dtype: torch.dtype) -> tuple[Tensor, Tensor, list[Tensor]]:
     """Codes (N, in) int8 and scale (N, 1) of tokens x (N, in), and their product with each matrix (N, out).
 
-    Both ways give the same bits; the native kernels are taken where they are faster.
+    All ways give the same bits; kernels are taken where they are faster.
     """
     if dtype == torch.float32 and training.usable(x, matrices):
         return training.products(x, matrices)
+    if training_gpu.usable(x, matrices, dtype, plain_products):
+        return training_gpu.products(x, matrices, dtype)
+    return plain_products(x, matrices, dtype)
+
+
+def plain_products(
+    x: Tensor, matrices: Sequence[tuple[Tensor, Tensor]], dtype: torch.dtype
+) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """As above, in torch: what every other way must equal."""
     tokens = token_codes(x)
-    return tokens.codes.to(torch.int8), tokens.scale, [scaled_product(tokens, each, dtype) for each in matrices]
+    return (
+        tokens.codes.to(torch.int8),
+        tokens.scale,
+        [scaled_product(tokens, TernaryWeight(*each), dtype) for each in matrices],
+    )
 
 
 def scaled_product(tokens: TokenCodes, matrix: TernaryWeight, dtype: torch.dtype) -> Tensor:

@@ -1,8 +1,8 @@
 /* The limits of this machine: loops that only read, or only multiply.
  *
- * They are in assembly, because a compiler leaves out work whose result nobody wants. A step of `dot` is what the kernels
- * do with 4 codes in each lane in their inner loop, in CHAINS sums that do not wait for each other: one step takes up to
- * five cycles, and two begin in each. */
+ * They are in assembly, because a compiler leaves out work whose result nobody wants. A step of `dot` is what the
+ * kernels do with four codes in each lane in their inner loop. CHAINS sums do not wait for each other: a step takes up
+ * to five cycles, and two can begin in each. */
 #include "probe.h"
 
 #include <string.h>
@@ -11,8 +11,9 @@
 #include "vec_scalar.h"
 
 enum { CHAINS = 12, PLAIN_CHAINS = 4, STRIDE = 4 * NK_LINE };
-#define EVERY_CHAIN(STEP) \
-    STEP("0") STEP("1") STEP("2") STEP("3") STEP("4") STEP("5") STEP("6") STEP("7") STEP("8") STEP("9") STEP("10") STEP("11")
+#define EVERY_CHAIN(STEP)                                                                            \
+    STEP("0") STEP("1") STEP("2") STEP("3") STEP("4") STEP("5") STEP("6") STEP("7") STEP("8") STEP("9") \
+    STEP("10") STEP("11")
 
 typedef struct {
     const char *isa;
@@ -35,9 +36,9 @@ INLINE void read_lines(const uint8_t *data, size_t bytes, size_t ahead, void (*l
 }
 
 #if defined(__x86_64__)
-#define REGISTERS                                                                                                    \
-    "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", \
-        "xmm14"
+#define REGISTERS                                                                                     \
+    "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", \
+        "xmm12", "xmm13", "xmm14"
 
 /* Code without AVX would wait at every instruction while the upper halves of registers are in use. */
 static void end_vectors(void) { __asm__ volatile("vzeroupper" ::: "xmm0"); }
@@ -47,7 +48,8 @@ INLINE void load_256(const uint8_t *line) {
     __asm__ volatile("vmovdqu (%0), %%ymm0\n\tvmovdqu 32(%0), %%ymm1" ::"r"(line) : "xmm0", "xmm1");
 }
 INLINE void load_plain(const uint8_t *line) {
-    __asm__ volatile("movups (%0), %%xmm0\n\tmovups 16(%0), %%xmm1\n\tmovups 32(%0), %%xmm2\n\tmovups 48(%0), %%xmm3" ::"r"(line)
+    __asm__ volatile("movups (%0), %%xmm0\n\tmovups 16(%0), %%xmm1\n\t"
+                     "movups 32(%0), %%xmm2\n\tmovups 48(%0), %%xmm3" ::"r"(line)
                      : "xmm0", "xmm1", "xmm2", "xmm3");
 }
 
@@ -86,7 +88,8 @@ INLINE void load_plain(const uint8_t *line) {
 #define DOT_128(sum) "sdot v" sum ".4s, v12.16b, v13.16b\n\t"
 __attribute__((target("arch=armv8.2-a+dotprod"))) static void dot_neon(int64_t rounds) {
     for (int64_t i = 0; i < rounds; i++)
-        __asm__ volatile(EVERY_CHAIN(DOT_128)::: "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11");
+        __asm__ volatile(EVERY_CHAIN(DOT_128)::: "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10",
+                         "v11");
 }
 #else
 INLINE void load_plain(const uint8_t *line) {
@@ -103,7 +106,7 @@ static void dot_plain(int64_t rounds) {
     for (int64_t i = 0; i < rounds; i++) {
         __asm__ volatile("" : "+m"(bytes), "+m"(codes)); /* as if they were others each time */
         for (int chain = 0; chain < PLAIN_CHAINS; chain++)
-            sums[chain] = v_dot4(sums[chain], bytes, v_add(codes, v_set(chain)));
+            sums[chain] = v_dot4(sums[chain], v_add(bytes, v_set(chain)), codes);
     }
     __asm__ volatile("" ::"m"(sums));
 }
@@ -146,7 +149,7 @@ static void read_share(void *argument, int thread, int threads) {
         size_t block = (size_t)nk_padded(w->columns) / 4 * NK_LINE;
         int32_t first, count;
         nk_share(nk_blocks(w), thread, threads, &first, &count);
-        j->probe->read(w->data + (size_t)first * block, (size_t)count * block, (size_t)j->ahead);
+        j->probe->read(w->data + (size_t)first * block, (size_t)(count - 1) * block, (size_t)j->ahead);
     }
 }
 

@@ -13,8 +13,8 @@ typedef struct {
     int64_t visits; /* how many are visited in all */
 } nk_rotation;
 
-/* Reads packed data and does nothing with it; each thread reads the row blocks that it would multiply. `ahead` bytes are
- * prefetched, 0 for none. */
+/* Reads packed data and does nothing with it; each thread reads the row blocks that it would multiply. What lies
+ * `ahead` bytes on is prefetched; 0 for nothing. */
 void nk_probe_read(const nk_isa *isa, nk_pool *pool, const nk_rotation *rotation, int64_t ahead);
 
 /* Dot products on registers, on every thread `rounds` of nk_probe_operations additions and multiplications. */
