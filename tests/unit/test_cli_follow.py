@@ -78,7 +78,9 @@ def test_watch_waits_for_a_run_that_was_only_created(
     last_word = status_of_me(state="finished", exit_code=0)
     between_looks(monkeypatch, lambda: None, lambda: write_document(run.status_file, last_word))
     watched = nano("watch", "a-run")
-    waiting = f"not started yet; waiting (Ctrl-C ends the watching); start it: {to_type(f'--runs {nano.root} resume a-run')}"
+    waiting = (
+        f"not started yet; waiting (Ctrl-C ends the watching); start it: {to_type(f'--runs {nano.root} resume a-run')}"
+    )
     assert (watched.code, watched.out) == (0, f"a-run: {waiting}\na-run: finished\n")
 
 

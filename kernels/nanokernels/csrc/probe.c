@@ -149,7 +149,7 @@ static void read_share(void *argument, int thread, int threads) {
         size_t block = (size_t)nk_padded(w->columns) / 4 * NK_LINE;
         int32_t first, count;
         nk_share(nk_blocks(w), thread, threads, &first, &count);
-        j->probe->read(w->data + (size_t)first * block, (size_t)(count - 1) * block, (size_t)j->ahead);
+        j->probe->read(w->data + (size_t)first * block, (size_t)count * block, (size_t)j->ahead);
     }
 }
 
