@@ -46,11 +46,16 @@ screenshots: .venv/.ready-run
 docs: .venv/.ready-run
 	$(BIN)/python -m nanocore.config.document > docs/configuration.md
 
-.venv/.ready-run: pyproject.toml scripts/bootstrap.sh
+NATIVE := $(wildcard kernels/nanokernels/csrc/*)
+
+.venv/.ready-run: pyproject.toml scripts/bootstrap.sh $(NATIVE)
 	@scripts/bootstrap.sh $(PYTHON) run
 
-.venv/.ready-test: pyproject.toml scripts/bootstrap.sh
+.venv/.ready-test: pyproject.toml scripts/bootstrap.sh $(NATIVE)
 	@scripts/bootstrap.sh $(PYTHON) test
+
+.venv/.ready-triton: .venv/.ready-test
+	@scripts/bootstrap.sh $(PYTHON) triton
 
 .venv/.ready-oracle: .venv/.ready-test
 	@scripts/bootstrap.sh $(PYTHON) oracle

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# bootstrap.sh PYTHON run|test|oracle: make .venv and install nanoconsole with what the target needs.
+# bootstrap.sh PYTHON run|test|triton|oracle: make .venv and install nanoconsole with what the target needs.
 # Says in one line what is missing, and what it does before each thing that takes long.
 # Without an NVIDIA driver a CPU build of torch is preferred.
 set -u
@@ -11,7 +11,7 @@ fail() { say "$@"; exit 2; }
 command -v "$python" >/dev/null || fail "$python is missing: install Python 3.11 or newer, or say make PYTHON=/path/to/python3"
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "$("$python" -V) is too old: Python 3.11 or newer is needed (make PYTHON=...)"
 "$python" -c 'import venv, ensurepip' 2>/dev/null || fail "the venv module is missing: install it (Debian, Ubuntu: apt install python3-venv)"
-command -v cc >/dev/null || command -v gcc >/dev/null || command -v clang >/dev/null || say "no C compiler found: everything but hardware.compile works without one (Debian, Ubuntu: apt install gcc)"
+command -v cc >/dev/null || command -v gcc >/dev/null || command -v clang >/dev/null || say "no C compiler found: ternary products run on torch, slower, and hardware.compile does not work (Debian, Ubuntu: apt install gcc)"
 
 pip() { .venv/bin/python -m pip --disable-pip-version-check -q "$@"; }
 
@@ -38,6 +38,7 @@ say "installing what make $target needs$long"
 case $target in
   run) PYTHONWARNINGS=ignore pip install --no-build-isolation -e . ;;
   test) PYTHONWARNINGS=ignore pip install --no-build-isolation -e . --group test --group lint ;;
+  triton) pip install --group triton ;;
   oracle) pip install --group oracle ;;
 esac || fail "installing failed (see above)"
 touch ".venv/.ready-$target"

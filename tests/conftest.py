@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
+
+# Modules that ask for the native kernels while they are imported may compile them: never into the user's cache.
+os.environ["NANOCONSOLE_CACHE"] = str(Path(__file__).parents[1] / "build" / "test-cache")
 
 # Seconds of work (summed over workers) a folder may take in the default suite on two cores.
 SHARES = {"unit": 110, "integration": 140, "tui": 60, "faults": 30}  # two cores: half of it by the clock

@@ -63,6 +63,12 @@ class DataError(NanoError):
     exit_code = 2
 
 
+class FormatError(NanoError):
+    """A file (GGUF, safetensors, .mhc) is damaged, or is not what it says it is."""
+
+    exit_code = 2
+
+
 class DivergedError(NanoError):
     """A loss or gradient became non-finite and the policy is to stop."""
 
@@ -97,7 +103,7 @@ class StopRequested(NanoError):
 
 def restored(kind: str, message: str, exit_code: int) -> NanoError:
     """The error that another process reported by the name of its class; a NanoError when it is none of these."""
-    kinds = (UsageError, DataError, DivergedError, CheckpointError, ResourceError, BusyError)
+    kinds = (UsageError, DataError, FormatError, DivergedError, CheckpointError, ResourceError, BusyError)
     known: dict[str, type[NanoError]] = {each.__name__: each for each in kinds}
     error = ConfigError(message.split("\n")) if kind == "ConfigError" else known.get(kind, NanoError)(message)
     error.exit_code = exit_code

@@ -42,13 +42,18 @@ def float_matmul(codes: Tensor, ternary: Tensor) -> Tensor:
 
 
 def int8_matmul(codes: Tensor, ternary: Tensor) -> Tensor:
-    """The product in int8 with int32 sums. Sizes are padded with zeros to what CUDA accepts."""
+    """The product in int8 with int32 sums."""
+    return int8_sums(codes, ternary).float()
+
+
+def int8_sums(codes: Tensor, ternary: Tensor) -> Tensor:
+    """The sums (N, M) int32 themselves. Sizes are padded with zeros to what CUDA accepts."""
     rows, out = codes.shape[0], ternary.shape[0]
     codes = codes.to(torch.int8)
     if codes.device.type == "cuda":
         codes, ternary = _pad(codes, more_than=FEW_ROWS), _pad(ternary)
     sums = torch._int_mm(codes.contiguous(), ternary.contiguous().mT)  # pyright: ignore[reportPrivateImportUsage]
-    return sums[:rows, :out].float()
+    return sums[:rows, :out]
 
 
 def _pad(codes: Tensor, more_than: int = 0) -> Tensor:

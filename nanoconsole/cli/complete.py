@@ -32,6 +32,16 @@ def at_work(context: typer.Context, incomplete: str) -> list[str]:
     return [run.name for run in _folders(context) if run.name.startswith(incomplete) and observe(run).at_work]
 
 
+def models(context: typer.Context, incomplete: str) -> list[str]:
+    """Runs, and GGUF files of the folder that is typed."""
+    folder = incomplete.rpartition("/")[0]
+    prefix = f"{folder}/" if "/" in incomplete else ""
+    return [
+        *runs(context, incomplete),
+        *(f"{prefix}{path.name}" for path in sorted(Path(prefix or ".").glob("*.gguf"))),
+    ]
+
+
 def _folders(context: typer.Context) -> list[RunFolder]:
     """The runs; none when their folder cannot be read, for the user is in the middle of a line."""
     from nanocore.runs.layout import list_runs, run_root

@@ -41,7 +41,7 @@ def inspect(target: Target, set: Set = None, runs: Runs = None, json: Json = Fal
 
 
 def _job(verb: str, target: str, sets: list[str] | None, runs: Any) -> dict[str, Any]:
-    from nanoconsole.cli.generate import answers
+    from nanoconsole.cli.model import answers
     from nanoconsole.cli.target import configuration
     from nanocore.runs.layout import run_root
 

@@ -12,12 +12,17 @@ import typer
 from typer.main import get_command
 
 from nanoconsole.cli import (
+    bench,
+    chat,
     compare,
     config,
     control,
     data,
+    doctor,
     errors,
+    export,
     generate,
+    inspect,
     layers,
     presets,
     queue,
@@ -32,7 +37,7 @@ from nanocore.runs.hints import repeat_root
 
 HEADLESS = (
     "presets, config, data, train, runs, layers, watch, stop, pause, resume, checkpoint, sample, fire, queue, compare, "
-    "generate, tensorboard"
+    "generate, chat, export, inspect, doctor, bench, tensorboard"
 )
 EPILOG = "\b\n" + "\n".join(["Exit codes:", *(f"  {code:>3}  {meaning}" for code, meaning in EXIT_CODES.items())])
 
@@ -56,6 +61,11 @@ for module in (
     queue,
     compare,
     generate,
+    chat,
+    export,
+    inspect,
+    doctor,
+    bench,
     tensorboard,
 ):
     module.register(app)

@@ -39,13 +39,17 @@ class Worker:
         )
         self._answers: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self._cancelled = False
-        self._send(request)
+        self.send(request)
         threading.Thread(target=self._read, name="worker-reader", daemon=True).start()
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Answers until the worker has ended. One thread may iterate."""
-        while (answer := self._answers.get()) is not None:
+        while (answer := self.next()) is not None:
             yield answer
+
+    def next(self) -> dict[str, Any] | None:
+        """The next answer, waiting for it; None once the worker has ended."""
+        return self._answers.get()
 
     @property
     def pid(self) -> int:
@@ -61,14 +65,15 @@ class Worker:
             self._process.kill()
             self._process.wait()
 
-    def _send(self, request: dict[str, Any]) -> None:
+    def send(self, record: dict[str, Any]) -> None:
+        """Tell a verb that listens something more, as what was said in a chat."""
         stdin = self._process.stdin
         assert stdin is not None
         try:
-            stdin.write(json.dumps(request).encode() + b"\n")
+            stdin.write(json.dumps(record).encode() + b"\n")
             stdin.flush()
         except BrokenPipeError:
-            pass  # it died at once; the reader reports why
+            pass  # it died; the reader reports why
 
     def _read(self) -> None:
         stdout = self._process.stdout

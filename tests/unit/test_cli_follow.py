@@ -78,7 +78,9 @@ def test_watch_waits_for_a_run_that_was_only_created(
     last_word = status_of_me(state="finished", exit_code=0)
     between_looks(monkeypatch, lambda: None, lambda: write_document(run.status_file, last_word))
     watched = nano("watch", "a-run")
-    waiting = f"not started yet; waiting (Ctrl-C ends the watching); start it: {to_type('resume a-run')}"
+    waiting = (
+        f"not started yet; waiting (Ctrl-C ends the watching); start it: {to_type(f'--runs {nano.root} resume a-run')}"
+    )
     assert (watched.code, watched.out) == (0, f"a-run: {waiting}\na-run: finished\n")
 
 
@@ -92,7 +94,7 @@ def test_ctrl_c_while_waiting_for_a_start_does_not_claim_that_anything_goes_on(
 
 def test_a_run_only_created_is_told_so_once_by_every_verb_that_wants_a_trainer(nano: Nano, run: RunFolder) -> None:
     told = {verb: nano(verb, "a-run") for verb in ("stop", "pause")}
-    said = f"nanoconsole: a-run: is not running: created, never started; start it: {to_type('resume a-run')}\n"
+    said = f"nanoconsole: a-run: is not running: created, never started; start it: {to_type(f'--runs {nano.root} resume a-run')}\n"
     assert {result.err for result in told.values()} == {said}
     assert nano("runs", "show", "a-run").out.splitlines()[1].split(maxsplit=1) == ["state", "created, never started"]
 

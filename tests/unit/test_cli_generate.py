@@ -110,3 +110,49 @@ def test_a_prompt_that_is_no_text_is_refused_in_one_line(nano: Nano, worker: typ
         2, "", "nanoconsole: --prompt: is not UTF-8 text; give it in UTF-8\n",
     )  # fmt: skip
     assert worker.request == {}
+
+
+def test_every_setting_reaches_the_worker(nano: Nano, worker: type[ScriptedWorker]) -> None:
+    worker.answers = [DONE]
+    options = (
+        "--min-p",
+        "0.1",
+        "--repetition-penalty",
+        "1.2",
+        "--repetition-window",
+        "9",
+        "--stop",
+        "\\n\\n",
+        "--stop",
+        "x",
+    )
+    more = ("--speculate", "--logprobs", "--backend", "torch", "--threads", "1", "--step", "best")
+    assert nano("generate", "a-run", "--prompt", "a", *options, *more).code == 0
+    expected = {
+        "min_p": 0.1, "repetition_penalty": 1.2, "repetition_window": 9, "stop": ["\n\n", "x"], "speculate": True,
+        "logprobs": True, "backend": "torch", "threads": 1, "step": "best",
+    }  # fmt: skip
+    assert {key: worker.request[key] for key in expected} == expected
+
+
+def test_several_prompts_are_printed_each_with_its_text(nano: Nano, worker: type[ScriptedWorker]) -> None:
+    worker.answers = [{"kind": "text", "index": index, "text": text} for index, text in enumerate("xy")] + [DONE]
+    result = nano("generate", "a-run", "--prompt", "a", "--prompt", "b")
+    assert worker.request["prompts"] == ["a", "b"] and "prompt" not in worker.request
+    assert result.out == "ax\n\nby\n"
+
+
+def test_what_computed_and_how_drafts_fared_is_said(nano: Nano, worker: type[ScriptedWorker]) -> None:
+    record = {"drafted": 90, "accepted": 45, "acceptance": 0.5, "tokens_per_forward": 2.123}
+    worker.answers = [{**DONE, "backend": "torch", "reason": "not native: no compiler", "speculation": record}]
+    said = nano("generate", "a-run", "--prompt", "a").err
+    assert "a-run step-00000004 with torch (not native: no compiler), 1.5 s" in said
+    assert "50 % of 90 drafts accepted, 2.12 tokens a reading" in said
+
+
+@pytest.mark.parametrize("options", [("--step", "newest"), ("--stop", ""), ("--backend", "gpu"), ("--min-p", "2")])
+def test_options_out_of_range_are_refused_in_one_line(
+    nano: Nano, worker: type[ScriptedWorker], options: tuple[str, str]
+) -> None:
+    result = nano("generate", "a-run", "--prompt", "a", *options)
+    assert (result.code, result.out, len(result.err.splitlines())) == (2, "", 1)

@@ -33,6 +33,9 @@ LIGHT = [
     ["watch", "no-such-run"],
     ["tensorboard", "no-such-run"],
     ["generate", "no-such-run", "--prompt", "a"],
+    ["chat", "no-such-run"],
+    ["export", "no-such-run"],
+    ["inspect", "no-such-run", "--step", "best"],
     ["queue", "list"],
     ["queue", "cancel", "a-run"],
     ["compare", "RUN/no-such-file.toml"],
@@ -65,8 +68,8 @@ def test_no_light_verb_loads_a_heavy_module(tmp_path: Path) -> None:
     "module",
     [
         "nanoconsole.services.launcher, nanoconsole.services.workers, nanoconsole.services.tensorboard",
-        "nanocore.errors, nanocore.config.estimate, nanocore.runs.summary, nanocore.checkpoint.manifest, nanocore.worker, "
-        "nanocore.runs.supervisor, nanocore.compare.report, nanocore.compare.markdown",
+        "nanocore, nanocore.errors, nanocore.config.estimate, nanocore.runs.summary, nanocore.checkpoint.manifest, "
+        "nanocore.checkpoint.choose, nanocore.infer.locate, nanocore.worker.__main__, nanocore.runs.supervisor, nanocore.compare.report, nanocore.compare.markdown",
     ],
 )
 def test_what_the_console_builds_upon_loads_neither_torch_nor_numpy(module: str) -> None:

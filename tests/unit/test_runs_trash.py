@@ -40,7 +40,7 @@ def test_a_run_that_a_trainer_has_stays(nano: Nano, tmp_path: Path) -> None:
     refused = nano("runs", "delete", "busy")
     lock.release()
     assert (refused.code, refused.err.count("\n"), run.path.is_dir()) == (75, 1, True)
-    assert "nanoconsole stop busy" in refused.err
+    assert f"nanoconsole --runs {nano.root} stop busy" in refused.err
 
 
 def test_an_ended_run_is_free_again_after_the_move(nano: Nano, tmp_path: Path) -> None:

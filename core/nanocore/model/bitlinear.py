@@ -20,6 +20,7 @@ from nanocore.config.schema import Config
 from nanocore.model.fp4_study import Fp4Study, fp4_linear, make_study
 from nanocore.model.kept_rows import EVERY_ROW, KeptRows, filtered_linear
 from nanocore.model.quantize import TernaryWeight, TokenCodes, ternary_weight, token_codes
+from nanokernels import training, training_gpu
 from nanokernels.int_matmul import int_matmul
 
 
@@ -56,16 +57,32 @@ class FloatLinear(nn.Linear):
         return project(input, (self,))[0]
 
 
-class TernaryModule:
-    """What `weight` multiplies as in its ternary form: `quantise` says how, `frozen` may hold the result for a while."""
+class TernaryModule(nn.Module):
+    """What `weight` multiplies as in its ternary form: `quantise` says how, `frozen` may hold the result for a while.
+
+    After `settle` there is no latent weight any more: the module is its `codes` and `scale`, and cannot learn.
+    """
 
     weight: Tensor
+    codes: Tensor
+    scale: Tensor
+    settled = False
     _frozen: TernaryWeight | None = None
 
     def ternary(self) -> TernaryWeight:
-        """Codes and scales of the weight as it is now, or as it was when `frozen` began."""
+        """Codes and scales of the weight as it is now, as it was when `frozen` began, or as settled."""
+        if self.settled:
+            return TernaryWeight(self.codes, self.scale)
         with torch.no_grad():
             return self._frozen or self.quantise()
+
+    def settle(self, ternary: TernaryWeight) -> None:
+        """Become these codes and scales, as a file holds them: quantising them again would give other scales."""
+        rows = self.weight.shape[:-1]  # a weight without columns keeps dtype and number of matrices, and no memory
+        self.weight = nn.Parameter(torch.empty((*rows, 0), dtype=self.weight.dtype), requires_grad=False)
+        self.register_buffer("codes", ternary.codes)
+        self.register_buffer("scale", ternary.scale)
+        self.settled = True
 
     def quantise(self) -> TernaryWeight:
         """Codes and scales of the weight as it is now."""
@@ -156,11 +173,11 @@ class _TernaryProducts(torch.autograd.Function):
         autocast = torch.is_autocast_enabled(device)
         dtype = torch.get_autocast_dtype(device) if autocast else x.dtype
         with torch.autocast(device, enabled=False):
-            tokens = token_codes(x.flatten(0, -2))
-            outputs = tuple(scaled_product(tokens, matrix, dtype).unflatten(0, shape) for matrix in matrices)
+            codes, scale, products = _products(x.flatten(0, -2), matrices, dtype)
+            outputs = tuple(product.unflatten(0, shape) for product in products)
         ctx.input_shape, ctx.input_dtype, ctx.weight_dtype = x.shape, x.dtype, parts[0].dtype
         ctx.studies, ctx.kept = studies, kept
-        ctx.save_for_backward(tokens.codes.to(torch.int8), tokens.scale, *chain.from_iterable(matrices))
+        ctx.save_for_backward(codes, scale, *chain.from_iterable(matrices))
         return outputs
 
     @staticmethod
@@ -184,6 +201,30 @@ class _TernaryProducts(torch.autograd.Function):
             for rows, study, needed in zip(d_rows, ctx.studies, ctx.needs_input_grad[3::3], strict=True)
         ]
         return d_x, None, None, *chain.from_iterable((d_weight, None, None) for d_weight in d_weights)
+
+
+def _products(x: Tensor, matrices: Sequence[TernaryWeight], dtype: torch.dtype) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """Codes (N, in) int8 and scale (N, 1) of tokens x (N, in), and their product with each matrix (N, out).
+
+    All ways give the same bits; kernels are taken where they are faster.
+    """
+    if dtype == torch.float32 and training.usable(x, matrices):
+        return training.products(x, matrices)
+    if training_gpu.usable(x, matrices, dtype, plain_products):
+        return training_gpu.products(x, matrices, dtype)
+    return plain_products(x, matrices, dtype)
+
+
+def plain_products(
+    x: Tensor, matrices: Sequence[tuple[Tensor, Tensor]], dtype: torch.dtype
+) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """As above, in torch: what every other way must equal."""
+    tokens = token_codes(x)
+    return (
+        tokens.codes.to(torch.int8),
+        tokens.scale,
+        [scaled_product(tokens, TernaryWeight(*each), dtype) for each in matrices],
+    )
 
 
 def scaled_product(tokens: TokenCodes, matrix: TernaryWeight, dtype: torch.dtype) -> Tensor:

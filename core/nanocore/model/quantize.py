@@ -58,5 +58,8 @@ def token_codes(x: Tensor) -> TokenCodes:
     """
     x = x.float()
     largest = x.abs().amax(dim=-1, keepdim=True)  # (N, 1)
-    scale = largest.div_(LARGEST_CODE).clamp_(min=SMALLEST_SCALE / LARGEST_CODE)
+    # By a tensor: on CUDA dividing by a number multiplies by its reciprocal, which can be another float.
+    scale = largest.div_(torch.full((), LARGEST_CODE, dtype=x.dtype, device=x.device)).clamp_(
+        min=SMALLEST_SCALE / LARGEST_CODE
+    )
     return TokenCodes((x * scale.reciprocal()).round_(), scale)

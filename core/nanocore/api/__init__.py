@@ -1,0 +1,1 @@
+"""What Python users call: `nanocore.load`, `nanocore.train`, `nanocore.export`; see docs/python.md."""

@@ -1,0 +1,62 @@
+"""`nanocore.export`: a run's checkpoint as a file or folder that other programs read."""
+
+from __future__ import annotations
+
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Literal
+
+from nanocore.checkpoint.manifest import step_of
+from nanocore.errors import UsageError
+from nanocore.export.blocks import Scheme
+from nanocore.export.gguf_write import export_gguf
+from nanocore.export.hugging_face import HfForm, export_hf
+from nanocore.export.report import UNKNOWN, ExportReport, default_path, run_facts
+from nanocore.export.tensors import HeadType, ScaleMode
+from nanocore.infer.load import load_model
+from nanocore.infer.locate import locate, named
+from nanocore.runs.layout import RunFolder, run_root
+
+
+def export(
+    run: str | PathLike[str],
+    to: Literal["gguf", "hf"] = "gguf",
+    *,
+    step: int | Literal["latest", "best"] = "latest",
+    output: str | PathLike[str] | None = None,
+    scheme: Scheme = "tq2_0",
+    scale_mode: ScaleMode = "tensor",
+    head: HeadType = "f16",
+    architecture: Literal["auto", "stock", "nanoconsole"] = "auto",
+    form: HfForm = "plain",
+    license: str = UNKNOWN,
+    force: bool = False,
+) -> ExportReport:
+    """Write a checkpoint of a run (its name or folder) as a GGUF file, or as a folder for transformers.
+
+    Without `output` it goes into the run's `exports`. `scheme`, `scale_mode`, `head` and `architecture` are those of
+    GGUF, `form` of a folder; see nanocore.export. Raises UsageError for what cannot be written so, or for an output that
+    exists without `force`; CheckpointError without a checkpoint.
+    """
+    folder = RunFolder(named(fspath(run), run_root()))
+    if not folder.run_file.is_file():
+        raise UsageError("is not a run", where=str(folder.path), fix="only runs are exported")
+    source = locate(folder.path, step)
+    number = step_of(source.path)
+    model, tokenizer, config = load_model(source.path)
+    path = Path(output).expanduser() if output else default_path(folder, number, ".gguf" if to == "gguf" else "-hf")
+    facts = run_facts(folder, number, license=license)
+    if to == "hf":
+        return export_hf(model, tokenizer, config, path.absolute(), form=form, facts=facts, overwrite=force)
+    return export_gguf(
+        model,
+        tokenizer,
+        config,
+        path.absolute(),
+        architecture=architecture,
+        scheme=scheme,
+        scale_mode=scale_mode,
+        head=head,
+        facts=facts,
+        overwrite=force,
+    )

@@ -1,0 +1,77 @@
+"""Which checkpoint of a run is meant by a step, `latest` or `best`. Reads manifests and records, no tensors."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from nanocore.checkpoint import manifest
+from nanocore.errors import CheckpointError, UsageError
+from nanocore.runs.curve import newest_attempts, value
+from nanocore.runs.hints import to_type
+from nanocore.runs.layout import RunFolder
+from nanocore.runs.liveness import observe
+from nanocore.runs.records import read_all
+
+HELD_OUT = "eval/ce"
+
+
+def parse_step(text: str) -> int | str:
+    """`latest`, `best` or a step from what a user wrote. Raises UsageError for anything else."""
+    if text in ("latest", "best"):
+        return text
+    if not (text.isascii() and text.isdecimal()) or len(text) > 15:
+        raise UsageError("is neither a step, latest nor best", where=f"--step {text}")
+    return int(text)
+
+
+def choose(run: RunFolder, step: int | str = "latest") -> Path:
+    """The folder of the checkpoint that is meant, verified. Raises CheckpointError when there is none."""
+    if step == "latest":
+        found = manifest.latest(run.checkpoints_dir)
+        if found is None:
+            raise _without_checkpoint(run)
+        return found
+    return best(run) if step == "best" else _exactly(run, int(step))
+
+
+def best(run: RunFolder) -> Path:
+    """The checkpoint with the lowest held-out loss, of those that exist and were evaluated at their step; or the later.
+
+    Raises CheckpointError when there is none.
+    """
+    checkpoints = manifest.available(run.checkpoints_dir)
+    if not checkpoints:
+        raise _without_checkpoint(run)
+    losses = held_out_losses(run)
+    measured = [path for path in checkpoints if manifest.step_of(path) in losses]
+    for path in sorted(measured, key=lambda path: (losses[manifest.step_of(path)], -manifest.step_of(path))):
+        if not manifest.verify(path):
+            return path
+    fix = "take the latest, or save and evaluate at the same steps (checkpoint.every, evaluation.every)"
+    raise CheckpointError("none of its checkpoints has a held-out loss", where=run.name, fix=fix)
+
+
+def held_out_losses(run: RunFolder) -> dict[int, float]:
+    """Held-out cross-entropy by step, as the curve now stands; a loss that is not finite is none."""
+    measured = [(record["step"], value(record, HELD_OUT)) for record in newest_attempts(read_all(run.metrics_file))]
+    return {step: loss for step, loss in measured if loss is not None and math.isfinite(loss)}
+
+
+def _exactly(run: RunFolder, step: int) -> Path:
+    path = manifest.step_folder(run.checkpoints_dir, step)
+    problems = manifest.verify(path) if path.is_dir() else [f"no checkpoint of step {step}"]
+    if problems:
+        fix = f"{to_type(f'runs show {run.name}')} lists its checkpoints"
+        raise CheckpointError(problems[0], where=run.name, fix=fix)
+    return path
+
+
+def _without_checkpoint(run: RunFolder) -> CheckpointError:
+    """The refusal of a run that has saved nothing: one at work can be asked to, any other is resumed."""
+    state = observe(run)
+    if state.at_work:
+        return CheckpointError("has no checkpoint yet", where=run.name, fix=f"ask: {to_type(f'checkpoint {run.name}')}")
+    what = f"has no checkpoint, and nothing trains it ({state.text})"
+    verb = "start it" if state.state == "created" else "go on with"
+    return CheckpointError(what, where=run.name, fix=f"{verb}: {to_type(f'resume {run.name}')}")

@@ -1,0 +1,204 @@
+"""What is inside a model on disk: facts, and every tensor with its type, shape, bytes, scale and share of zeros.
+
+Headers are read first, and the weights of ternary matrices only up to `MEASURED` of them, so that this stays quick.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from math import isfinite, prod
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from nanocore.checkpoint.state import MODEL, STATE, TOKENIZER
+from nanocore.config.schema import Config
+from nanocore.config.validate import build
+from nanocore.data.tokenizer import from_json
+from nanocore.errors import CheckpointError
+from nanocore.export.blocks import FORMATS, unpack_codes
+from nanocore.export.gguf_parse import RawTensor, parse_gguf
+from nanocore.export.stored_values import float_values
+from nanocore.infer.locate import Source
+from nanocore.model.bitlinear import TernaryModule
+from nanocore.model.transformer import Transformer
+from nanocore.runs.text import sanitize_line
+
+MEASURED = 1 << 28  # weights whose zeros are counted: a second or two
+LONGEST_VALUE = 120  # characters of a key's value that are shown
+
+
+@dataclass(frozen=True)
+class TensorFacts:
+    """One tensor: `type` and `bytes` as stored, `shape` slowest dimension first.
+
+    Of a ternary matrix that was measured `scales` counts its scales, `scale` is their mean, and `zero_fraction` the share
+    of zero codes.
+    """
+
+    name: str
+    type: str
+    shape: tuple[int, ...]
+    bytes: int
+    ternary: bool = False
+    scales: int | None = None
+    scale: float | None = None
+    zero_fraction: float | None = None
+
+    @property
+    def values(self) -> int:
+        return prod(self.shape)
+
+
+@dataclass
+class Contents:
+    """`facts` are for people: configuration of a checkpoint, keys of a file."""
+
+    kind: str
+    label: str
+    path: str
+    architecture: str
+    bytes: int
+    facts: dict[str, Any]
+    tensors: list[TensorFacts] = field(default_factory=list)
+
+    def table(self) -> dict[str, Any]:
+        """Everything as JSON values, with totals."""
+        ternary = [each for each in self.tensors if each.zero_fraction is not None]
+        values = sum(each.values for each in ternary)
+        zeros = sum(each.values * (each.zero_fraction or 0.0) for each in ternary)
+        totals = {
+            "tensors": len(self.tensors),
+            "parameters": sum(each.values for each in self.tensors),
+            "ternary_parameters": sum(each.values for each in self.tensors if each.ternary),
+            "tensor_bytes": sum(each.bytes for each in self.tensors),
+            "zero_fraction": zeros / values if values else None,
+            "not_measured": sum(each.ternary and each.zero_fraction is None for each in self.tensors),
+        }
+        tensors = [asdict(each) | {"scale": _number(each.scale)} for each in self.tensors]
+        return {**asdict(self), "tensors": tensors, "totals": totals}
+
+
+def contents(source: Source) -> Contents:
+    """What is inside. Raises CheckpointError or FormatError for what is damaged."""
+    return _checkpoint(source) if source.kind == "checkpoint" else _gguf(source)
+
+
+class _Budget:
+    """How many weights may still be measured."""
+
+    def __init__(self) -> None:
+        self._left = MEASURED
+
+    def take(self, values: int) -> bool:
+        self._left -= values
+        return self._left >= 0
+
+
+def _checkpoint(source: Source) -> Contents:
+    """Latent weights are quantised as the model would; nothing else of them is read."""
+    try:
+        config, vocabulary = _described(source)
+        with torch.device("meta"):
+            model = Transformer(config, vocabulary)
+        tensors = list(_latent(source, model))
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+        reason = sanitize_line(str(error), 200)
+        raise CheckpointError(
+            f"cannot be read: {reason}", where=source.label, fix="choose another checkpoint"
+        ) from None
+    size = sum(path.stat().st_size for path in source.path.iterdir())
+    facts = {"vocabulary": vocabulary, **config.model.model_dump(), **_techniques(config)}
+    return Contents("checkpoint", source.label, str(source.path), "nanoconsole", size, facts, tensors)
+
+
+def _described(source: Source) -> tuple[Config, int]:
+    state = json.loads((source.path / STATE).read_text(encoding="utf-8"))["state"]
+    tokenizer = from_json((source.path / TOKENIZER).read_text(encoding="utf-8"), where=source.label)
+    return build(state["config"], where=source.label), tokenizer.vocab_size
+
+
+def _techniques(config: Config) -> dict[str, Any]:
+    """What of the architecture is not the plain decoder."""
+    facts = {
+        "streams": config.mhc.streams if config.mhc.streams > 1 else None,
+        "loop": config.loop.count if config.loop.count > 1 else None,
+        "experts": config.moe.experts or None,
+        "delta": config.delta.pattern or None,
+        "prediction_heads": config.mtp.horizon or None,
+    }
+    return {key: value for key, value in facts.items() if value is not None}
+
+
+def _latent(source: Source, model: Transformer) -> Iterator[TensorFacts]:
+    """Every tensor of the checkpoint; `model` is on the meta device, and knows which are ternary."""
+    ternary = {f"{name}.weight": each for name, each in model.named_modules() if isinstance(each, TernaryModule)}
+    budget = _Budget()
+    with safe_open(source.path / MODEL, framework="pt") as file:
+        for name in sorted(file.keys()):
+            part = file.get_slice(name)
+            shape, kind = tuple(part.get_shape()), str(part.get_dtype())
+            size = prod(shape) * int(kind.lstrip("BFIU").split("_")[0]) // 8
+            tensor, module = TensorFacts(name, kind, shape, size, name in ternary), ternary.get(name)
+            yield _quantised(tensor, module, file.get_tensor(name)) if module and budget.take(prod(shape)) else tensor
+
+
+def _quantised(tensor: TensorFacts, module: TernaryModule, latent: Tensor) -> TensorFacts:
+    """Measured as the module would quantise the latent weights, which it does not keep."""
+    module.weight = nn.Parameter(latent, requires_grad=False)
+    codes, scale = module.quantise()
+    module.weight = nn.Parameter(latent.to("meta"), requires_grad=False)
+    return _measured(tensor, codes == 0, scale)
+
+
+def _measured(tensor: TensorFacts, zeros: Tensor, scale: Tensor) -> TensorFacts:
+    """With `zeros`, true where a code is 0, counted, and the mean of all scales."""
+    mean, share = float(scale.double().mean()), float(zeros.sum()) / zeros.numel()
+    return replace(tensor, scales=scale.numel(), scale=mean, zero_fraction=share)
+
+
+def _number(value: float | None) -> float | str | None:
+    """JSON knows no nan."""
+    return value if value is None or isfinite(value) else str(value)
+
+
+def _gguf(source: Source) -> Contents:
+    file = parse_gguf(source.path)
+    architecture = sanitize_line(str(file.keys.get("general.architecture", "unknown")), LONGEST_VALUE)
+    facts = {sanitize_line(key): _shown(value) for key, value in file.keys.items() if key != "general.architecture"}
+    size = source.path.stat().st_size
+    found = Contents("gguf", source.label, str(source.path), architecture, size, facts)
+    budget = _Budget()
+    for name, raw in file.tensors.items():
+        scale = file.tensors.get(name.removesuffix(".weight") + ".scale") if name.endswith(".weight") else None
+        found.tensors.append(_packed(sanitize_line(name), raw, scale, budget))
+    return found
+
+
+def _shown(value: Any) -> Any:
+    """A key's value as far as it fits a line."""
+    if isinstance(value, str):
+        return sanitize_line(value, LONGEST_VALUE)
+    if isinstance(value, float):
+        return _number(value)
+    return value if isinstance(value, bool | int) else f"{len(value)} items"
+
+
+def _packed(name: str, raw: RawTensor, scale: RawTensor | None, budget: _Budget) -> TensorFacts:
+    """A tensor of the file; ternary is one with ternary blocks, or with scales beside it."""
+    kind = raw.type.name
+    plain = TensorFacts(name, kind, raw.shape, raw.data.nbytes, kind in ("TQ1_0", "TQ2_0") or scale is not None)
+    if not plain.ternary or not budget.take(plain.values):
+        return plain
+    beside = float_values(scale, where=name) if scale is not None else None
+    if raw.type not in FORMATS:
+        values = float_values(raw, where=name)
+        return _measured(plain, values == 0, values.abs().max() if beside is None else beside)
+    codes, factors = unpack_codes(raw.data.reshape(*raw.shape[:-1], -1), FORMATS[raw.type], where=name)
+    scales = torch.from_numpy(factors.astype(np.float32)) if beside is None else beside
+    return _measured(plain, torch.from_numpy(codes == 0), scales)

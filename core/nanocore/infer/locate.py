@@ -1,0 +1,80 @@
+"""What a user names: a run, one of its checkpoints, or a file. Nothing is loaded here, and no torch imported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from nanocore.checkpoint import manifest
+from nanocore.checkpoint.choose import choose
+from nanocore.errors import CheckpointError, UsageError
+from nanocore.runs.hints import to_type
+from nanocore.runs.layout import RunFolder, find_run, list_runs, valid_name
+
+GGUF_MAGIC = b"GGUF"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model on disk: a checkpoint folder or a GGUF file; `label` names it in messages."""
+
+    kind: Literal["checkpoint", "gguf"]
+    path: Path
+    label: str
+
+
+def named(text: str, root: Path) -> Path:
+    """The folder or file that `text` means: a path where it is written as one (a slash, .gguf), else a run in `root`.
+
+    A file that bears no run's name may be written without a slash. Raises UsageError when there is nothing.
+    """
+    path = Path(text).expanduser()
+    if "/" in text or text.endswith(".gguf"):
+        return _existing(path)
+    if valid_name(text) and any(run.name == text for run in list_runs(root)):
+        return RunFolder(root / text).path
+    try:
+        return _existing(path)
+    except UsageError:
+        return find_run(root, text).path
+
+
+def locate(path: Path, step: int | str = "latest") -> Source:
+    """The model at a path: a run's checkpoint chosen by `step`, a checkpoint folder, or a GGUF file.
+
+    Raises UsageError for anything else, CheckpointError for a checkpoint that is missing or damaged.
+    """
+    path = _existing(path)
+    run = RunFolder(path)
+    if run.run_file.is_file():
+        checkpoint = choose(run, step)
+        return Source("checkpoint", checkpoint, f"{run.name} {checkpoint.name}")
+    if step != "latest":
+        raise UsageError("only a run has steps to choose from", where=str(path), fix="leave out --step")
+    if (path / manifest.MANIFEST).is_file():
+        if problems := manifest.verify(path):
+            raise CheckpointError(problems[0], where=str(path), fix="choose another checkpoint")
+        return Source("checkpoint", path, path.name)
+    if path.is_file() and _begins_with(path, GGUF_MAGIC):
+        return Source("gguf", path, path.name)
+    raise UsageError(
+        "is neither a run, a checkpoint nor a GGUF file", where=str(path), fix=f"see {to_type('runs list')}"
+    )
+
+
+def _existing(path: Path) -> Path:
+    try:
+        path.lstat()
+        return path.absolute()
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or "it is no path"
+        raise UsageError(f"cannot be read: {reason}", where=str(path)) from None
+
+
+def _begins_with(path: Path, magic: bytes) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(magic)) == magic
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from None

@@ -1,0 +1,70 @@
+"""What is asked of the engine, and what comes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from nanocore.infer.sampler import Sampling
+
+Finish = Literal["stop", "length", "eos", "cancelled"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """At most `tokens` tokens, drawn as `sampling` says, until one of the strings in `stop`.
+
+    `logprobs` keeps each token's log-probability. `speculate` lets the model's prediction heads draft tokens.
+    """
+
+    tokens: int
+    sampling: Sampling = field(default_factory=Sampling)
+    stop: tuple[str, ...] = ()
+    logprobs: bool = False
+    speculate: bool = False
+
+
+class Drawn(NamedTuple):
+    """A token, and the natural logarithm of its probability in the model (0.0 where nobody asked).
+
+    That is the model's own probability: without penalty, temperature and filters.
+    """
+
+    token: int
+    logprob: float
+
+
+@dataclass
+class Speculation:
+    """How drafts fared: `accepted` of `drafted` tokens; `drawn` tokens came of `forwards` readings of the model."""
+
+    drafted: int = 0
+    accepted: int = 0
+    drawn: int = 0
+    forwards: int = 0
+
+    @property
+    def acceptance(self) -> float:
+        """Share of the drafted tokens that were accepted."""
+        return self.accepted / max(self.drafted, 1)
+
+    @property
+    def tokens_per_forward(self) -> float:
+        return self.drawn / max(self.forwards, 1)
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A finished text.
+
+    `finish` says why it ended: a stop string, the most tokens, the model's own end (`eos`: it drew the token that begins
+    the next document), or somebody cancelled it. `tokens` are all that were drawn, those of a stop string too, but not
+    the end token; `logprobs` has one number for each, or is empty. `prompt_tokens` counts BOS and the whole prompt.
+    """
+
+    text: str
+    finish: Finish
+    tokens: tuple[int, ...]
+    logprobs: tuple[float, ...] = ()
+    prompt_tokens: int = 0
+    speculation: Speculation | None = None

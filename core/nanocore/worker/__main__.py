@@ -1,0 +1,56 @@
+"""`python -m nanocore.worker`: answer the one request on stdin."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from importlib import import_module
+
+from nanocore.errors import NanoError, ResourceError, UsageError
+from nanocore.worker.channel import Channel, Record
+
+VERBS = {  # each is imported, with what it needs, only when it is asked for
+    "generate": "nanocore.worker.text:generate",
+    "chat": "nanocore.worker.text:chat",
+    "data-prepare": "nanocore.worker.corpus:prepare",
+    "data-inspect": "nanocore.worker.corpus:inspect",
+    "inspect": "nanocore.worker.contents:inspect",
+    "export": "nanocore.worker.export:export",
+    "doctor": "nanocore.worker.doctor:doctor",
+    "bench-kernels": "nanocore.worker.bench:kernels",
+}
+
+
+def main() -> int:
+    """Returns the exit code."""
+    channel = Channel()
+    try:
+        request = channel.request()
+        _call(request, channel)
+        return 0
+    except NanoError as error:
+        return _fail(channel, error)
+    except MemoryError:
+        return _fail(channel, ResourceError("out of memory"))
+    except Exception as error:
+        traceback.print_exc()
+        return _fail(channel, NanoError(f"unexpected error: {type(error).__name__}: {error}"))
+
+
+def _call(request: Record, channel: Channel) -> None:
+    place = VERBS.get(str(request.get("verb")))
+    if place is None:
+        raise UsageError(f"the request names none of the verbs {', '.join(VERBS)}")
+    channel.listen()
+    module, _, function = place.partition(":")
+    getattr(import_module(module), function)(request, channel)
+
+
+def _fail(channel: Channel, error: NanoError) -> int:
+    """Report an error as the last answer; its exit code."""
+    channel.answer({"kind": "error", "type": type(error).__name__, "message": str(error), "exit_code": error.exit_code})
+    return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

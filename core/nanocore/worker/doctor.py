@@ -1,0 +1,147 @@
+"""Worker verb `doctor`: what this machine has, which of it is used, and why."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from nanocore.runs.text import sanitize_line
+from nanocore.worker.channel import Channel, Record
+
+PACKAGES = (
+    "nanoconsole",
+    "torch",
+    "triton",
+    "numpy",
+    "safetensors",
+    "tokenizers",
+    "gguf",
+    "transformers",
+    "llama-cpp-python",
+)
+FLAGS = ("avx2", "fma", "avx_vnni", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "amx_int8", "asimd", "asimddp")
+LEAST_FREE = 2**30  # bytes on a disk, below which checkpoints and caches get into trouble
+Section = dict[str, Any]
+
+
+def doctor(request: Record, channel: Channel) -> None:
+    """One table for each part of the machine, and `problems` in plain words. `runs` is the folder of runs."""
+    problems: list[str] = []
+    sections: dict[str, Callable[[], Section]] = {
+        "versions": _versions,
+        "machine": _machine,
+        "kernels": lambda: _kernels(problems),
+        "torch": _torch,
+        "gpu": _gpu,
+        "folders": lambda: _folders(Path(request["runs"]), problems),
+    }
+    facts = {name: _guarded(name, look, problems) for name, look in sections.items()}
+    channel.answer({"kind": "done", **facts, "problems": problems})
+
+
+def _guarded(name: str, look: Callable[[], Section], problems: list[str]) -> Section:
+    """A part that cannot be looked at is a finding too, whatever the reason."""
+    try:
+        return look()
+    except Exception as error:
+        reason = sanitize_line(f"{type(error).__name__}: {error}", 200)
+        problems.append(f"{name}: {reason}")
+        return {"error": reason}
+
+
+def _versions() -> Section:
+    return {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _machine() -> Section:
+    import psutil
+
+    from nanocore.runs.spawn import thread_count
+
+    memory, processor = psutil.virtual_memory(), _processor()
+    present = (processor.get("flags") or processor.get("Features") or "").split()
+    return {
+        "system": f"{platform.system()} {platform.release()}",
+        "processor": sanitize_line(processor.get("model name", platform.machine())),
+        "cores": psutil.cpu_count(logical=False),
+        "processors_allowed": len(os.sched_getaffinity(0)),
+        "threads_used": thread_count(),
+        "flags": [flag for flag in FLAGS if flag in present],
+        "memory_bytes": memory.total,
+        "memory_available_bytes": memory.available,
+    }
+
+
+def _processor() -> dict[str, str]:
+    """What Linux says of the first processor."""
+    first = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split("\n\n")[0]
+    pairs = (line.split(":", 1) for line in first.splitlines() if ":" in line)
+    return {key.strip(): value.strip() for key, value in pairs}
+
+
+def _kernels(problems: list[str]) -> Section:
+    """The paths of a ternary product: the first available is taken where nothing else was measured to be faster."""
+    from nanokernels import native, ops
+
+    found, missing = native.find(), ops.unavailable_paths()
+    if found.library is None:
+        problems.append(f"kernels: slow paths only, there is no native library: {found.reason}")
+    return {
+        "active": ops.active_path(),
+        "decoder": "native" if found.library is not None else "torch, several times slower",
+        "available": ops.available_paths(),
+        "unavailable": dict(missing),
+        "library": found.origin or found.reason,
+        "compiler": next((name for name in ("cc", "gcc", "clang") if shutil.which(name)), None),
+    }
+
+
+def _torch() -> Section:
+    import torch
+
+    from nanokernels.int_matmul import chosen_path
+
+    cpu = torch.device("cpu")
+    return {
+        "version": str(torch.__version__),
+        "threads": torch.get_num_threads(),
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "ternary_matmul_one_token": chosen_path(cpu, 1),
+        "ternary_matmul_many_tokens": chosen_path(cpu, 128),
+    }
+
+
+def _gpu() -> Section:
+    import torch
+
+    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    built = torch.version.cuda or "none: this is a CPU build of torch"
+    return {"devices": names, "cuda_of_torch": built, "triton": _version("triton")}
+
+
+def _folders(runs: Path, problems: list[str]) -> Section:
+    from nanocore.runs.layout import cache_root
+
+    found: Section = {"python": sys.executable}
+    for name, folder in (("runs", runs), ("cache", cache_root())):
+        place = next(each for each in (folder, *folder.parents) if each.exists())
+        free, writable = shutil.disk_usage(place).free, os.access(place, os.W_OK)
+        found |= {name: str(folder), f"{name}_free_bytes": free, f"{name}_writable": writable}
+        if not writable:
+            problems.append(f"folders: {sanitize_line(str(folder))} cannot be written to")
+        elif free < LEAST_FREE:
+            problems.append(f"folders: {free >> 20} MiB are left for {sanitize_line(str(folder))}")
+    return found

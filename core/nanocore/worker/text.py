@@ -1,0 +1,101 @@
+"""Worker verbs that write text.
+
+A request names `source` (a run, checkpoint folder or GGUF file) and `step`; `backend`, `threads`; `tokens`, `stop`,
+`speculate` and what Sampling takes. All but `source` may be left out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nanocore.infer.locate import locate
+from nanocore.worker.channel import Channel, Record
+
+if TYPE_CHECKING:
+    from nanocore.infer.generation import Generation
+    from nanocore.infer.open import Opened
+    from nanocore.infer.request import Completion, Request
+
+SAMPLING = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "repetition_window", "seed")
+TOKENS = 200
+
+
+def generate(request: Record, channel: Channel) -> None:
+    """The text after `prompt`, in pieces, then `done`; or after each of `prompts`, which are read side by side."""
+    asked, opened = _opened(request)
+    began = time.monotonic()
+    if "prompts" in request:
+        completions = opened.engine.complete(request["prompts"], asked)
+        for index, completion in enumerate(completions):
+            channel.answer({"kind": "text", "index": index, "text": completion.text})
+        done: Record = {"texts": [_told(completion) for completion in completions]}
+    else:
+        done = _told(_written(opened.engine.generate(request["prompt"], asked), channel.answer))
+    seconds = round(time.monotonic() - began, 3)
+    channel.answer({"kind": "done", **_model(opened), **done, "seconds": seconds})
+
+
+def chat(request: Record, channel: Channel) -> None:
+    """A conversation as one growing text: `ready`, then for every {"say": TEXT} pieces of the reply and `reply`.
+
+    TEXT is added to the conversation as it is, and what the model writes after it. Whoever asks lays out turns.
+    """
+    asked, opened = _opened(request)
+    engine, text = opened.engine, str(request.get("text", ""))
+    channel.answer({"kind": "ready", **_model(opened)})
+    while isinstance(said := channel.next().get("say"), str):
+        began = time.monotonic()
+        text += said
+        generation = engine.generate(text, asked, reuse=True)
+        channel.on_cancel(generation.cancel)
+        completion = _written(generation, channel.answer)
+        text += completion.text
+        channel.answer({"kind": "reply", **_told(completion), "seconds": round(time.monotonic() - began, 3)})
+    channel.answer({"kind": "done"})
+
+
+def _opened(request: Record) -> tuple[Request, Opened]:
+    source = locate(Path(request["source"]), request.get("step", "latest"))  # before torch: a mistake is told at once
+    from nanocore.infer.open import open_engine
+    from nanocore.infer.request import Request
+    from nanocore.infer.sampler import Sampling
+
+    sampling = Sampling(**{key: request[key] for key in SAMPLING if key in request})
+    asked = Request(
+        tokens=request.get("tokens", TOKENS),
+        sampling=sampling,
+        stop=tuple(request.get("stop", ())),
+        logprobs=bool(request.get("logprobs")),
+        speculate=bool(request.get("speculate")),
+    )
+    return asked, open_engine(source, backend=request.get("backend", "auto"), threads=request.get("threads", 0))
+
+
+def _written(generation: Generation, answer: Callable[[Record], None]) -> Completion:
+    for piece in generation:
+        answer({"kind": "text", "text": piece})
+    return generation.completion()
+
+
+def _model(opened: Opened) -> Record:
+    """What computed: `checkpoint` is the folder's or file's name."""
+    backend = opened.engine.backend
+    return {"checkpoint": opened.source.path.name, "backend": backend.name, "reason": backend.reason}
+
+
+def _told(completion: Completion) -> Record:
+    facts: dict[str, Any] = {"text": completion.text, "finish": completion.finish}
+    facts |= {"tokens": len(completion.tokens), "prompt_tokens": completion.prompt_tokens}
+    if completion.logprobs:
+        facts |= {"token_ids": list(completion.tokens), "logprobs": [round(each, 6) for each in completion.logprobs]}
+    if (record := completion.speculation) is not None:
+        facts["speculation"] = {
+            "drafted": record.drafted,
+            "accepted": record.accepted,
+            "acceptance": round(record.acceptance, 4),
+            "tokens_per_forward": round(record.tokens_per_forward, 4),
+        }
+    return facts

@@ -1,0 +1,24 @@
+/* The final norm and the output head, for the tokens whose logits are wanted. */
+#include "decoder_run.h"
+
+#include <string.h>
+
+enum { ROWS_AT_ONCE = 4 }; /* of the head, in one tile */
+
+void nk_head(nk_run *r, int first, float *logits, float *hidden) {
+    int width = r->m->width, count = r->tokens - first, vocabulary = r->m->vocabulary;
+    nk_range mine = nk_part(r, count);
+    for (int t = mine.first; t < mine.first + mine.count; t++) {
+        float *row = r->d->final + (size_t)t * width;
+        nk_collapse(r, first + t, r->own->mixed);
+        nk_rms_norm(r, row, r->own->mixed, r->m->norm, width);
+        if (hidden)
+            memcpy(hidden + (size_t)t * width, row, (size_t)width * sizeof(float));
+    }
+    nk_wait(r);
+    nk_range tiles = nk_part(r, (vocabulary + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE);
+    int from = tiles.first * ROWS_AT_ONCE, to = (tiles.first + tiles.count) * ROWS_AT_ONCE;
+    to = to < vocabulary ? to : vocabulary;
+    if (from < to)
+        r->f->dense(&r->m->head, r->d->final, width, count, logits, (size_t)vocabulary, from, to - from);
+}

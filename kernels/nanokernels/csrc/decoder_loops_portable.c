@@ -1,0 +1,18 @@
+/* The decoder's float loops for any machine, and the choice among the tables. */
+#include "decoder_vector_portable.h"
+#include "decoder_loops_body.h"
+#include "decoder_tiles_body.h"
+#include "nanokernels.h"
+
+const nk_loops *nk_loops_portable(void) { return &table; }
+
+const nk_loops *nk_loops_active(void) {
+#if defined(__x86_64__)
+    const char *name = nk_active()->name;
+    if (!strcmp(name, "avx512vnni"))
+        return nk_loops_avx512();
+    if (!strncmp(name, "avx", 3) && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
+        return nk_loops_avx2();
+#endif
+    return nk_loops_portable();
+}

@@ -1,0 +1,139 @@
+"""`nanoconsole bench`: how fast this machine is with what, beside its own limits; a worker process measures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, get_args
+
+import typer
+
+from nanoconsole.cli.model import answers
+from nanoconsole.cli.options import Json, examples
+from nanoconsole.cli.output import emit, say, table, tell
+
+Part = Literal["limits", "gemv", "gemm", "end-to-end"]
+PARTS: tuple[Part, ...] = get_args(Part)
+NAMES = {"linear": "torch linear", "_int_mm": "torch _int_mm", "torch": "ours, torch"}
+Quick = Annotated[bool, typer.Option("--quick", help="Small shapes, a small model, few rounds: whether it works.")]
+Only = Annotated[Part | None, typer.Option("--only", help="Measure this part alone.")]
+Threads = Annotated[
+    list[int] | None, typer.Option("--threads", min=1, max=1024, help="Threads; may be repeated [1 and 2].")
+]
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(help="Measure speed on this machine.", rich_markup_mode=None, no_args_is_help=True)
+    lines = ("bench kernels", "bench kernels --quick", "bench kernels --only gemv --threads 1 --json")
+    group.command("kernels", epilog=examples(*lines))(kernels)
+    app.add_typer(group, name="bench")
+
+
+def kernels(quick: Quick = False, only: Only = None, threads: Threads = None, json: Json = False) -> None:
+    """Measure products with ternary weights.
+
+    The limits of the machine, products with one token and with several beside torch's, and tokens a second of whole
+    models, beside llama.cpp where llama-cpp-python is installed. Takes minutes; a busy machine spoils it. Every result
+    is checked: a wrong one ends the command. docs/kernels.md explains the columns.
+    """
+    parts, counts = [only] if only else [*PARTS], sorted({*(threads or ())})
+    request = {"verb": "bench-kernels", "parts": parts, "threads": counts, "quick": quick}
+    report = answers(request, lambda answer: say(answer["phase"]) if answer["kind"] == "progress" else None)["report"]
+    for line in report["warnings"]:
+        say(f"warning: {line}")
+    if json:
+        return emit(report)
+    _machine(report["machine"])
+    if "limits" in report:
+        _limits(report["limits"])
+    for part in ("gemv", "gemm"):
+        _products(part, report.get(part, []))
+    if "end_to_end" in report:
+        _end_to_end(report["end_to_end"])
+    return None
+
+
+def _machine(facts: dict[str, Any]) -> None:
+    from nanoconsole.services.format import size
+
+    versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items() if version)
+    rows = [
+        ("cpu", facts["cpu"]),
+        ("cpus", facts["cpus"]),
+        ("largest cache", size(facts["cache_bytes"])),
+        ("active path", facts["active_path"]),
+        ("versions", versions),
+        ("load average", facts["load_average"]),
+    ]
+    table(("machine", ""), rows)
+
+
+def _limits(limits: dict[str, Any]) -> None:
+    from nanoconsole.services.format import size
+
+    if limits["skipped"]:
+        return tell(f"\nlimits {limits['skipped']}")
+    measured = limits["measured"]
+    headings = [_threads(each["threads"]) for each in measured]
+    tell("")
+    reads = zip(*(each["read"] for each in measured), strict=True)
+    table(("reading, GB/s", *headings), ((size(row[0]["bytes"]), *(each["gbps"] for each in row)) for row in reads))
+    tell("")
+    dots = zip(*(each["dot"] for each in measured), strict=True)
+    return table(("dot products, GOPS", *headings), ((row[0]["path"], *(each["gops"] for each in row)) for row in dots))
+
+
+def _products(part: str, races: list[dict[str, Any]]) -> None:
+    """One table for each shape: contestants down, tokens, data and threads across."""
+    for shape in dict.fromkeys((each["rows"], each["columns"]) for each in races):
+        own = [each for each in races if (each["rows"], each["columns"]) == shape]
+        tell("")
+        headings = (f"{part} {shape[0]} x {shape[1]}, GOPS", "weights", *map(_race, own))
+        table(headings, [*_limit_rows(own), *_result_rows(own)])
+
+
+def _limit_rows(races: list[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
+    """What reading the weights would allow, and what the path's dot products would."""
+    for bound, title in (("memory", "limit: reading"), ("arithmetic", "limit: arithmetic")):
+        for name in races[0]["limits"][bound]:
+            label = (title, name) if bound == "memory" else (f"{title} {name}", None)
+            yield (*label, *(f"{each['limits'][bound][name]:.0f}" for each in races))
+
+
+def _result_rows(races: list[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
+    for row in zip(*(each["results"] for each in races), strict=True):
+        path = row[0]["path"]
+        yield (NAMES.get(path, path), row[0]["weights"], *map(_result, row))
+
+
+def _race(race: dict[str, Any]) -> str:
+    tokens = "" if race["tokens"] == 1 else f"{race['tokens']} tok "
+    return f"{tokens}{race['data']} {race['threads']}T"
+
+
+def _result(result: dict[str, Any]) -> str:
+    from nanoconsole.services.format import number
+
+    share = "" if result["share"] is None else f" {100 * result['share']:.0f} %"
+    return number(result["gops"]) + share
+
+
+def _end_to_end(found: dict[str, Any]) -> None:
+    if found["skipped"]:
+        return tell(f"\nend to end {found['skipped']}")
+    for model in found["models"]:
+        tell("")
+        headings = (f"{model['name']}, tok/s", "threads", "ours", "llama.cpp", "ratio")
+        table(headings, [_model_row(row, found) for row in model["results"]])
+        if model["llama_cpp"]:
+            tell(f"llama.cpp {model['llama_cpp']}")
+    return None
+
+
+def _model_row(row: dict[str, Any], found: dict[str, Any]) -> tuple[Any, ...]:
+    tokens = found["generated"] if row["work"] == "decode" else found["prompt"]
+    sides = (row["sides"].get(name, {}).get("tokens_per_second") for name in ("ours", "llama.cpp"))
+    return (f"{row['work']}, {tokens} tokens", row["threads"], *sides, row["ratio"])
+
+
+def _threads(count: int) -> str:
+    return f"{count} thread" + ("s" if count > 1 else "")

@@ -1,0 +1,39 @@
+"""`doctor`: true facts of this machine, and problems in plain words."""
+
+from __future__ import annotations
+
+import os
+
+import psutil
+import pytest
+import torch
+
+from tests import command_line
+from tests.command_line import Nano
+
+nano = command_line.nano
+
+
+def test_doctor_tells_what_is_used_and_why(nano: Nano, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NANOKERNELS_NATIVE", "0")
+    facts = nano("doctor", "--json").data
+    assert facts["versions"]["torch"] == facts["torch"]["version"] == torch.__version__
+    assert facts["machine"]["processors_allowed"] == len(os.sched_getaffinity(0))
+    assert facts["machine"]["memory_bytes"] == psutil.virtual_memory().total
+    assert facts["kernels"]["active"] == facts["kernels"]["available"][0] == "torch"
+    assert facts["kernels"]["decoder"].startswith("torch")
+    assert facts["folders"]["runs"] == str(nano.root)
+    assert facts["torch"]["ternary_matmul_many_tokens"] in ("int8", "float32")
+    assert any("NANOKERNELS_NATIVE=0" in problem for problem in facts["problems"])
+
+
+def test_a_part_that_cannot_be_looked_at_is_a_finding(nano: Nano, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest is told all the same. `triton` stands for any package that breaks on import."""
+    broken = nano.root.parent / "broken"
+    (broken / "torch").mkdir(parents=True)
+    (broken / "torch" / "__init__.py").write_text("raise ImportError('libnothing.so: cannot open')")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(broken), os.environ.get("PYTHONPATH", "")]))
+    shown = nano("doctor")
+    assert shown.code == 0, shown.err
+    assert "problem: torch: ImportError: libnothing.so: cannot open" in shown.out
+    assert "memory available" in shown.out

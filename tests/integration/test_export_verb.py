@@ -1,0 +1,74 @@
+"""`export` writes files that `generate` and `inspect` read; refusals are one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nanocore.infer.contents import contents
+from nanocore.infer.locate import locate
+from nanocore.infer.open import open_engine
+from nanocore.infer.request import Request
+from nanocore.infer.sampler import Sampling
+from tests import command_line
+from tests.command_line import Nano
+from tests.saved import saved_run, write_losses
+
+nano = command_line.nano
+STEPS = {4: 1.0, 8: 2.0}
+
+
+@pytest.fixture(autouse=True)
+def torch_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NANOKERNELS_NATIVE", "0")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+def test_a_run_becomes_a_gguf_file_that_writes_the_same_text(nano: Nano) -> None:
+    run = saved_run(nano.root, "mhc.streams=1", steps=tuple(STEPS))
+    write_losses(run, STEPS)
+    written = nano("export", "saved", "--step", "best", "--head", "f32", "--license", "mit", "--json")
+    assert written.code == 0, written.err
+    report = written.data
+    path = Path(report["path"])
+    assert path.is_file() and path.parent == run.exports_dir and "00000004" in path.name
+    assert (report["architecture"], report["bytes"]) == ("qwen3", path.stat().st_size)
+
+    wish = ("--prompt", "def ", "--tokens", "16", "--temperature", "0", "--json")
+    done = nano("generate", str(path), *wish).lines[-1]
+    latent = locate(run.path, 4)
+    engine = open_engine(latent, backend="torch", threads=1).engine
+    assert done["text"] == engine.generate("def ", Request(16, Sampling(temperature=0.0))).finished().text
+    assert "NANOKERNELS_NATIVE" in done["reason"]
+
+    found, before = contents(locate(path)).table(), contents(latent).table()["totals"]
+    assert (found["kind"], found["architecture"], found["facts"]["general.license"]) == ("gguf", "qwen3", "mit")
+    assert found["totals"]["ternary_parameters"] == before["ternary_parameters"] > 0
+    assert found["totals"]["zero_fraction"] == pytest.approx(before["zero_fraction"], abs=1e-12)
+
+    again = nano("export", "saved", "--step", "best")
+    assert (again.code, len(again.err.splitlines())) == (2, 1)
+    assert "exists already" in again.err
+
+
+def test_a_run_becomes_a_hugging_face_folder(nano: Nano, tmp_path: Path) -> None:
+    saved_run(nano.root, "mhc.streams=1")
+    done = nano("export", "saved", "--to", "hf", "--output", str(tmp_path / "folder"))
+    assert done.code == 0, done.err
+    assert json.loads((tmp_path / "folder" / "config.json").read_text())["model_type"] == "qwen3"
+    assert done.out == f"{tmp_path / 'folder'}\n"
+
+
+def test_what_cannot_be_exported_is_refused_in_one_line(nano: Nano) -> None:
+    saved_run(nano.root)  # two residual streams
+    for options, words in (
+        (("--architecture", "stock"), "one residual stream"),
+        (("--to", "hf", "--scheme", "tq1_0"), "--scheme: means nothing for --to hf"),
+        (("--step", "soon"), "neither a step"),
+        (("--form", "bitnet"), "--form: means nothing for --to gguf"),
+    ):
+        result = nano("export", "saved", *options)
+        assert result.code == 2 and result.out == "", result
+        assert words in result.err and len(result.err.splitlines()) == 1, result.err

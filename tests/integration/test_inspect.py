@@ -1,0 +1,62 @@
+"""`inspect`: what is inside checkpoints, against the model's own quantiser; damaged files are one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nanocore.infer.contents import contents
+from nanocore.infer.load import load_model
+from nanocore.infer.locate import locate
+from nanocore.model.bitlinear import BitLinear
+from nanocore.model.quantize import ternary_weight
+from tests import command_line
+from tests.command_line import Nano
+from tests.saved import saved_run
+
+nano = command_line.nano
+MOE = ("moe.experts=4", "moe.active=2", "moe.d_expert=16", "moe.every=2")
+
+
+@pytest.mark.parametrize("sets", [(), ("model.group_size=16", "model.tie_embeddings=false"), MOE])
+def test_every_tensor_is_listed_and_zeros_are_those_of_the_quantiser(tmp_path: Path, sets: tuple[str, ...]) -> None:
+    source = locate(saved_run(tmp_path, *sets).path)
+    model, _, config = load_model(source.path)
+    table = contents(source).table()
+    tensors = {each["name"]: each for each in table["tensors"]}
+    state = model.state_dict()
+    assert {name: each["shape"] for name, each in tensors.items()} == {k: tuple(v.shape) for k, v in state.items()}
+    assert all(tensors[name]["bytes"] == value.numel() * 4 for name, value in state.items())
+    linears = {f"{name}.weight": m for name, m in model.named_modules() if isinstance(m, BitLinear)}
+    assert linears
+    for name, linear in linears.items():
+        codes, scale = ternary_weight(linear.weight.detach(), config.model.group_size)
+        found = tensors[name]
+        assert found["zero_fraction"] == pytest.approx(float((codes == 0).float().mean()), abs=1e-6)
+        assert (found["scales"], found["scale"]) == (scale.numel(), pytest.approx(float(scale.mean()), rel=1e-5))
+    assert all(each["zero_fraction"] is None for name, each in tensors.items() if not each["ternary"])
+    assert table["totals"]["parameters"] == sum(value.numel() for value in state.values())
+    stacked = [name for name, each in tensors.items() if each["ternary"] and len(each["shape"]) == 3]
+    assert len(stacked) == (3 if sets == MOE else 0)
+    assert table["totals"]["not_measured"] == 0
+
+
+def test_of_a_large_model_only_a_part_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nanocore.infer.contents.MEASURED", 3000)
+    totals = contents(locate(saved_run(tmp_path).path)).table()["totals"]
+    assert totals["not_measured"] > 0
+    assert 0.1 < totals["zero_fraction"] < 0.6
+
+
+def test_the_verb_prints_tables_and_refuses_damage_in_one_line(nano: Nano, tmp_path: Path) -> None:
+    run = saved_run(nano.root)
+    shown = nano("inspect", "saved")
+    assert shown.code == 0, shown.err
+    assert "blocks.0.attention.query.weight" in shown.out and "ternary parameters" in shown.out and " %" in shown.out
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(b"GGUF" + b"\xff" * 40)
+    (run.checkpoints_dir / "step-00000003" / "model.safetensors").write_bytes(b"x" * 40)
+    for name, code in ((str(broken), 2), (str(run.checkpoints_dir / "step-00000003"), 5), ("nothing", 2)):
+        refused = nano("inspect", name)
+        assert (refused.code, refused.out, len(refused.err.splitlines())) == (code, "", 1), refused

@@ -1,0 +1,115 @@
+"""`nanoconsole bench kernels` as tables: what was measured stands where its heading says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nanoconsole.cli import bench
+from tests import command_line
+from tests.command_line import Nano
+
+nano = command_line.nano
+
+
+def result(path: str, weights: str, gops: float, share: float | None) -> dict[str, Any]:
+    return {"path": path, "weights": weights, "gops": gops, "share": share}
+
+
+def race(data: str, threads: int, gops: float) -> dict[str, Any]:
+    limits = {"memory": {"t2": 800.0, "t5": 1000.0}, "arithmetic": {"avx2": 400.0}}
+    results = [result("avx2", "t2", gops, gops / 400), result("linear", "float32", 13.0, None)]
+    shape = {"rows": 2048, "columns": 512, "tokens": 1, "data": data, "threads": threads}
+    return {**shape, "limits": limits, "results": results}
+
+
+def model(**sides: float) -> dict[str, Any]:
+    rates = {name.replace("_", "."): {"tokens_per_second": rate} for name, rate in sides.items()}
+    row = {"threads": 1, "work": "decode", "sides": rates, "ratio": 3.25 if len(sides) > 1 else None}
+    missing = "" if len(sides) > 1 else "not run: llama-cpp-python is not installed"
+    return {"name": "768 x 16 layers", "llama_cpp": missing, "results": [row]}
+
+
+REPORT: dict[str, Any] = {
+    "machine": {
+        "cpu": "A CPU",
+        "cpus": 2,
+        "cache_bytes": 32 << 20,
+        "active_path": "avx2",
+        "versions": {"torch": "2.13.0", "llama-cpp-python": None},
+        "load_average": 2.5,
+    },
+    "warnings": ["the load average was 2.5"],
+    "limits": {
+        "skipped": "",
+        "measured": [
+            {"threads": 1, "read": [{"bytes": 32 << 10, "gbps": 101.0}], "dot": [{"path": "avx2", "gops": 401.0}]},
+            {"threads": 2, "read": [{"bytes": 32 << 10, "gbps": 202.0}], "dot": [{"path": "avx2", "gops": 802.0}]},
+        ],
+    },
+    "gemv": [race("hot", 1, 273.0), race("cold", 1, 266.0)],
+    "gemm": [],
+    "end_to_end": {"skipped": "", "prompt": 256, "generated": 128, "models": [model(ours=650.0, llama_cpp=200.0)]},
+}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The requests; the answer to each is REPORT."""
+    requests: list[dict[str, Any]] = []
+
+    def answers(request: dict[str, Any], take: Any) -> dict[str, Any]:
+        requests.append(request)
+        take({"kind": "progress", "phase": "gemv, some shape"})
+        return {"kind": "done", "report": REPORT}
+
+    monkeypatch.setattr(bench, "answers", answers)
+    return requests
+
+
+def lines(shown: command_line.Result) -> list[list[str]]:
+    return [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in shown.out.splitlines() if line]
+
+
+def test_tables(nano: Nano, asked: list[dict[str, Any]]) -> None:
+    shown = nano("bench", "kernels")
+    assert shown.code == 0, shown.err
+    found = lines(shown)
+    assert ["versions", "torch 2.13.0"] in found
+    assert ["reading, GB/s", "1 thread", "2 threads"] in found and ["32.0 KiB", "101.0", "202.0"] in found
+    assert ["avx2", "401.0", "802.0"] in found
+    start = found.index(["gemv 2048 x 512, GOPS", "weights", "hot 1T", "cold 1T"])
+    assert found[start + 1 : start + 6] == [
+        ["limit: reading", "t2", "800", "800"],
+        ["limit: reading", "t5", "1000", "1000"],
+        ["limit: arithmetic avx2", "–", "400", "400"],
+        ["avx2", "t2", "273.0 68 %", "266.0 66 %"],
+        ["torch linear", "float32", "13.00", "13.00"],
+    ]
+    assert found[-1] == ["decode, 128 tokens", "1", "650.0", "200.0", "3.25"]
+    assert "gemv, some shape" in shown.err and "warning: the load average was 2.5" in shown.err
+
+
+def test_what_was_not_run_is_said(nano: Nano, asked: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(REPORT["end_to_end"], "models", [model(ours=650.0)])
+    found = lines(nano("bench", "kernels"))
+    assert found[-2:] == [
+        ["decode, 128 tokens", "1", "650.0", "–", "–"],
+        ["llama.cpp not run: llama-cpp-python is not installed"],
+    ]
+    monkeypatch.setitem(REPORT, "end_to_end", {"skipped": "not run: no native kernels: switched off"})
+    assert lines(nano("bench", "kernels"))[-1] == ["end to end not run: no native kernels: switched off"]
+
+
+def test_the_request_and_json(nano: Nano, asked: list[dict[str, Any]]) -> None:
+    shown = nano("bench", "kernels", "--quick", "--only", "gemm", "--threads", "2", "--threads", "1", "--json")
+    assert shown.data == REPORT
+    assert asked == [{"verb": "bench-kernels", "parts": ["gemm"], "threads": [1, 2], "quick": True}]
+    nano("bench", "kernels")
+    assert asked[1] == {"verb": "bench-kernels", "parts": list(bench.PARTS), "threads": [], "quick": False}
+
+
+@pytest.mark.parametrize("wrong", [("--threads", "0"), ("--only", "speed")])
+def test_wrong_options_are_refused(nano: Nano, asked: list[dict[str, Any]], wrong: tuple[str, str]) -> None:
+    assert nano("bench", "kernels", *wrong).code == 2 and not asked
