@@ -10,6 +10,7 @@ import ctypes
 import weakref
 from collections.abc import Iterable, Sequence
 from ctypes import POINTER, c_float, c_int32, c_int64, c_void_p
+from dataclasses import replace
 from functools import cache
 from typing import Any, Literal, get_args
 
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 
 from nanokernels import native, native_ops
+from nanokernels.arena import Arena
 from nanokernels.packing import PackedTernary
 
 Number = Literal["float32", "bfloat16", "float16", "int8"]
@@ -112,6 +114,7 @@ class Tables:
 
     def __init__(self) -> None:
         self._kept: list[object] = []
+        self._arena = Arena()
         self.nbytes = 0  # of all tensors
 
     def floats(self, tensor: Tensor | None) -> int | None:
@@ -119,7 +122,8 @@ class Tables:
         return None if tensor is None else self._address(tensor.detach().to("cpu", torch.float32).contiguous())
 
     def matrix(self, packed: PackedTernary) -> native.Matrix:
-        """A packed ternary matrix."""
+        """A packed ternary matrix, its weights copied beside those of the matrix before."""
+        packed = replace(packed, data=self._arena.copy(packed.data))
         self._address(packed.data), self._address(packed.scale)
         return native_ops.matrix(packed)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nanocore.infer.native_decoder import NativeDecoder
-from nanocore.infer.packed_model import Unsupported, pack_model
+from nanocore.infer.packed_model import Unsupported, narrowest, pack_model
 from nanocore.model.bitlinear import freeze
 from nanokernels import native
 from nanokernels.decoder import Number
@@ -132,3 +132,16 @@ def test_without_the_library_it_says_why(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(native, "find", lambda: native.Found(None, "", "no C compiler"))
     with pytest.raises(Unsupported, match="no C compiler"):
         NativeDecoder(build())
+
+
+def test_a_head_of_16_bits_is_kept_in_16_bits_and_gives_the_same_logits() -> None:
+    model = build(**CASES["plain"])
+    with torch.no_grad():
+        model.head_weight.copy_(model.head_weight.half().float())
+    short, long = pack_model(model), pack_model(model, head="float32")
+    assert (narrowest(model.head_weight), narrowest(model.head_weight + 1e-7)) == ("float16", "float32")
+    assert short.tables.nbytes < long.tables.nbytes
+    tokens = [1, 2, 3]
+    assert torch.allclose(
+        NativeDecoder(short).forward(tokens), NativeDecoder(long).forward(tokens), rtol=1e-6, atol=1e-6
+    )
