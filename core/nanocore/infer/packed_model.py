@@ -67,7 +67,10 @@ def narrowest(weight: Tensor) -> Number:
     """The shortest numbers that hold every value of a weight: 16 bits for one read from a file that has 16."""
     known = weight.detach().float()
     numbers: tuple[Number, ...] = ("float16", "bfloat16")
-    return next((each for each in numbers if torch.equal(known.to(getattr(torch, each)).float(), known)), "float32")
+    for number in numbers:
+        if torch.equal(known.to(getattr(torch, number)).float(), known):
+            return number
+    return "float32"
 
 
 class _Packer:
