@@ -13,19 +13,18 @@ LINE = 64  # bytes of a cache line, and of a line of packed weights
 
 
 class Arena:
-    """Copies tensors side by side into large pages, where the system has them; else into ordinary ones."""
+    """Room for tensors side by side in large pages, where the system has them; else in ordinary ones."""
 
     def __init__(self) -> None:
         self._rest = torch.empty(0, dtype=torch.uint8)
 
-    def copy(self, tensor: Tensor) -> Tensor:
-        """The same values at an address that is a multiple of 64, behind those of the copy before."""
-        needed = -(-tensor.nbytes // LINE) * LINE
+    def room(self, nbytes: int) -> Tensor:
+        """So many bytes, behind those given before, at a multiple of 64; who writes first decides where they lie."""
+        needed = -(-nbytes // LINE) * LINE
         if needed > len(self._rest):
             self._rest = _large_pages(max(needed, CHUNK))
-        place, self._rest = self._rest[: tensor.nbytes], self._rest[needed:]
-        place.copy_(tensor.contiguous().view(-1).view(torch.uint8))
-        return place.view(tensor.dtype).view(tensor.shape)
+        place, self._rest = self._rest[:nbytes], self._rest[needed:]
+        return place
 
 
 def _large_pages(size: int) -> Tensor:

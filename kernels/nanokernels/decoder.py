@@ -10,7 +10,6 @@ import ctypes
 import weakref
 from collections.abc import Iterable, Sequence
 from ctypes import POINTER, c_float, c_int32, c_int64, c_void_p
-from dataclasses import replace
 from functools import cache
 from typing import Any, Literal, get_args
 
@@ -110,9 +109,10 @@ class Model(ctypes.Structure):
 
 
 class Tables:
-    """Turns tensors into what the structures hold, and keeps them alive."""
+    """Turns tensors into what the structures hold, and keeps them alive; packed weights lie near who will read them."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int = 1) -> None:
+        self._threads = threads
         self._kept: list[object] = []
         self._arena = Arena()
         self.nbytes = 0  # of all tensors
@@ -122,8 +122,8 @@ class Tables:
         return None if tensor is None else self._address(tensor.detach().to("cpu", torch.float32).contiguous())
 
     def matrix(self, packed: PackedTernary) -> native.Matrix:
-        """A packed ternary matrix, its weights copied beside those of the matrix before."""
-        packed = replace(packed, data=self._arena.copy(packed.data))
+        """A packed ternary matrix, its weights copied beside those of the matrix before, by the threads that read them."""
+        packed = native_ops.place(packed, self._arena.room(packed.data.nbytes), self._threads)
         self._address(packed.data), self._address(packed.scale)
         return native_ops.matrix(packed)
 

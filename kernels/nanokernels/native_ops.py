@@ -82,9 +82,8 @@ def quantised(x: Tensor, path: NativePath, groups: int = 1) -> tuple[TokenCodes,
     return tokens, isa
 
 
-def place(packed: PackedTernary, threads: int) -> PackedTernary:
-    """A copy whose memory each of so many threads has touched first where it will read: its own NUMA node's."""
-    copy = torch.empty_like(packed.data)
+def place(packed: PackedTernary, copy: Tensor, threads: int) -> PackedTernary:
+    """The matrix in untouched memory of its size: each of so many threads writes what it will read, on its NUMA node."""
     library().nk_place(pool(threads), matrix(packed), copy.data_ptr())
     return PackedTernary(packed.layout, packed.rows, packed.columns, copy, packed.scale)
 

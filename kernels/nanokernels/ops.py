@@ -72,7 +72,7 @@ def linear(x: Tensor, packed: PackedTernary, path: Path, threads: int) -> Tensor
 def place(packed: PackedTernary, threads: int) -> PackedTernary:
     """A copy whose memory each of so many native threads has touched first where it will read: its own NUMA node's."""
     runnable("scalar", packed.data.device)
-    return native_ops.place(packed, threads)
+    return native_ops.place(packed, torch.empty_like(packed.data), threads)
 
 
 def planes(packed: PackedTernary) -> Planes:

@@ -46,7 +46,8 @@ def buffer(size: int, threads: int) -> PackedTernary:
     """About `size` bytes to be read, at least a row block for each thread, in memory that the threads touched first."""
     blocks = max(size // (BLOCK_COLUMNS * 16), threads)
     data = torch.zeros(blocks * BLOCK_COLUMNS * 16, dtype=torch.uint8)
-    return native_ops.place(PackedTernary("t2", blocks * 64, BLOCK_COLUMNS, data, torch.ones(1, 1)), threads)
+    packed = PackedTernary("t2", blocks * 64, BLOCK_COLUMNS, data, torch.ones(1, 1))
+    return native_ops.place(packed, torch.empty_like(data), threads)
 
 
 def read(rotation: Rotation, visits: int, path: NativePath, threads: int, *, ahead: int = 0) -> None:

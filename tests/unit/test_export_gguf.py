@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import gguf
@@ -12,6 +13,7 @@ from nanocore.data.tokenizer import ByteTokenizer
 from nanocore.errors import UsageError
 from nanocore.export.gguf_read import read_gguf
 from nanocore.export.load import load_gguf
+from nanocore.export.replace import write_new
 from nanocore.export.report import Facts
 from nanocore.export.tensors import reordered, weights_of
 from nanocore.model.bitlinear import frozen
@@ -201,3 +203,28 @@ def test_a_loaded_model_computes_in_double_precision_too(tmp_path: Path) -> None
     found, expected = logits(loaded), logits(model)
     assert found.dtype == torch.float64
     assert (found - expected).norm() < 0.02 * expected.norm()
+
+
+def test_replacing_takes_an_earlier_export_and_nothing_else(tmp_path: Path) -> None:
+    folder, file, device = tmp_path / "mine", tmp_path / "model.gguf", tmp_path / "device"
+    folder.mkdir()
+    (folder / "precious").write_text("mine")
+    os.mkfifo(device)
+
+    def make_file(path: Path) -> None:
+        path.write_text("exported")
+
+    def make_folder(path: Path) -> None:
+        path.mkdir()
+        (path / "config.json").write_text("{}")
+
+    for path, build in ((folder, make_file), (folder, make_folder), (device, make_file)):
+        with pytest.raises(UsageError, match="is not replaced"):
+            write_new(path, build, overwrite=True)
+    write_new(file, make_file, overwrite=True)
+    with pytest.raises(UsageError, match="is not replaced"):
+        write_new(file, make_folder, overwrite=True)
+    assert (folder / "precious").read_text() == "mine" and device.is_fifo() and file.is_file()
+    for _ in range(2):
+        write_new(tmp_path / "hf", make_folder, overwrite=True)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["device", "hf", "mine", "model.gguf"]

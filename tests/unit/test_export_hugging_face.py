@@ -124,7 +124,10 @@ def test_a_folder_is_replaced_as_a_whole_and_only_when_asked(tmp_path: Path) -> 
     (folder / "mine").write_text("x")
     with pytest.raises(UsageError, match="exists already"):
         export_hf(model, TOKENIZER, model.config, folder)
+    with pytest.raises(UsageError, match="is not replaced"):
+        export_hf(model, TOKENIZER, model.config, folder, overwrite=True)
     assert [each.name for each in folder.iterdir()] == ["mine"]
+    (folder / "mine").rename(folder / "README.md")
     export_hf(model, TOKENIZER, model.config, folder, overwrite=True)
-    assert not (folder / "mine").exists() and (folder / "README.md").exists()
+    assert (folder / "README.md").read_text() != "x"
     assert [each.name for each in tmp_path.iterdir()] == ["hf"]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from nanocore.infer import packed_model
 from nanocore.infer.native_decoder import NativeDecoder
-from nanocore.infer.packed_model import Unsupported, narrowest, pack_model
-from nanocore.model.bitlinear import freeze
-from nanokernels import native
+from nanocore.infer.packed_model import Unsupported, fastest_layout, narrowest, pack_model
+from nanocore.model.bitlinear import TernaryModule, freeze
+from nanokernels import autotune, native
 from nanokernels.decoder import Number
 from tests.native_models import CASES, VOCABULARY, build, in_pieces, random_tokens
 
@@ -145,3 +146,17 @@ def test_a_head_of_16_bits_is_kept_in_16_bits_and_gives_the_same_logits() -> Non
     assert torch.allclose(
         NativeDecoder(short).forward(tokens), NativeDecoder(long).forward(tokens), rtol=1e-6, atol=1e-6
     )
+
+
+def test_weights_that_no_cache_holds_take_the_layout_that_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, asked = build(**CASES["experts"]), []
+    assert fastest_layout(model) == "t2"
+    monkeypatch.setattr(packed_model, "last_level_cache", lambda: 100)
+    monkeypatch.setattr(autotune, "choose_layout", lambda *given: asked.append(given) or "t5")
+    decoder = NativeDecoder(model)
+    (rows, columns, streamed, _), *_ = asked
+    ternary = [module.ternary().codes for module in model.modules() if isinstance(module, TernaryModule)]
+    assert streamed == sum(codes.numel() for codes in ternary) // 4
+    assert rows * columns == max(codes.shape[-1] * codes.shape[-2] for codes in ternary)
+    tokens = random_tokens(9)
+    assert torch.equal(decoder.forward(tokens), NativeDecoder(pack_model(model, layout="t2")).forward(tokens))

@@ -1,4 +1,4 @@
-"""Tensors copied into one piece of memory: the same values, aligned, apart from each other, alive without the arena."""
+"""Room in one piece of memory: aligned, side by side, apart from each other, alive without the arena."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ import gc
 import itertools
 
 import pytest
-import torch
 
 from nanokernels import arena
 from nanokernels.arena import Arena
 
 
-def test_copies_hold_the_values_at_aligned_addresses_side_by_side() -> None:
-    tensors = [torch.arange(n, dtype=torch.uint8) for n in (1, 64, 65)] + [torch.linspace(0, 1, 12).view(3, 4)]
-    made, place = [], Arena()
-    for tensor in tensors:
-        made.append(place.copy(tensor))
+def test_rooms_lie_side_by_side_at_aligned_addresses_and_outlive_the_arena() -> None:
+    place = Arena()
+    rooms = [place.room(size) for size in (1, 64, 65, 12)]
     del place
     gc.collect()
-    assert all(torch.equal(a, b) and a.dtype == b.dtype for a, b in zip(made, tensors, strict=True))
-    starts = [copy.data_ptr() for copy in made]
+    for number, room in enumerate(rooms):
+        room.fill_(number + 1)
+    assert [int(room.sum()) for room in rooms] == [1, 128, 195, 48]
+    starts = [room.data_ptr() for room in rooms]
     assert all(start % 64 == 0 for start in starts)
     assert [after - before for before, after in itertools.pairwise(starts)] == [64, 64, 128]
 
@@ -28,6 +27,6 @@ def test_copies_hold_the_values_at_aligned_addresses_side_by_side() -> None:
 def test_what_does_not_fit_gets_new_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arena, "CHUNK", 4096)
     place = Arena()
-    first, large = place.copy(torch.ones(4000, dtype=torch.uint8)), place.copy(torch.ones(9000, dtype=torch.uint8))
+    first, large = place.room(4000).fill_(1), place.room(9000)
     large.zero_()
     assert first.sum() == 4000

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, cast
 
-from nanocore.bench.machine import last_level_cache
 from nanocore.bench.race import Contestant, Effort, race
 from nanokernels import probe
+from nanokernels.cpu_cache import last_level_cache
 from nanokernels.packing import PackedTernary
 from nanokernels.paths import NATIVE, NativePath, available_paths
 from nanokernels.probe import Rotation

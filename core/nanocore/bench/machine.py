@@ -5,18 +5,15 @@ from __future__ import annotations
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from nanocore.runs.create import git_revision
 from nanokernels import native
+from nanokernels.cpu_cache import last_level_cache
 from nanokernels.paths import active_path, unavailable_paths
 from nanokernels.tuned_file import cpus, machine
 
 PACKAGES = ("nanoconsole", "torch", "numpy", "gguf", "llama-cpp-python")
-CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
-UNITS = {"K": 1 << 10, "M": 1 << 20}
-USUAL_CACHE = 32 << 20
 BUSY = 0.25  # of a CPU, at work for others
 
 
@@ -42,15 +39,6 @@ def warnings(found: dict[str, Any]) -> list[str]:
         return []
     load = f"the load average was {found['load_average']} on {found['cpus']} CPUs before the start"
     return [f"{load}: other programs worked too, so figures are too low and differ from run to run"]
-
-
-def last_level_cache() -> int:
-    """Bytes of the largest cache of the first CPU; a usual size where the system does not tell."""
-    try:
-        sizes = [(place / "size").read_text().strip() for place in CACHES.glob("index*")]
-        return max(int(size[:-1]) * UNITS[size[-1]] for size in sizes)
-    except (OSError, ValueError, KeyError):
-        return USUAL_CACHE
 
 
 def _version(package: str) -> str | None:

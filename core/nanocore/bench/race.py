@@ -62,7 +62,9 @@ def race(contestants: Mapping[Key, Contestant], *, threads: int, effort: Effort)
         for key, count in runs.items():
             each = contestants[key]
             samples.setdefault(key, []).append(count * each.work / timed(each, count))
-    return {key: Rate(median(found), min(found), max(found), len(found)) for key, found in samples.items()}
+    return {
+        key: Rate(median(found), min(found), max(found), len(found)) for key in contestants if (found := samples[key])
+    }
 
 
 def _runs(seconds: float, effort: Effort) -> int:

@@ -9,11 +9,16 @@ from pathlib import Path
 
 from nanocore.errors import ResourceError, UsageError
 
+FOLDER_FILES = {  # of a Hugging Face folder
+    "README.md", "config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
+}  # fmt: skip
+
 
 def write_new(path: Path, build: Callable[[Path], None], *, overwrite: bool) -> None:
     """Let `build` make a file or a folder beside `path`, flush it to the disk and rename it there.
 
-    Raises UsageError when `path` exists and `overwrite` is false, ResourceError when it cannot be written.
+    Raises UsageError when `path` exists and `overwrite` is false, or when what is there is not what an earlier export
+    left; ResourceError when it cannot be written.
     """
     _refuse_existing(path, overwrite)
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
@@ -23,7 +28,8 @@ def write_new(path: Path, build: Callable[[Path], None], *, overwrite: bool) -> 
         build(temporary)
         _flush(temporary)
         _refuse_existing(path, overwrite)  # it may have come meanwhile
-        if temporary.is_dir() or path.is_dir():
+        _refuse_other(path, folder=temporary.is_dir())
+        if path.is_dir():
             _remove(path)
         temporary.replace(path)
     except OSError as error:
@@ -35,7 +41,23 @@ def write_new(path: Path, build: Callable[[Path], None], *, overwrite: bool) -> 
 
 def _refuse_existing(path: Path, overwrite: bool) -> None:
     if not overwrite and (path.exists() or path.is_symlink()):
-        raise UsageError("exists already", where=str(path), fix="choose another path, or ask for it to be replaced")
+        raise UsageError(
+            "exists already",
+            where=str(path),
+            fix="choose another path, or replace it with --force (overwrite=True in Python)",
+        )
+
+
+def _refuse_other(path: Path, *, folder: bool) -> None:
+    """Only a file is replaced by a file, and only a folder that holds nothing but an export's files by a folder."""
+    if not path.exists() and not path.is_symlink():
+        return
+    alike = path.is_file() and not folder
+    if folder and path.is_dir() and not path.is_symlink():
+        alike = all(each.name in FOLDER_FILES for each in path.iterdir())
+    if not alike:
+        what = "a folder of exported files" if folder else "a file"
+        raise UsageError(f"is not {what}, and is not replaced", where=str(path), fix="choose another path")
 
 
 def _flush(path: Path) -> None:

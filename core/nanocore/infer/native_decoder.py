@@ -25,7 +25,7 @@ class NativeDecoder:
     ) -> None:
         if (found := native.find()).library is None:
             raise Unsupported(f"no native kernels: {found.reason}")
-        self._packed = pack_model(model) if isinstance(model, Transformer) else model
+        self._packed = pack_model(model, threads=threads) if isinstance(model, Transformer) else model
         self.room = min(room or self._packed.context_length, self._packed.context_length)
         self._decoder = Decoder(self._packed.model, self._packed.tables, capacity=self.room, threads=threads)
         self.name, self.reason = f"native ({self._decoder.path})", reason

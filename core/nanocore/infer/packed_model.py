@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from nanocore.config.schema import Config
 from nanocore.model.attention import Attention
-from nanocore.model.bitlinear import BitLinear
+from nanocore.model.bitlinear import BitLinear, TernaryModule
 from nanocore.model.block import Block
 from nanocore.model.delta_net import DeltaNet
 from nanocore.model.experts import Experts
@@ -20,7 +21,8 @@ from nanocore.model.quantize import TernaryWeight
 from nanocore.model.residual_maps import KINDS
 from nanocore.model.stacked_linear import StackedBitLinear
 from nanocore.model.transformer import Transformer
-from nanokernels import decoder, native
+from nanokernels import autotune, decoder, native, ops
+from nanokernels.cpu_cache import last_level_cache
 from nanokernels.decoder import Number, Tables
 from nanokernels.packing import pack
 from nanokernels.reference import Layout
@@ -51,16 +53,29 @@ def unsupported(config: Config) -> str:
     return ""
 
 
-def pack_model(model: Transformer, *, layout: Layout = "t2", head: Number | None = None) -> PackedModel:
+def pack_model(
+    model: Transformer, *, layout: Layout | None = None, head: Number | None = None, threads: int = 1
+) -> PackedModel:
     """Pack a model whose weights stay as they are; `head` says in which numbers the output head is kept.
 
-    Without it in the narrowest that hold it exactly: reading the head is a good part of a token's time.
+    Without it in the narrowest that hold it exactly: reading the head is a good part of a token's time. Without a
+    layout it is the faster one here (`fastest_layout`). `threads` is how many will read it.
 
     Raises Unsupported.
     """
     if reason := unsupported(model.config):
         raise Unsupported(reason)
-    return _Packer(model.config, layout).model(model, head)
+    return _Packer(model.config, layout or fastest_layout(model), threads).model(model, head)
+
+
+def fastest_layout(model: Transformer) -> Layout:
+    """T2; for weights that no cache holds, whichever of T2 and T5 was measured to stream faster on this machine."""
+    shapes = [module.ternary_shape for module in model.modules() if isinstance(module, TernaryModule)]
+    streamed = sum(math.prod(shape) for shape in shapes) // 4  # bytes in T2
+    if streamed <= last_level_cache():
+        return "t2"
+    rows, columns = max((shape[-2:] for shape in shapes), key=math.prod)
+    return autotune.choose_layout(rows, columns, streamed, ops.linear)
 
 
 def narrowest(weight: Tensor) -> Number:
@@ -74,8 +89,8 @@ def narrowest(weight: Tensor) -> Number:
 
 
 class _Packer:
-    def __init__(self, config: Config, layout: Layout) -> None:
-        self.config, self.tables = config, Tables()
+    def __init__(self, config: Config, layout: Layout, threads: int) -> None:
+        self.config, self.tables = config, Tables(threads)
         self.layout: Layout = layout
 
     def model(self, model: Transformer, head: Number | None) -> PackedModel:

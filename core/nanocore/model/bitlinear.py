@@ -69,6 +69,11 @@ class TernaryModule(nn.Module):
     settled = False
     _frozen: TernaryWeight | None = None
 
+    @property
+    def ternary_shape(self) -> torch.Size:
+        """Shape of the codes, (out, in) or (E, out, in)."""
+        return self.codes.shape if self.settled else self.weight.shape
+
     def ternary(self) -> TernaryWeight:
         """Codes and scales of the weight as it is now, as it was when `frozen` began, or as settled."""
         if self.settled:

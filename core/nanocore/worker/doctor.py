@@ -94,7 +94,7 @@ def _processor() -> dict[str, str]:
 
 def _kernels(problems: list[str]) -> Section:
     """The paths of a ternary product: the first available is taken where nothing else was measured to be faster."""
-    from nanokernels import native, ops
+    from nanokernels import autotune, native, ops
 
     found, missing = native.find(), ops.unavailable_paths()
     if found.library is None:
@@ -105,6 +105,7 @@ def _kernels(problems: list[str]) -> Section:
         "available": ops.available_paths(),
         "unavailable": dict(missing),
         "library": found.origin or found.reason,
+        "measured_choices": len(autotune.inspect()),
         "compiler": next((name for name in ("cc", "gcc", "clang") if shutil.which(name)), None),
     }
 
