@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import nanocore
 from nanoconsole.cli.chat import Layout
 from tests.run_helpers import wait_for
 from tests.saved import saved_run
@@ -55,6 +56,20 @@ def test_each_line_of_a_pipe_is_a_turn_and_the_conversation_is_one_text(root: Pa
     second = first + replies[0]["text"] + "\nQ: and é you?\nA:"
     assert [reply["prompt_tokens"] for reply in replies] == [1 + len(text.encode()) for text in (first, second)]
     assert "torch" in err and "Ctrl-D" in err
+
+
+def test_the_ith_reply_draws_with_seed_plus_i(root: Path) -> None:
+    """Each reply is the text that `generate` writes after the same conversation with that seed."""
+    done = start(root, "--tokens", "12", "--seed", "7", "--temperature", "2", "--json")
+    out, err = done.communicate("ab\ncd\n", timeout=60)
+    assert done.returncode == 0, err
+    replies = [record["text"] for record in map(json.loads, out.splitlines()) if record["kind"] == "reply"]
+    model, text = nanocore.load(root / "saved", backend="torch", threads=1), ""
+    for index, line in enumerate(("ab", "cd")):
+        text += Layout("", "").turn(line, text)
+        drawn = [model.generate(text, tokens=12, seed=seed, temperature=2).text for seed in (7, 7 + index)]
+        assert replies[index] == drawn[1] and (drawn[0] == drawn[1]) == (index == 0)
+        text += drawn[1]
 
 
 def test_ctrl_c_ends_a_reply_and_not_the_chat(root: Path) -> None:

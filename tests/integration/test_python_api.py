@@ -64,6 +64,12 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
         (UsageError, lambda: model.generate("a", temprature=1)),  # type: ignore[call-overload]
         (UsageError, lambda: model.generate("a", top_p=2)),
         (UsageError, lambda: model.generate("a", speculate=True)),
+        (UsageError, lambda: model.generate("a", tokens="a")),  # type: ignore[call-overload]
+        (UsageError, lambda: model.generate("a", tokens=-5)),
+        (UsageError, lambda: model.generate("a", temperature="x")),  # type: ignore[call-overload]
+        (UsageError, lambda: model.generate("a", stop=[1])),  # type: ignore[call-overload]
+        (UsageError, lambda: model.generate("a", stop=5)),  # type: ignore[call-overload]
+        (UsageError, lambda: nanocore.load(run.path, threads=100_000)),
         (UsageError, lambda: model.logits("x" * 100)),
         (CheckpointError, lambda: nanocore.load(run.path, 9)),
         (UsageError, lambda: nanocore.load(tmp_path / "nothing")),

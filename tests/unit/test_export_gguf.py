@@ -78,6 +78,24 @@ def test_the_gguf_package_reads_what_a_stock_tool_needs(tmp_path: Path) -> None:
     assert tensors["token_embd.weight"].tensor_type == gguf.GGMLQuantizationType.F16
 
 
+@pytest.mark.parametrize(
+    ("sets", "scheme", "number"),
+    [
+        (CASES["wide"][0], "tq2_0", 37),
+        (CASES["wide"][0], "tq1_0", 36),
+        (("model.d_model=32",), "tq2_0", 2),  # Q4_0 alone
+        ((), "tq2_0", 1),  # 16 columns as F16, and one matrix of 32 in each block as Q4_0
+        (CASES["float"][0], "tq2_0", 0),
+    ],
+)
+def test_the_file_type_is_that_of_most_ternary_weights(
+    sets: tuple[str, ...], scheme: str, number: int, tmp_path: Path
+) -> None:
+    report = export(exported_model(*sets), tmp_path / "x.gguf", scheme=scheme)
+    assert gguf.GGUFReader(tmp_path / "x.gguf").fields["general.file_type"].contents() == number
+    assert gguf.LlamaFileType(number).name.removeprefix("MOSTLY_").removeprefix("ALL_") in report.types
+
+
 def test_hyper_connections_lie_as_in_llama_cpp(tmp_path: Path) -> None:
     model, path = exported_model("mhc.streams=4", "mhc.dynamic=true"), tmp_path / "model.gguf"
     export(model, path)
@@ -149,6 +167,11 @@ def test_what_cannot_be_written_is_refused_before_a_file_appears(tmp_path: Path)
     with torch.no_grad():
         model.norm.weight[3] = float("nan")
     with pytest.raises(UsageError, match=r"norm\.weight holds numbers that are not finite"):
+        export(model, path)
+    model = exported_model()
+    with torch.no_grad():
+        model.blocks[0].feed_forward.down.weight.mul_(1e9)
+    with pytest.raises(UsageError, match=r"down\.weight has a scale above 1e\+06"):
         export(model, path)
     assert not list(tmp_path.iterdir())
 

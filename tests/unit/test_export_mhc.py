@@ -79,6 +79,7 @@ def test_other_streams_are_refused_with_the_reason(sets: tuple[str, ...], reason
         ((0x6D484321, 3, 1, 2), "version 3"),
         ((0x6D484321, 2, 1, 3), "of 3 streams"),
         ((0x6D484321, 2, 2**31, 2), "claims 2147483648 sub-layers"),
+        ((0x6D484321, 2, 0, 2), "claims 0 sub-layers"),
         ((0x6D484321, 2, 2, 2), "has 52 bytes"),
     ],
 )

@@ -19,11 +19,13 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from nanocore.errors import FormatError
-from nanocore.export.gguf_parse import parse_gguf
+from nanocore.export.blocks import FORMATS, BlockFormat, pack_codes
+from nanocore.export.gguf_parse import RawTensor, parse_gguf
 from nanocore.export.gguf_read import read_gguf
 from nanocore.export.metadata import CONFIG_KEY, SCHEMA_KEY, TOKENIZER_KEY
 from nanocore.export.mhc_file import read_mhc, write_mhc
 from nanocore.export.safetensors_read import read_safetensors
+from nanocore.export.stored_values import codes_and_scale
 from tests.exports import export, exported_model
 
 Reader = Callable[[Path], object]
@@ -226,6 +228,8 @@ CONTRADICTIONS: dict[str, tuple[Callable[[dict[str, Any], dict[str, Any]], Any],
     "codes as floats": (lambda k, t: t.update({"blk.0.attn_q.weight": t["blk.0.hc_attn_base.weight"]}), "attn_q.weight is ("),
     "not finite": (lambda k, t: set_values(t, "output_norm.weight", float("inf")), "not finite"),
     "scale not finite": (lambda k, t: set_values(t, "blk.0.attn_q.scale", float("nan")), "not finite"),
+    "scale below 0": (lambda k, t: set_values(t, "blk.0.attn_q.scale", -1.0), "attn_q.weight: has a scale of -1,"),
+    "scale absurd": (lambda k, t: set_values(t, "blk.0.attn_q.scale", 3e38), "scale of 3e+38, scales are 0 to 1e+06"),
     "embedding as codes": (lambda k, t: t.update({"token_embd.weight": t["blk.0.attn_q.weight"]}), "token_embd.weight is ("),
 }  # fmt: skip
 
@@ -238,6 +242,16 @@ def test_a_file_that_contradicts_itself_is_refused(name: str, folder: Path, tmp_
         change(keys, tensors)
 
     assert reason in refused(read_gguf, rewritten(folder, tmp_path / "x.gguf", apply))
+
+
+@pytest.mark.parametrize("kind", FORMATS.values(), ids=lambda kind: kind.type.name)
+def test_scales_in_blocks_are_bounded_too(kind: BlockFormat) -> None:
+    codes = np.ones((2, kind.columns), np.int8)
+    sound, below = (pack_codes(codes, np.full((2, 1), value, np.float32), kind) for value in (0.5, -0.5))
+    scale = codes_and_scale(RawTensor(kind.type, codes.shape, sound), None, 0, where="t")[1]
+    assert scale.tolist() == [[0.5]]
+    with pytest.raises(FormatError, match=r"t: has a scale of -0\.5, scales are 0 to 1e\+06"):
+        codes_and_scale(RawTensor(kind.type, codes.shape, below), None, 0, where="t")
 
 
 def test_rewriting_alone_changes_nothing(folder: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -60,6 +61,20 @@ def scripted(text: str | bytes, *after: int) -> Engine:
 def test_why_a_text_ends(script: str, request_: Request, text: str, finish: str, tokens: int) -> None:
     done = scripted(script, BYTES.bos).generate("p", request_).finished()
     assert (done.text, done.finish, len(done.tokens), done.prompt_tokens) == (text, finish, tokens, 2)
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"tokens": "a"}, "tokens is a str, not a whole number"),
+        ({"tokens": -5}, "-5 tokens are less than none"),
+        ({"tokens": 5, "stop": (1,)}, "a stop string is of type int, not text"),
+    ],
+)
+def test_requests_that_mean_nothing_are_refused_in_one_line(keys: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Request(**keys)
+    assert str(caught.value) == words
 
 
 def test_pieces_never_hold_a_part_of_a_stop_string() -> None:

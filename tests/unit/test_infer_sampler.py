@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -81,6 +82,28 @@ def test_values_out_of_range_are_refused_in_one_line(keys: dict[str, float]) -> 
     with pytest.raises(UsageError) as caught:
         Sampling(**keys)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"temperature": "x"}, "temperature is a str, not a number"),
+        ({"top_p": None}, "top_p is a NoneType, not a number"),
+        ({"top_k": 2.5}, "top_k is a float, not a whole number"),
+        ({"seed": True}, "seed is a bool, not a whole number"),
+        ({"temperature": 10**400}, "temperature is too large"),
+    ],
+)
+def test_what_is_no_number_is_refused_in_one_line(keys: dict[str, object], words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Sampling(**keys)  # type: ignore[arg-type]
+    assert str(caught.value) == words
+
+
+def test_numbers_of_numpy_count_as_numbers() -> None:
+    sampling = Sampling(temperature=np.float32(0.5), seed=np.int64(3))  # type: ignore[arg-type]
+    assert sampling == Sampling(temperature=0.5, seed=3)
+    assert Sampler(sampling).pick(LOGITS) == Sampler(Sampling(temperature=0.5, seed=3)).pick(LOGITS)
 
 
 def test_a_broken_model_is_told_from_bad_luck() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from os import PathLike, fspath
 from typing import Any, Literal, TypedDict, Unpack, overload
@@ -101,8 +101,8 @@ def load(
     """A model from a run (its name or folder), a checkpoint's folder, or a GGUF file.
 
     `step` chooses a run's checkpoint; "best" has the lowest held-out loss. `backend` "native" refuses where "auto"
-    falls back to torch. `threads` 0 takes as many as this process may use; torch's own number is set too. Raises
-    UsageError, CheckpointError or FormatError, each one line.
+    falls back to torch. `threads` 0 takes as many as this process may use, more are refused; torch's own number is
+    set too. Raises UsageError, CheckpointError or FormatError, each one line.
     """
     return Model(open_engine(locate(named(fspath(path), run_root()), step), backend=backend, threads=threads))
 
@@ -119,5 +119,5 @@ def _request(
     known = {field.name for field in fields(Sampling)}
     if unknown := sampling.keys() - known:
         raise UsageError(f"{min(unknown)!r} is no setting", fix=f"they are {', '.join(Settings.__annotations__)}")
-    stops = (stop,) if isinstance(stop, str) else tuple(stop)
+    stops = tuple(stop) if isinstance(stop, Iterable) and not isinstance(stop, str) else (stop,)
     return Request(tokens, Sampling(top_k=top_k, **sampling), stops, logprobs, speculate)

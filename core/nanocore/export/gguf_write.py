@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from gguf import GGMLQuantizationType as Type
 from gguf import GGUFValueType as Kind
 from gguf import GGUFWriter
 
@@ -57,13 +59,13 @@ def export_gguf(
     form = Form(scheme, scale_mode, head, config.model.group_size)
     weights, places = weights_of(model), slots(config, tokenizer.vocab_size, chosen)
     facts = facts or Facts(path.stem)
+    tensors = [each for slot in places for each in stored(slot, weights, form)]
     keys = {
-        **general_keys(facts, chosen, scheme, bool(weights.ternary)),
+        **general_keys(facts, chosen, _ternary_weights(places, tensors)),
         **model_keys(config, tokenizer.vocab_size, chosen),
         **vocabulary_keys(tokenizer),
         **own_keys(config, tokenizer.to_json()),
     }
-    tensors = [each for slot in places for each in stored(slot, weights, form)]
     write_new(path, lambda file: _write(file, chosen, keys, tensors), overwrite=overwrite)
     types = Counter(each.type.name for each in tensors)
     notes = tuple(_notes(tokenizer, places, form, chosen))
@@ -84,6 +86,16 @@ def _choose(config: Config, choice: Choice, mode: ScaleMode) -> tuple[Architectu
         reasons = "; ".join(f"{name}: {refused[name]}" for name in STOCK)
         raise UsageError(f"no stock architecture computes this model ({reasons})", fix="export it as nanoconsole")
     return found or "nanoconsole", refused
+
+
+def _ternary_weights(places: list[Slot], tensors: list[Stored]) -> Counter[Type]:
+    """How many ternary weights each type holds."""
+    sizes = {slot.name: prod(slot.shape) for slot in places if slot.role == "ternary"}
+    found: Counter[Type] = Counter()
+    for tensor in tensors:
+        if tensor.name in sizes:
+            found[tensor.type] += sizes[tensor.name]
+    return found
 
 
 def _dropped(config: Config, architecture: Architecture) -> tuple[str, ...]:

@@ -7,22 +7,39 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
+from gguf import GGMLQuantizationType as Type
+from gguf import LlamaFileType
+
 from nanocore.config.schema import Config
 from nanocore.export.architecture import Architecture, zero_expert_width
-from nanocore.export.blocks import Scheme
 from nanocore.export.report import Facts
 from nanocore.model.hyper_connections import EPS
 from nanocore.model.residual_maps import SINKHORN_STEPS
 
 SCHEMA = 1
 SCHEMA_KEY, CONFIG_KEY, TOKENIZER_KEY = "nanoconsole.schema", "nanoconsole.config", "nanoconsole.tokenizer"
-FILE_TYPES: dict[Scheme, int] = {"tq1_0": 36, "tq2_0": 37}  # llama.cpp's numbers for "mostly" these
+FILE_TYPES = {  # llama.cpp's numbers for "mostly" these
+    Type.TQ1_0: LlamaFileType.MOSTLY_TQ1_0,
+    Type.TQ2_0: LlamaFileType.MOSTLY_TQ2_0,
+    Type.Q4_0: LlamaFileType.MOSTLY_Q4_0,
+    Type.F16: LlamaFileType.MOSTLY_F16,
+}
 SIGMOID = 2  # llama.cpp's number of the experts' gating function
 TECHNIQUES = ("mhc", "loop", "moe", "delta", "mtp")
 
 
-def general_keys(facts: Facts, architecture: Architecture, scheme: Scheme, ternary: bool) -> dict[str, Any]:
-    """What every GGUF file says of itself; figures of the training under names of ours."""
+def file_type(ternary: Mapping[Type, int]) -> int:
+    """llama.cpp's number of the type that holds most ternary weights, counted by type; without any, that of float32."""
+    if not ternary:
+        return int(LlamaFileType.ALL_F32)
+    return int(FILE_TYPES[max(ternary, key=lambda kind: ternary[kind])])
+
+
+def general_keys(facts: Facts, architecture: Architecture, ternary: Mapping[Type, int]) -> dict[str, Any]:
+    """What every GGUF file says of itself; figures of the training under names of ours.
+
+    `ternary` counts ternary weights by the type that holds them.
+    """
     keys: dict[str, Any] = {
         "general.architecture": architecture,
         "general.type": "model",
@@ -31,7 +48,7 @@ def general_keys(facts: Facts, architecture: Architecture, scheme: Scheme, terna
         "general.description": facts.description,
         "general.quantized_by": "nanoconsole",
         "general.quantization_version": 2,
-        "general.file_type": FILE_TYPES[scheme] if ternary else 0,
+        "general.file_type": file_type(ternary),
     }
     return keys | {f"nanoconsole.training.{key}": value for key, value in facts.figures.items()}
 

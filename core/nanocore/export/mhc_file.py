@@ -82,7 +82,7 @@ def read_mhc(path: Path) -> list[SubLayerMaps]:
     version, layers, streams = struct.unpack_from("<3I", data, 4)
     if version not in VERSIONS:
         raise FormatError(f"is .mhc version {version}, this program reads 1 and 2", where=where)
-    if streams not in SIZES or layers > MOST_LAYERS:
+    if streams not in SIZES or not 0 < layers <= MOST_LAYERS:
         raise FormatError(f"claims {layers} sub-layers of {streams} streams; 2 and 4 streams exist", where=where)
     if len(data) != 16 + layers * 4 * _length(streams):
         raise FormatError(f"has {len(data)} bytes, not those of {layers} sub-layers of {streams} streams", where=where)

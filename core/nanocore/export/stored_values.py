@@ -11,6 +11,7 @@ from torch import Tensor
 from nanocore.errors import FormatError
 from nanocore.export.blocks import FORMATS, unpack_codes
 from nanocore.export.gguf_parse import RawTensor
+from nanocore.export.tensors import LARGEST_SCALE
 
 NUMBERS = {Type.F32: "<f4", Type.F16: "<f2"}
 
@@ -34,7 +35,7 @@ def codes_and_scale(raw: RawTensor, scale: Tensor | None, group: int, *, where: 
     """int8 codes (..., rows, columns) and float32 scales (..., 1, 1), or (..., rows, groups) of `group` columns each.
 
     `scale` holds those that stand beside the tensor; the tensor then is nothing but codes. Raises FormatError where
-    numbers are not codes times such scales.
+    numbers are not codes times such scales, or a scale is below 0 or above LARGEST_SCALE.
     """
     if raw.type in FORMATS:
         kind = FORMATS[raw.type]
@@ -48,10 +49,19 @@ def codes_and_scale(raw: RawTensor, scale: Tensor | None, group: int, *, where: 
         raise FormatError(f"has the type {raw.type.name}, which holds no ternary codes", where=where)
     plain = raw.type == Type.F16
     if scale is None:
-        return torch.from_numpy(codes), torch.from_numpy(_common(factors, group, plain, where))
+        return torch.from_numpy(codes), _sound(torch.from_numpy(_common(factors, group, plain, where)), where)
     if not np.isin(factors, (0, 1) if plain else (1,)).all():
         raise FormatError("has scales both in its blocks and beside them", where=where)
-    return torch.from_numpy(codes), scale
+    return torch.from_numpy(codes), _sound(scale, where)
+
+
+def _sound(scale: Tensor, where: str) -> Tensor:
+    """No ternary quantiser has scales beyond these, and a forward pass with them would overflow or turn signs."""
+    low, high = float(scale.min()), float(scale.max())
+    if low < 0 or high > LARGEST_SCALE:
+        found = low if low < 0 else high
+        raise FormatError(f"has a scale of {found:g}, scales are 0 to {LARGEST_SCALE:g}", where=where)
+    return scale
 
 
 def _common(factors: np.ndarray, group: int, zeros: bool, where: str) -> np.ndarray:
@@ -63,6 +73,6 @@ def _common(factors: np.ndarray, group: int, zeros: bool, where: str) -> np.ndar
     grouped = factors.reshape(*stack, rows, -1, group) if group else factors.reshape(*stack, 1, 1, rows * blocks)
     common = grouped.max(axis=-1, keepdims=True)
     allowed = (grouped == common) | (grouped == 0) if zeros else grouped == common
-    if not (np.isfinite(common) & (common >= 0) & allowed).all():
+    if not (np.isfinite(common) & allowed).all():
         raise FormatError("has scales that differ within a group", where=where)
     return common[..., 0]

@@ -24,6 +24,7 @@ from nanocore.model.transformer import Transformer
 ScaleMode = Literal["tensor", "block"]
 HeadType = Literal["f32", "f16", "q8_0"]
 LARGEST_HALF = 65504.0
+LARGEST_SCALE = 1e6  # scales are mean magnitudes of weights: far below 1 as a rule, and no model computes with larger
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Form:
 
 
 def weights_of(model: Transformer) -> Weights:
-    """All weights, on the CPU in float32. Raises UsageError where one is not finite: no file could be read back."""
+    """All weights, on the CPU in float32. Raises UsageError where one is not finite, or a scale absurd: no file could be read back."""
     modules = {name: module for name, module in model.named_modules() if isinstance(module, TernaryModule)}
     ternary = {f"{name}.weight": TernaryWeight(*(part.cpu() for part in m.ternary())) for name, m in modules.items()}
     own = {f"{name}.{part}" for name in modules for part in ("weight", "codes", "scale")}
@@ -64,6 +65,9 @@ def weights_of(model: Transformer) -> Weights:
     for name, tensor in (floats | scales).items():
         if not bool(tensor.isfinite().all()):
             raise UsageError(f"{name} holds numbers that are not finite", fix="export an earlier checkpoint")
+    for name, scale in scales.items():
+        if float(scale.max()) > LARGEST_SCALE:
+            raise UsageError(f"{name} has a scale above {LARGEST_SCALE:g}", fix="export an earlier checkpoint")
     return Weights(ternary, floats)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from torch import Tensor
 
@@ -14,7 +13,7 @@ from nanocore.infer.batch import batched
 from nanocore.infer.generation import Generation
 from nanocore.infer.plain import plain
 from nanocore.infer.request import Completion, Drawn, Request, Speculation
-from nanocore.infer.sampler import Sampler, Sampling
+from nanocore.infer.sampler import Sampler
 from nanocore.infer.speculate import drafter_for, speculative
 from nanocore.infer.transcript import Transcript
 from nanocore.infer.window import Window
@@ -43,7 +42,7 @@ class Engine:
 
         It ends early where the model draws BOS, the border to another document. A full context begins anew with its newer
         half. With `reuse` the beginning that this prompt shares with the text before is not read again, which can
-        change roundings.
+        change roundings. Drafting heads know nothing of that beginning: with `speculate` all is read again.
         """
         tokens = self.encode(prompt)
         sampler = Sampler(request.sampling, exempt=self.tokenizer.bos)
@@ -71,7 +70,7 @@ class Engine:
         They are read side by side by torch, or one after another by another backend, with recurrent layers, or when
         heads draft.
         """
-        requests = [replace(request, sampling=_reseeded(request, index)) for index in range(len(prompts))]
+        requests = [request.numbered(index) for index in range(len(prompts))]
         side_by_side = isinstance(self.backend, TorchBackend) and self.backend.rewinds and not request.speculate
         if not side_by_side or len(prompts) == 1:
             return [self.generate(prompt, each).finished() for prompt, each in zip(prompts, requests, strict=True)]
@@ -91,7 +90,3 @@ class Engine:
         self._window = None
         self.backend.truncate(0)
         return self.backend.forward(tokens, every=True).cpu()
-
-
-def _reseeded(request: Request, index: int) -> Sampling:
-    return replace(request.sampling, seed=request.sampling.seed + index)

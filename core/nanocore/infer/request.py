@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
-from nanocore.infer.sampler import Sampling
+from nanocore.errors import UsageError
+from nanocore.infer.sampler import Sampling, number
 
 Finish = Literal["stop", "length", "eos", "cancelled"]
 
@@ -15,6 +16,7 @@ class Request:
     """At most `tokens` tokens, drawn as `sampling` says, until one of the strings in `stop`.
 
     `logprobs` keeps each token's log-probability. `speculate` lets the model's prediction heads draft tokens.
+    Raises UsageError for a number of tokens that is none or negative, and for a stop string that is no text.
     """
 
     tokens: int
@@ -22,6 +24,18 @@ class Request:
     stop: tuple[str, ...] = ()
     logprobs: bool = False
     speculate: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tokens", number("tokens", self.tokens, int))
+        if self.tokens < 0:
+            raise UsageError(f"{self.tokens} tokens are less than none")
+        for stop in self.stop:
+            if not isinstance(stop, str):
+                raise UsageError(f"a stop string is of type {type(stop).__name__}, not text")
+
+    def numbered(self, index: int) -> Request:
+        """The same for the index-th text of several: it draws with seed + index."""
+        return replace(self, sampling=replace(self.sampling, seed=self.sampling.seed + index))
 
 
 class Drawn(NamedTuple):

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from numbers import Integral, Real
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from nanocore.errors import DivergedError, UsageError
 
+Number = TypeVar("Number", int, float)
+
 
 @dataclass(frozen=True)
 class Sampling:
-    """How tokens are drawn. Raises UsageError for values out of range.
+    """How tokens are drawn. Raises UsageError for values out of range, and for what is no number.
 
     `temperature` divides the logits; 0 always takes the likeliest token. `top_k` keeps the k likeliest (0: all),
     `top_p` the fewest likeliest whose probabilities reach p (nucleus sampling, arXiv 1904.09751; 1: all), `min_p` those
@@ -34,6 +38,9 @@ class Sampling:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for each in fields(self):
+            kind = int if isinstance(each.default, int) else float
+            object.__setattr__(self, each.name, number(each.name, getattr(self, each.name), kind))
         if not (math.isfinite(self.temperature) and self.temperature >= 0):
             raise UsageError(f"temperature {self.temperature} is not 0 or more")
         if self.top_k < 0:
@@ -46,6 +53,16 @@ class Sampling:
             raise UsageError(f"repetition penalty {self.repetition_penalty} is not above 0", fix="1 switches it off")
         if self.repetition_window < 0:
             raise UsageError(f"repetition window {self.repetition_window} is negative", fix="0 is the whole text")
+
+
+def number(name: str, value: Any, kind: type[Number]) -> Number:
+    """The value of a setting as an int or a float. Raises UsageError when it is none."""
+    if isinstance(value, bool) or not issubclass(type(value), Integral if kind is int else Real):
+        raise UsageError(f"{name} is a {type(value).__name__}, not a {'whole ' * (kind is int)}number")
+    try:
+        return kind(value)
+    except OverflowError:
+        raise UsageError(f"{name} is too large") from None
 
 
 class Sampler:

@@ -41,18 +41,19 @@ def generate(request: Record, channel: Channel) -> None:
 def chat(request: Record, channel: Channel) -> None:
     """A conversation as one growing text: `ready`, then for every {"say": TEXT} pieces of the reply and `reply`.
 
-    TEXT is added to the conversation as it is, and what the model writes after it. Whoever asks lays out turns.
+    TEXT is added to the conversation as it is, and what the model writes after it. Whoever asks lays out turns. The i-th
+    reply, from 0, draws with seed + i.
     """
     asked, opened = _opened(request)
-    engine, text = opened.engine, str(request.get("text", ""))
+    engine, text, turn = opened.engine, str(request.get("text", "")), 0
     channel.answer({"kind": "ready", **_model(opened)})
     while isinstance(said := channel.next().get("say"), str):
         began = time.monotonic()
         text += said
-        generation = engine.generate(text, asked, reuse=True)
+        generation = engine.generate(text, asked.numbered(turn), reuse=True)
         channel.on_cancel(generation.cancel)
         completion = _written(generation, channel.answer)
-        text += completion.text
+        text, turn = text + completion.text, turn + 1
         channel.answer({"kind": "reply", **_told(completion), "seconds": round(time.monotonic() - began, 3)})
     channel.answer({"kind": "done"})
 
