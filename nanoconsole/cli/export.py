@@ -12,7 +12,15 @@ from nanoconsole.cli.options import Json, Run, Runs, examples
 from nanoconsole.cli.output import emit, say, tell
 from nanocore.errors import UsageError
 
-GGUF_ONLY = ("scheme", "scale_mode", "head", "architecture")
+GGUF = ("gguf",)
+MEANS = {  # an option, and for which --to
+    "scheme": GGUF,
+    "scale_mode": GGUF,
+    "head": GGUF,
+    "architecture": GGUF,
+    "form": ("hf",),
+    "license": ("gguf", "hf"),
+}
 Scheme = Literal["tq2_0", "tq1_0"]
 ScaleMode = Literal["tensor", "block"]
 Head = Literal["f32", "f16", "q8_0"]
@@ -30,7 +38,10 @@ def register(app: typer.Typer) -> None:
 
 def export(
     run: Run,
-    to: Annotated[Literal["gguf", "hf"], typer.Option("--to", help="A GGUF file, or a Hugging Face folder.")] = "gguf",
+    to: Annotated[
+        Literal["gguf", "hf", "mhc"],
+        typer.Option("--to", help="A GGUF file, a Hugging Face folder, or a .mhc file of stream maps."),
+    ] = "gguf",
     scheme: Annotated[Scheme | None, typer.Option("--scheme", help="GGUF: 2.06 or 1.69 bits a weight [tq2_0].")] = None,
     scale_mode: Annotated[
         ScaleMode | None, typer.Option("--scale-mode", help="GGUF: scales exact beside, or rounded in blocks [tensor].")
@@ -44,15 +55,15 @@ def export(
         Literal["plain", "bitnet"] | None, typer.Option("--form", help="hf: float weights, or BitNet's codes [plain].")
     ] = None,
     license: Annotated[
-        str, typer.Option("--license", metavar="ID", help="Licence of the weights, as mit.")
-    ] = "unknown",
+        str | None, typer.Option("--license", metavar="ID", help="Licence of the weights, as mit [unknown].")
+    ] = None,
     output: Annotated[Path | None, typer.Option("--output", metavar="PATH", help="Else in the run's exports.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier export.")] = False,
     step: shared.Step = "latest",
     runs: Runs = None,
     json: Json = False,
 ) -> None:
-    """Write a checkpoint as GGUF or Hugging Face files.
+    """Write a checkpoint as GGUF, Hugging Face or .mhc files.
 
     Prints the path. Where a stock architecture computes exactly what the model computes, llama.cpp runs the file; other
     models become files that list everywhere and run here. What was dropped, and why it is not stock, is said.
@@ -60,12 +71,13 @@ def export(
     from nanocore.runs.layout import find_run, run_root
 
     given = {"scheme": scheme, "scale_mode": scale_mode, "head": head, "architecture": architecture, "form": form}
+    given["license"] = license
     options = {key: value for key, value in given.items() if value is not None}
     for key in options:
-        if (key in GGUF_ONLY) != (to == "gguf"):
+        if to not in MEANS[key]:
             raise UsageError(f"means nothing for --to {to}", where=f"--{key.replace('_', '-')}", fix="leave it out")
     folder = find_run(run_root(runs), run).path
-    request = {"verb": "export", **shared.source(str(folder), step, runs), "to": to, "license": license, "force": force}
+    request = {"verb": "export", **shared.source(str(folder), step, runs), "to": to, "force": force}
     request |= options | ({"output": str(output.absolute())} if output else {})
     report = shared.answers(request, lambda _: None)
     report.pop("kind")

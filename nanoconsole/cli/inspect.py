@@ -1,4 +1,4 @@
-"""`nanoconsole inspect`: what is inside a run's checkpoint or a GGUF file, read by a worker process."""
+"""`nanoconsole inspect`: what is inside a run's checkpoint or a file of tensors, read by a worker process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def inspect(model: shared.Model, step: shared.Step = "latest", runs: Runs = None, json: Json = False) -> None:
-    """Show what is inside a run's checkpoint or a GGUF file.
+    """Show what is inside a run's checkpoint or a GGUF, safetensors or .mhc file.
 
     Its architecture and settings, then every tensor: type, shape, bytes, and of each ternary matrix its scale (the mean
     where it has several) and the share of zeros. Checkpoints hold latent weights: their zeros are those that the model

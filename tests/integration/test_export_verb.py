@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
+from nanocore.export.mhc_file import read_mhc
 from nanocore.infer.contents import contents
 from nanocore.infer.locate import locate
 from nanocore.infer.open import open_engine
@@ -61,13 +64,45 @@ def test_a_run_becomes_a_hugging_face_folder(nano: Nano, tmp_path: Path) -> None
     assert done.out == f"{tmp_path / 'folder'}\n"
 
 
+def test_static_stream_maps_become_a_mhc_file_that_inspect_reads(nano: Nano) -> None:
+    run = saved_run(nano.root, "mhc.streams=2")
+    report = nano("export", "saved", "--to", "mhc", "--json").data
+    path = Path(report["path"])
+    assert path.parent == run.exports_dir and path.suffix == ".mhc" and report["bytes"] == path.stat().st_size
+    found = nano("inspect", str(path), "--json").data
+    maps = read_mhc(path)
+    assert (found["kind"], found["facts"]["streams"], found["facts"]["sub_layers"]) == ("mhc", 2, len(maps))
+    assert found["totals"]["tensors"] == report["types"]["F32"] == 3 * len(maps)
+    assert found["tensors"][3] == found["tensors"][0] | {"name": "blocks.0.feed_forward.res"}
+    assert "exists already" in nano("export", "saved", "--to", "mhc").err
+    path.write_bytes(path.read_bytes()[:-1])
+    cut = nano("inspect", str(path))
+    assert (cut.code, cut.out, len(cut.err.splitlines())) == (2, "", 1) and "sub-layers" in cut.err
+    assert "only a run has steps" in nano("inspect", str(path), "--step", "3").err
+
+
+def test_inspect_reads_safetensors_strictly(nano: Nano, tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    save_file({"b": torch.ones(3, 4, dtype=torch.float16), "a": torch.zeros(2)}, path)
+    found = nano("inspect", str(path), "--json").data
+    listed = [(each["name"], each["type"], each["shape"], each["bytes"]) for each in found["tensors"]]
+    assert listed == [("a", "float32", [2], 8), ("b", "float16", [3, 4], 24)]
+    path.write_bytes(path.read_bytes()[:-1])
+    cut = nano("inspect", str(path))
+    assert (cut.code, cut.out, len(cut.err.splitlines())) == (2, "", 1) and "no sound safetensors file" in cut.err
+
+
 def test_what_cannot_be_exported_is_refused_in_one_line(nano: Nano) -> None:
     saved_run(nano.root)  # two residual streams
+    saved_run(nano.root, "mhc.streams=1", name="one-stream")
+    alone = nano("export", "one-stream", "--to", "mhc")
+    assert (alone.code, alone.out) == (2, "") and "no .mhc file can hold" in alone.err and alone.err.count("\n") == 1
     for options, words in (
         (("--architecture", "stock"), "one residual stream"),
         (("--to", "hf", "--scheme", "tq1_0"), "--scheme: means nothing for --to hf"),
         (("--step", "soon"), "neither a step"),
         (("--form", "bitnet"), "--form: means nothing for --to gguf"),
+        (("--to", "mhc", "--license", "mit"), "--license: means nothing for --to mhc"),
     ):
         result = nano("export", "saved", *options)
         assert result.code == 2 and result.out == "", result

@@ -11,16 +11,19 @@ from nanocore.errors import UsageError
 from nanocore.export.blocks import Scheme
 from nanocore.export.gguf_write import export_gguf
 from nanocore.export.hugging_face import HfForm, export_hf
+from nanocore.export.mhc_file import export_mhc
 from nanocore.export.report import UNKNOWN, ExportReport, default_path, run_facts
 from nanocore.export.tensors import HeadType, ScaleMode
 from nanocore.infer.load import load_model
 from nanocore.infer.locate import locate, named
 from nanocore.runs.layout import RunFolder, run_root
 
+SUFFIXES = {"gguf": ".gguf", "hf": "-hf", "mhc": ".mhc"}
+
 
 def export(
     run: str | PathLike[str],
-    to: Literal["gguf", "hf"] = "gguf",
+    to: Literal["gguf", "hf", "mhc"] = "gguf",
     *,
     step: int | Literal["latest", "best"] = "latest",
     output: str | PathLike[str] | None = None,
@@ -32,10 +35,10 @@ def export(
     license: str = UNKNOWN,
     force: bool = False,
 ) -> ExportReport:
-    """Write a checkpoint of a run (its name or folder) as a GGUF file, or as a folder for transformers.
+    """Write a checkpoint of a run (its name or folder) as a GGUF file, a folder for transformers, or a .mhc file.
 
     Without `output` it goes into the run's `exports`. `scheme`, `scale_mode`, `head` and `architecture` are those of
-    GGUF, `form` of a folder; see nanocore.export. Raises UsageError for what cannot be written so, or for an output that
+    GGUF, `form` of a folder; see nanocore.export. A .mhc file holds static stream maps alone. Raises UsageError for what cannot be written so, or for an output that
     exists without `force`; CheckpointError without a checkpoint.
     """
     folder = RunFolder(named(fspath(run), run_root()))
@@ -44,7 +47,9 @@ def export(
     source = locate(folder.path, step)
     number = step_of(source.path)
     model, tokenizer, config = load_model(source.path)
-    path = Path(output).expanduser() if output else default_path(folder, number, ".gguf" if to == "gguf" else "-hf")
+    path = Path(output).expanduser() if output else default_path(folder, number, SUFFIXES[to])
+    if to == "mhc":
+        return export_mhc(model, path.absolute(), overwrite=force)
     facts = run_facts(folder, number, license=license)
     if to == "hf":
         return export_hf(model, tokenizer, config, path.absolute(), form=form, facts=facts, overwrite=force)

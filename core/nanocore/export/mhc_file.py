@@ -25,6 +25,7 @@ from torch import Tensor
 from nanocore.config.schema import Config
 from nanocore.errors import FormatError, UsageError
 from nanocore.export.replace import write_new
+from nanocore.export.report import ExportReport
 from nanocore.files import read_regular
 from nanocore.model.hyper_connections import HyperConnection
 from nanocore.model.residual_maps import doubly_stochastic
@@ -58,6 +59,14 @@ def write_mhc(model: Transformer, path: Path, *, overwrite: bool = False) -> Pat
     body = b"".join(_values(layer).astype("<f4").tobytes() for layer in layers)
     write_new(path, lambda file: _put(file, header + body), overwrite=overwrite)
     return path
+
+
+def export_mhc(model: Transformer, path: Path, *, overwrite: bool = False) -> ExportReport:
+    """`write_mhc`, told as every export is."""
+    write_mhc(model, path, overwrite=overwrite)
+    maps = 3 * 2 * model.config.model.n_layers
+    note = "stream maps alone, no weights; the earlier engine computes another model from them"
+    return ExportReport(path, "mhc", path.stat().st_size, {"F32": maps}, (note,))
 
 
 def refusal(config: Config) -> str:

@@ -7,9 +7,16 @@ from pathlib import Path
 from nanocore.infer.locate import locate
 from nanocore.worker.channel import Channel, Record
 
+TENSOR_FILES = (".mhc", ".safetensors")  # tensors that are no model by themselves
+
 
 def inspect(request: Record, channel: Channel) -> None:
-    source = locate(Path(request["source"]), request.get("step", "latest"))
+    path, step = Path(request["source"]), request.get("step", "latest")
+    if path.suffix in TENSOR_FILES and not path.is_dir() and step == "latest":
+        from nanocore.infer.tensor_files import tensor_file
+
+        return channel.answer({"kind": "done", "contents": tensor_file(path).table()})
+    source = locate(path, step)
     from nanocore.infer.contents import contents
 
-    channel.answer({"kind": "done", "contents": contents(source).table()})
+    return channel.answer({"kind": "done", "contents": contents(source).table()})
