@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def inspect(model: shared.Model, step: shared.Step = "latest", runs: Runs = None, json: Json = False) -> None:
-    """Show what is inside a run's checkpoint or a GGUF, safetensors or .mhc file.
+    """Show what is inside a checkpoint or an exported file.
 
     Its architecture and settings, then every tensor: type, shape, bytes, and of each ternary matrix its scale (the mean
     where it has several) and the share of zeros. Checkpoints hold latent weights: their zeros are those that the model
