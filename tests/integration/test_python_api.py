@@ -69,6 +69,17 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
         (UsageError, lambda: model.generate("a", temperature="x")),  # type: ignore[call-overload]
         (UsageError, lambda: model.generate("a", stop=[1])),  # type: ignore[call-overload]
         (UsageError, lambda: model.generate("a", stop=5)),  # type: ignore[call-overload]
+        (UsageError, lambda: model.generate("a", tokens=1.5)),  # type: ignore[call-overload]
+        (UsageError, lambda: model.generate(5)),  # type: ignore[call-overload]
+        (UsageError, lambda: model.generate(["a", 5])),  # type: ignore[call-overload]
+        (UsageError, lambda: model.generate("a\ud800b")),
+        (UsageError, lambda: model.logits(5)),  # type: ignore[arg-type]
+        (UsageError, lambda: model.logits([0.5])),  # type: ignore[arg-type]
+        (UsageError, lambda: nanocore.load(None)),  # type: ignore[arg-type]
+        (UsageError, lambda: nanocore.load(run.path, "bogus")),  # type: ignore[arg-type]
+        (UsageError, lambda: nanocore.load(run.path, backend="zz")),  # type: ignore[arg-type]
+        (UsageError, lambda: nanocore.export(run.path, "zz")),  # type: ignore[arg-type]
+        (UsageError, lambda: nanocore.export(run.path, scheme="zz")),  # type: ignore[arg-type]
         (UsageError, lambda: nanocore.load(run.path, threads=100_000)),
         (UsageError, lambda: model.logits("x" * 100)),
         (CheckpointError, lambda: nanocore.load(run.path, 9)),

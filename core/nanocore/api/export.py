@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import Literal
 
-from nanocore.checkpoint.manifest import step_of
+from nanocore.api.arguments import one_of, path_text, step_of
+from nanocore.checkpoint import manifest
 from nanocore.errors import UsageError
 from nanocore.export.blocks import Scheme
 from nanocore.export.gguf_write import export_gguf
@@ -18,19 +19,21 @@ from nanocore.infer.load import load_model
 from nanocore.infer.locate import locate, named
 from nanocore.runs.layout import RunFolder, run_root
 
+To = Literal["gguf", "hf", "mhc"]
+Architecture = Literal["auto", "stock", "nanoconsole"]
 SUFFIXES = {"gguf": ".gguf", "hf": "-hf", "mhc": ".mhc"}
 
 
 def export(
     run: str | PathLike[str],
-    to: Literal["gguf", "hf", "mhc"] = "gguf",
+    to: To = "gguf",
     *,
     step: int | Literal["latest", "best"] = "latest",
     output: str | PathLike[str] | None = None,
     scheme: Scheme = "tq2_0",
     scale_mode: ScaleMode = "tensor",
     head: HeadType = "f16",
-    architecture: Literal["auto", "stock", "nanoconsole"] = "auto",
+    architecture: Architecture = "auto",
     form: HfForm = "plain",
     license: str = UNKNOWN,
     force: bool = False,
@@ -38,14 +41,20 @@ def export(
     """Write a checkpoint of a run (its name or folder) as a GGUF file, a folder for transformers, or a .mhc file.
 
     Without `output` it goes into the run's `exports`. `scheme`, `scale_mode`, `head` and `architecture` are those of
-    GGUF, `form` of a folder; see nanocore.export. A .mhc file holds static stream maps alone. Raises UsageError for what cannot be written so, or for an output that
-    exists without `force`; CheckpointError without a checkpoint.
+    GGUF, `form` of a folder; see nanocore.export. A .mhc file holds static stream maps alone. Raises UsageError for what
+    cannot be written so, or for an output that exists without `force`; CheckpointError without a checkpoint.
     """
-    folder = RunFolder(named(fspath(run), run_root()))
+    one_of(To, to=to)
+    one_of(Scheme, scheme=scheme)
+    one_of(ScaleMode, scale_mode=scale_mode)
+    one_of(HeadType, head=head)
+    one_of(Architecture, architecture=architecture)
+    one_of(HfForm, form=form)
+    folder = RunFolder(named(path_text(run), run_root()))
     if not folder.run_file.is_file():
         raise UsageError("is not a run", where=str(folder.path), fix="only runs are exported")
-    source = locate(folder.path, step)
-    number = step_of(source.path)
+    source = locate(folder.path, step_of(step))
+    number = manifest.step_of(source.path)
     model, tokenizer, config = load_model(source.path)
     path = Path(output).expanduser() if output else default_path(folder, number, SUFFIXES[to])
     if to == "mhc":

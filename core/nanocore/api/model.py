@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
-from os import PathLike, fspath
+from os import PathLike
 from typing import Any, Literal, TypedDict, Unpack, overload
 
 from torch import Tensor
 
+from nanocore.api.arguments import one_of, path_text, step_of
 from nanocore.data.tokenizer import Tokenizer
 from nanocore.errors import UsageError
 from nanocore.infer.backend import Choice
@@ -16,7 +17,7 @@ from nanocore.infer.generation import Generation
 from nanocore.infer.locate import locate, named
 from nanocore.infer.open import Opened, open_engine
 from nanocore.infer.request import Completion, Request
-from nanocore.infer.sampler import Sampling
+from nanocore.infer.sampler import Sampling, number
 from nanocore.runs.layout import run_root
 
 
@@ -75,7 +76,7 @@ class Model:
         text, whose `completion()` tells the rest. Raises UsageError for values out of range.
         """
         request = _request(**settings)
-        if not isinstance(prompt, str):
+        if isinstance(prompt, list | tuple):
             if stream:
                 raise UsageError("only one prompt can be streamed", fix="give them one by one")
             return self._engine.complete(prompt, request)
@@ -88,7 +89,8 @@ class Model:
         A text is read behind BOS, so row 0 is about its first token; token ids are read as they are. Raises UsageError
         when they do not fit the context length.
         """
-        return self._engine.logits(self._engine.encode(text) if isinstance(text, str) else list(text))
+        tokens = text if isinstance(text, Iterable) and not isinstance(text, str) else self._engine.encode(text)
+        return self._engine.logits([number("a token", token, int) for token in tokens])
 
 
 def load(
@@ -104,7 +106,9 @@ def load(
     falls back to torch. `threads` 0 takes as many as this process may use, more are refused; torch's own number is
     set too. Raises UsageError, CheckpointError or FormatError, each one line.
     """
-    return Model(open_engine(locate(named(fspath(path), run_root()), step), backend=backend, threads=threads))
+    one_of(Choice, backend=backend)
+    source = locate(named(path_text(path), run_root()), step_of(step))
+    return Model(open_engine(source, backend=backend, threads=threads))
 
 
 def _request(

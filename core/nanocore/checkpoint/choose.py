@@ -21,7 +21,7 @@ def parse_step(text: str) -> int | str:
     if text in ("latest", "best"):
         return text
     if not (text.isascii() and text.isdecimal()) or len(text) > 15:
-        raise UsageError("is neither a step, latest nor best", where=f"--step {text}")
+        raise UsageError("is neither a step, latest nor best", where=f"step {text}")
     return int(text)
 
 

@@ -34,7 +34,13 @@ class Engine:
         self._window: Window | None = None
 
     def encode(self, text: str) -> list[int]:
-        """BOS and the tokens of a text: what the model reads for a prompt."""
+        """BOS and the tokens of a text: what the model reads for a prompt. Raises UsageError for what is no text."""
+        if not isinstance(text, str):
+            raise UsageError(f"a prompt is of type {type(text).__name__}, not text")
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise UsageError("a prompt holds surrogates, which are no text", fix="decode it as UTF-8") from None
         return [self.tokenizer.bos, *self.tokenizer.encode(text).tolist()]
 
     def generate(self, prompt: str, request: Request, *, reuse: bool = False) -> Generation:
