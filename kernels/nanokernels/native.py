@@ -8,7 +8,6 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import os
-from contextlib import suppress
 from ctypes import POINTER, c_char_p, c_int, c_int32, c_ssize_t, c_void_p
 from functools import cache
 from pathlib import Path
@@ -85,14 +84,17 @@ def find() -> Found:
     """Look for the library, once for each process."""
     if os.environ.get("NANOKERNELS_NATIVE") == "0":
         return Found(None, "", "switched off by NANOKERNELS_NATIVE=0")
-    extension = _extension()
+    extension, broken = _extension(), ""
     if extension:
-        with suppress(OSError, AttributeError):  # built for another machine, or from other sources
+        try:
             return Found(load(extension), f"extension {extension}", "")
+        except (OSError, AttributeError) as error:  # built for another machine, or from other sources
+            broken = f", since the built extension cannot be used: {error}"
     try:
-        return _compiled()
+        library, origin, reason = _compiled()
+        return Found(library, origin + broken, reason)
     except (build.BuildError, OSError, AttributeError) as error:
-        return Found(None, "", str(error))
+        return Found(None, "", f"{error}{broken}")
 
 
 def _compiled() -> Found:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 import torch
 
@@ -160,3 +163,14 @@ def test_weights_that_no_cache_holds_take_the_layout_that_was_measured(monkeypat
     assert rows * columns == max(codes.shape[-1] * codes.shape[-2] for codes in ternary)
     tokens = random_tokens(9)
     assert torch.equal(decoder.forward(tokens), NativeDecoder(pack_model(model, layout="t2")).forward(tokens))
+
+
+def test_a_forked_child_reads_on_without_its_parents_threads() -> None:
+    decoder, tokens = NativeDecoder(build(**CASES["plain"]), threads=2), random_tokens(12)
+    expected = decoder.forward(tokens)
+    child = os.fork()
+    if not child:
+        signal.alarm(10)  # kills it where it waits for threads that it has not
+        decoder.reset()
+        os._exit(0 if torch.equal(decoder.forward(tokens), expected) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -204,3 +204,18 @@ def test_the_extension_is_built_from_every_source() -> None:
     listed = {root / source for source in modules[0]["sources"]}
     assert listed == {*build.sources(), build.CSRC / "module.c"}
     assert {"-ffp-contract=off", "-O3"} <= set(modules[0]["extra-compile-args"]) and modules[0]["optional"]
+
+
+@needs_native
+@needs_compiler
+def test_a_built_extension_that_cannot_be_loaded_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    extension = tmp_path / "_native.abi3.so"
+    extension.write_bytes(b"torn")
+    monkeypatch.setattr(build, "make", copy_of_this_process)
+    found_anew(monkeypatch, tmp_path)
+    monkeypatch.setattr(native, "_extension", lambda: extension)
+    found = native.find.__wrapped__()
+    assert found.library is not None
+    assert found.origin.startswith("compiled at first use: ") and "the built extension cannot be used" in found.origin
+    monkeypatch.setenv("CC", "/nonexistent")
+    assert "the built extension cannot be used" in native.find.__wrapped__().reason

@@ -56,17 +56,6 @@ int nk_use(const char *name) {
     return 1;
 }
 
-void nk_quantise(const float *x, ptrdiff_t x_stride, nk_tokens *tokens) { nk_active()->quantise(x, x_stride, tokens); }
-
-void nk_multiply(const nk_matrix *w, const nk_tokens *tokens, float *y, ptrdiff_t y_stride, int32_t first_block,
-                 int32_t blocks) {
-    nk_active()->multiply(w, tokens, y, y_stride, first_block, blocks);
-}
-
-void nk_int_sums(const nk_matrix *w, const nk_tokens *tokens, int32_t *out, int32_t first_block, int32_t blocks) {
-    nk_active()->int_sums(w, tokens, out, first_block, blocks);
-}
-
 void nk_sum_codes(nk_tokens *tokens) {
     int32_t width = nk_padded(tokens->columns) / tokens->groups;
     for (int32_t t = 0; t < tokens->tokens; t++)

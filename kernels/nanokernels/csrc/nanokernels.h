@@ -1,6 +1,6 @@
 /* Exact products of packed ternary matrices with 8-bit token codes: the interface to every instruction set.
  *
- * A caller quantises tokens (nk_quantise), multiplies them by row blocks of a matrix (nk_multiply), and spreads the
+ * A caller quantises tokens, multiplies them by row blocks of a matrix (both functions of an nk_isa), and spreads the
  * blocks over the threads of a pool (nk_pool_run). Nothing here allocates, but for the pool. docs/kernels.md explains
  * the layouts and why the sums are exact. */
 #ifndef NANOKERNELS_H
@@ -41,7 +41,12 @@ static inline int32_t nk_blocks(const nk_matrix *w) {
     return (w->rows + nk_block_rows(w->layout) - 1) / nk_block_rows(w->layout);
 }
 
-/* The same four functions for each instruction set; all give the same bits. */
+/* The same functions for each instruction set; all give the same bits.
+ *
+ * quantise: codes = round_half_even(x * (1 / scale)), scale = max(max|x| / 127, 1e-5 / 127), per token, in float32. Fills
+ * codes, scales and sums; x_stride counts floats. A token that holds NaN or infinity gets codes 0 and scale NaN.
+ * multiply: y[t * y_stride + r] = (sum over groups of exact sum * weight scale) * token scale, for the rows of some blocks.
+ * int_sums: the sums before any scale, out[(g * tokens + t) * rows + r]. */
 typedef struct nk_isa {
     const char *name;           /* "avx512vnni", "avxvnni", "avx2", "neon", "scalar" */
     void (*quantise)(const float *x, ptrdiff_t x_stride, nk_tokens *tokens);
@@ -55,19 +60,8 @@ const nk_isa *nk_find(const char *name);    /* NULL: unknown, or this CPU cannot
 const nk_isa *nk_active(void);              /* the fastest this CPU runs, or what nk_use said */
 int nk_use(const char *name);               /* 1: done; 0: this CPU cannot, nothing changed; NULL: the fastest again */
 
-/* codes = round_half_even(x * (1 / scale)), scale = max(max|x| / 127, 1e-5 / 127), per token, in float32. Fills codes,
- * scales and sums; x_stride counts floats. A token that holds NaN or infinity gets codes 0 and scale NaN. */
-void nk_quantise(const float *x, ptrdiff_t x_stride, nk_tokens *tokens);
-
 /* Fills `sums` from the codes that are there. */
 void nk_sum_codes(nk_tokens *tokens);
-
-/* y[t * y_stride + r] = (sum over groups of exact sum * weight scale) * token scale, for the rows of these blocks. */
-void nk_multiply(const nk_matrix *w, const nk_tokens *tokens, float *y, ptrdiff_t y_stride, int32_t first_block,
-                 int32_t blocks);
-
-/* The sums before any scale: out[(g * tokens + t) * rows + r]. */
-void nk_int_sums(const nk_matrix *w, const nk_tokens *tokens, int32_t *out, int32_t first_block, int32_t blocks);
 
 /* Threads that wait parked. The caller of nk_pool_run is thread 0 of `threads`; one run at a time, others queue. `cpus`
  * (NULL: unpinned) names a CPU for each thread but the caller, cpus[1] .. cpus[threads - 1]. NULL on failure. */

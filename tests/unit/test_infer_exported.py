@@ -1,0 +1,40 @@
+"""From a trained model to its file and back into the native decoder: the very bits of the model itself.
+
+What the decoder computes of a model in memory is compared with training's forward pass in test_infer_native.py.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from nanocore.export.load import load_gguf
+from nanocore.infer.native_decoder import NativeDecoder
+from nanocore.infer.packed_model import unsupported
+from nanocore.model.bitlinear import freeze
+from nanokernels import native
+from tests.exports import CASES, export, exported_model
+from tests.native_models import random_tokens
+
+pytestmark = pytest.mark.skipif(native.find().library is None, reason=f"not run: {native.find().reason}")
+PACKED = [name for name, (sets, _) in CASES.items() if not unsupported(exported_model(*sets).config)]
+
+
+@pytest.mark.parametrize("name", PACKED)
+def test_the_decoder_computes_the_file_as_it_computes_the_model(name: str, tmp_path: Path) -> None:
+    model = exported_model(*CASES[name][0])
+    freeze(model)
+    export(model, tmp_path / "model.gguf")
+    loaded, _, config = load_gguf(tmp_path / "model.gguf")
+    tokens = random_tokens(config.model.context_length - 2)
+    decoders = [NativeDecoder(each) for each in (model, loaded)]
+    logits = [decoder.forward(tokens, every=True) for decoder in decoders]
+    assert logits[0].std() > 1e-3
+    assert torch.equal(*logits)
+    assert torch.equal(*(decoder.forward([7]) for decoder in decoders))
+
+
+def test_every_kind_but_float_reaches_the_decoder() -> None:
+    assert set(CASES) - set(PACKED) == {"float"}
