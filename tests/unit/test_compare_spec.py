@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from nanocore.compare.experiment import RATES, plan, variants
+from nanocore.compare.experiment import RATES, plan, prepare, variants
 from nanocore.compare.spec import POWER_CHECK, Spec, read
 from nanocore.config.fields import get
 from nanocore.config.resolve import resolve
-from nanocore.errors import ConfigError
+from nanocore.errors import ConfigError, UsageError
 
 GOOD = """
 preset = "tiny-cpu"
@@ -76,6 +76,24 @@ def test_a_variant_that_costs_no_time_may_skip_the_runs_at_equal_time(tmp_path: 
     kinds = {(item.variant, item.kind) for item in plan(spec)}
     assert ("cheap", "steps") in kinds
     assert not {("cheap", "time"), ("cheap", "calibration")} & kinds
+
+
+def test_two_experiments_may_share_a_baseline_and_its_power_check(tmp_path: Path) -> None:
+    first, text = written(tmp_path, GOOD), GOOD.replace("mtp", "moe").replace("moe.horizon=2", "moe.experts=4")
+    other = tmp_path / "other.toml"
+    other.write_text('baseline = "first-look"\n' + text)
+    shared = {"first-look-baseline-s1", "first-look-power-check-s2"}
+    names = {item.name for item in plan(read(other))}
+    assert shared <= names and {"other-baseline-calibration1", "other-moe-s1", "other-moe-s1-time"} <= names
+    assert not any(name.startswith(("other-baseline-s", "other-power-check")) for name in names)
+
+    root = tmp_path / "runs"
+    made = prepare(read(first), root, again=False, slots=2)
+    rest = prepare(read(other), root, again=False, slots=2)
+    assert shared <= set(made) and set(rest) == names - set(made)
+    with pytest.raises(UsageError, match=r"another configuration: optimizer\.matrix_lr"):
+        other.write_text(other.read_text().replace("matrix_lr=0.01", "matrix_lr=0.03"))
+        prepare(read(other), root, again=True, slots=2)
 
 
 def test_a_preset_that_is_a_file_lies_beside_the_experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

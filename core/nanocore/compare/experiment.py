@@ -43,10 +43,10 @@ class Planned:
     config: Config
     pace: Pace | None = None
 
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What run.json says of the run's part, but the experiment's name."""
-        return {"variant": self.variant, "seed": self.seed, "kind": self.kind}
+    def facts(self, spec: Spec) -> dict[str, Any]:
+        """What run.json says of the run's part in the experiment that it belongs to."""
+        owner = spec.owner(self.variant, self.kind)
+        return {"name": owner, "variant": self.variant, "seed": self.seed, "kind": self.kind}
 
 
 def variants(spec: Spec) -> dict[str, list[str]]:
@@ -60,7 +60,9 @@ def run_name(spec: Spec, variant: str, seed: int, kind: Kind) -> str:
     """The name of a run. The baseline's time is its own, so its runs stand for both kinds."""
     if kind == "calibration":  # there the seed counts rounds
         return f"{spec.name}-{variant}-calibration{seed}"
-    return f"{spec.name}-{variant}-s{seed}" + ("-time" if kind == "time" and variant != BASELINE else "")
+    if variant == BASELINE:
+        kind = "steps"
+    return f"{spec.owner(variant, kind)}-{variant}-s{seed}" + ("-time" if kind == "time" else "")
 
 
 def plan(spec: Spec) -> list[Planned]:
@@ -118,8 +120,8 @@ def prepare(spec: Spec, root: Path, *, again: bool, slots: int, argv: Sequence[s
     for item in planned:
         run = RunFolder(root / item.name)
         if not run.run_file.is_file():
-            experiment = {"name": spec.name, **item.facts}
-            create_run(root, item.config, preset=_label(spec), name=item.name, argv=argv, experiment=experiment)
+            facts = item.facts(spec)
+            create_run(root, item.config, preset=_label(spec), name=item.name, argv=argv, experiment=facts)
         elif item.name in queued or observe(run).state in KEPT:
             continue
         own = 1 if item.kind == "calibration" else slots
@@ -138,10 +140,10 @@ def _check_existing(spec: Spec, root: Path, planned: list[Planned], *, again: bo
         run = RunFolder(root / item.name)
         if not run.run_file.is_file():
             continue
-        if not again:
+        if not again and item.facts(spec)["name"] == spec.name:
             fix = "go on with --continue, look with --report-only, or give the experiment another name"
             raise UsageError("this run of the experiment exists already", where=item.name, fix=fix)
-        if read_run(run).get("experiment") != {"name": spec.name, **item.facts}:
+        if read_run(run).get("experiment") != item.facts(spec):
             raise UsageError("exists, but is no run of this experiment", where=item.name, fix="rename the experiment")
         if different := conflicts(item, load(run.config_file)):
             what = f"was made from another configuration: {', '.join(different)}"

@@ -8,6 +8,7 @@ sets = ["evaluation.every=100"]  # for all runs
 threads = 1                    # of each run; two runs work side by side
 calibration_steps = 16         # of the short runs alone that measure step times; the first 4 do not count
 name = "mtp"                   # of the experiment; else the file's
+baseline = "optimizer"         # an experiment whose baseline and power check serve this one too: else its own
 
 [variants.mtp2]
 sets = ["mtp.horizon=2"]
@@ -67,6 +68,12 @@ class Spec(_Part):
     threads: int = Field(default=1, ge=0, le=1024)
     calibration_steps: int = Field(default=16, ge=WARM_UP + 12, le=10_000)
     name: str = ""
+    baseline: str = ""
+
+    def owner(self, variant: str, kind: str) -> str:
+        """The experiment that a run belongs to: calibrations are always this one's, beside those of its variants."""
+        shared = self.baseline and variant in (BASELINE, POWER_CHECK) and kind == "steps"
+        return self.baseline if shared else self.name
 
     def at(self, kind: str) -> list[str]:
         """Names of the variants that are compared at equal steps or at equal time."""
@@ -119,7 +126,8 @@ def _meant(loc: tuple[int | str, ...]) -> str:
 
 def _problems(spec: Spec) -> list[str]:
     """Faults of names, seeds and overrides."""
-    found = [] if valid_name(spec.name) else [f"name: {show(spec.name)} cannot name runs; use {NAME_RULE}"]
+    names = [("name", spec.name), *([("baseline", spec.baseline)] if spec.baseline else [])]
+    found = [f"{key}: {show(name)} cannot name runs; use {NAME_RULE}" for key, name in names if not valid_name(name)]
     if len(set(spec.seeds)) < len(spec.seeds):
         found.append("seeds: a seed stands there twice; a pair of runs has a seed of its own")
     kinds = [("equal", spec.equal), *((f"variants.{name}.equal", part.equal) for name, part in spec.variants.items())]
@@ -139,7 +147,8 @@ def _name_problems(spec: Spec, name: str) -> list[str]:
         return [f"variants: {shown} cannot name runs; use {NAME_RULE}"]
     if name in (BASELINE, POWER_CHECK):
         return [f"variants: {shown} is added by itself; choose another name"]
-    longest = len(f"{spec.name}-{max((name, POWER_CHECK), key=len)}-s{max(spec.seeds)}-time")
+    longest = len(f"{spec.name}-{name}-s{max(spec.seeds)}-time")
+    longest = max(longest, len(f"{spec.owner(POWER_CHECK, 'steps')}-{POWER_CHECK}-s{max(spec.seeds)}"))
     longest = max(longest, len(f"{spec.name}-{name}-calibration1"))
     if longest > _LONGEST:
         return [f"variants: {shown}: run names would have {longest} characters; shorten it or name by {longest - 64}"]
