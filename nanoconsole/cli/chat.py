@@ -110,6 +110,8 @@ def _until(kind: str, worker: Worker, printer: _Printer) -> dict[str, Any]:
 
     while (answer := worker.next()) is not None:
         shared.raise_error(answer)
+        if shared.noticed(answer):
+            continue
         printer(answer)
         if answer["kind"] == kind:
             return answer

@@ -11,7 +11,7 @@ import typer
 from nanoconsole.cli import complete
 
 Answers = Callable[[dict[str, Any]], None]
-Backend = Literal["auto", "native", "torch"]
+Backend = Literal["auto", "native", "torch", "cuda"]
 Model = Annotated[
     str,
     typer.Argument(
@@ -80,7 +80,10 @@ def check_text(text: str, option: str) -> None:
 
 
 def answers(request: dict[str, Any], take: Answers) -> dict[str, Any]:
-    """Give every answer of a worker to `take`; returns the last one. Raises the worker's error as a NanoError."""
+    """Give every answer of a worker to `take`; returns the last one. Raises the worker's error as a NanoError.
+
+    Its notices go to stderr instead.
+    """
     from nanoconsole.services.workers import Worker
     from nanocore.errors import NanoError
 
@@ -88,12 +91,23 @@ def answers(request: dict[str, Any], take: Answers) -> dict[str, Any]:
     try:
         for answer in worker:
             raise_error(answer)
+            if noticed(answer):
+                continue
             take(answer)
             if answer["kind"] == "done":
                 return answer
     finally:
         worker.cancel()
     raise NanoError("the worker process ended without an answer")
+
+
+def noticed(answer: dict[str, Any]) -> bool:
+    """Whether an answer only tells what takes long; it then stands on stderr now."""
+    from nanoconsole.cli.output import say
+
+    if answer["kind"] == "notice":
+        say(answer["text"])
+    return answer["kind"] == "notice"
 
 
 def raise_error(answer: dict[str, Any]) -> None:

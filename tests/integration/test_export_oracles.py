@@ -25,7 +25,7 @@ from nanocore.export.load import load_gguf
 from nanocore.export.unquantised import float_twin
 from nanocore.infer.generate import generate
 from nanocore.infer.sampler import Sampling
-from nanocore.model import bitlinear
+from nanocore.model import ternary_products
 from nanocore.model.quantize import TernaryWeight, TokenCodes
 from nanocore.model.transformer import Transformer
 from tests.exports import BITNET, NO_NORMS, export, exported_model
@@ -106,8 +106,8 @@ def ggml_activations(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return (quantised(tokens.codes) @ matrix.dequantise().double().mT).to(dtype)
 
     with monkeypatch.context() as patch:
-        patch.setattr(bitlinear, "token_codes", lambda x: TokenCodes(x, x.new_ones(len(x), 1)))
-        patch.setattr(bitlinear, "scaled_product", product)
+        patch.setattr(ternary_products, "token_codes", lambda x: TokenCodes(x, x.new_ones(len(x), 1)))
+        patch.setattr(ternary_products, "scaled_product", product)
         yield
 
 

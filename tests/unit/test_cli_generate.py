@@ -66,6 +66,17 @@ def test_json_gives_the_answers_as_lines(nano: Nano, worker: type[ScriptedWorker
     assert worker.request["step"] == "latest"
 
 
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_what_takes_long_is_told_on_stderr_and_is_no_part_of_the_text(
+    options: tuple[str, ...], nano: Nano, worker: type[ScriptedWorker]
+) -> None:
+    text = {"kind": "text", "text": "x"}
+    worker.answers = [{"kind": "notice", "text": "compiling\x1b[31m the kernels"}, text, DONE]
+    result = nano("generate", "a-run", "--prompt", "a", *options)
+    assert result.err.splitlines()[0] == "compiling␛[31m the kernels"
+    assert "compiling" not in result.out and (result.lines == [text, DONE] if options else result.out == "ax\n")
+
+
 def test_the_workers_error_is_the_commands_and_the_worker_is_ended(nano: Nano, worker: type[ScriptedWorker]) -> None:
     worker.answers = [
         {"kind": "text", "text": "x"},
