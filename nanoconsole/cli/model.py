@@ -15,7 +15,7 @@ Backend = Literal["auto", "native", "torch"]
 Model = Annotated[
     str,
     typer.Argument(
-        metavar="FILE|RUN", help="A GGUF file, a checkpoint's folder, or a run.", autocompletion=complete.models
+        metavar="FILE|RUN", help="A run, a checkpoint's folder, or what was exported.", autocompletion=complete.models
     ),
 ]
 Step = Annotated[

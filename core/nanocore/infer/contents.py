@@ -86,10 +86,14 @@ class Contents:
 
 def contents(source: Source) -> Contents:
     """What is inside. Raises CheckpointError or FormatError for what is damaged."""
+    if source.kind == "hf":
+        from nanocore.infer.folder_contents import folder_contents
+
+        return folder_contents(source)
     return _checkpoint(source) if source.kind == "checkpoint" else _gguf(source)
 
 
-class _Budget:
+class Budget:
     """How many weights may still be measured."""
 
     def __init__(self) -> None:
@@ -113,7 +117,7 @@ def _checkpoint(source: Source) -> Contents:
             f"cannot be read: {reason}", where=source.label, fix="choose another checkpoint"
         ) from None
     size = sum(path.stat().st_size for path in source.path.iterdir())
-    facts = {"vocabulary": vocabulary, **config.model.model_dump(), **_techniques(config)}
+    facts = {"vocabulary": vocabulary, **described(config)}
     return Contents("checkpoint", source.label, str(source.path), "nanoconsole", size, facts, tensors)
 
 
@@ -123,8 +127,8 @@ def _described(source: Source) -> tuple[Config, int]:
     return build(state["config"], where=source.label), tokenizer.vocab_size
 
 
-def _techniques(config: Config) -> dict[str, Any]:
-    """What of the architecture is not the plain decoder."""
+def described(config: Config) -> dict[str, Any]:
+    """The shape, and what of the architecture is not the plain decoder."""
     facts = {
         "streams": config.mhc.streams if config.mhc.streams > 1 else None,
         "loop": config.loop.count if config.loop.count > 1 else None,
@@ -132,13 +136,13 @@ def _techniques(config: Config) -> dict[str, Any]:
         "delta": config.delta.pattern or None,
         "prediction_heads": config.mtp.horizon or None,
     }
-    return {key: value for key, value in facts.items() if value is not None}
+    return config.model.model_dump() | {key: value for key, value in facts.items() if value is not None}
 
 
 def _latent(source: Source, model: Transformer) -> Iterator[TensorFacts]:
     """Every tensor of the checkpoint; `model` is on the meta device, and knows which are ternary."""
     ternary = {f"{name}.weight": each for name, each in model.named_modules() if isinstance(each, TernaryModule)}
-    budget = _Budget()
+    budget = Budget()
     with safe_open(source.path / MODEL, framework="pt") as file:
         for name in sorted(file.keys()):
             part = file.get_slice(name)
@@ -153,10 +157,10 @@ def _quantised(tensor: TensorFacts, module: TernaryModule, latent: Tensor) -> Te
     module.weight = nn.Parameter(latent, requires_grad=False)
     codes, scale = module.quantise()
     module.weight = nn.Parameter(latent.to("meta"), requires_grad=False)
-    return _measured(tensor, codes == 0, scale)
+    return measured(tensor, codes == 0, scale)
 
 
-def _measured(tensor: TensorFacts, zeros: Tensor, scale: Tensor) -> TensorFacts:
+def measured(tensor: TensorFacts, zeros: Tensor, scale: Tensor) -> TensorFacts:
     """With `zeros`, true where a code is 0, counted, and the mean of all scales."""
     mean, share = float(scale.double().mean()), float(zeros.sum()) / zeros.numel()
     return replace(tensor, scales=scale.numel(), scale=mean, zero_fraction=share)
@@ -173,7 +177,7 @@ def _gguf(source: Source) -> Contents:
     facts = {sanitize_line(key): _shown(value) for key, value in file.keys.items() if key != "general.architecture"}
     size = source.path.stat().st_size
     found = Contents("gguf", source.label, str(source.path), architecture, size, facts)
-    budget = _Budget()
+    budget = Budget()
     for name, raw in file.tensors.items():
         scale = file.tensors.get(name.removesuffix(".weight") + ".scale") if name.endswith(".weight") else None
         found.tensors.append(_packed(sanitize_line(name), raw, scale, budget))
@@ -189,7 +193,7 @@ def _shown(value: Any) -> Any:
     return value if isinstance(value, bool | int) else f"{len(value)} items"
 
 
-def _packed(name: str, raw: RawTensor, scale: RawTensor | None, budget: _Budget) -> TensorFacts:
+def _packed(name: str, raw: RawTensor, scale: RawTensor | None, budget: Budget) -> TensorFacts:
     """A tensor of the file; ternary is one with ternary blocks, or with scales beside it."""
     kind = raw.type.name
     plain = TensorFacts(name, kind, raw.shape, raw.data.nbytes, kind in ("TQ1_0", "TQ2_0") or scale is not None)
@@ -198,7 +202,7 @@ def _packed(name: str, raw: RawTensor, scale: RawTensor | None, budget: _Budget)
     beside = float_values(scale, where=name) if scale is not None else None
     if raw.type not in FORMATS:
         values = float_values(raw, where=name)
-        return _measured(plain, values == 0, values.abs().max() if beside is None else beside)
+        return measured(plain, values == 0, values.abs().max() if beside is None else beside)
     codes, factors = unpack_codes(raw.data.reshape(*raw.shape[:-1], -1), FORMATS[raw.type], where=name)
     scales = torch.from_numpy(factors.astype(np.float32)) if beside is None else beside
-    return _measured(plain, torch.from_numpy(codes == 0), scales)
+    return measured(plain, torch.from_numpy(codes == 0), scales)
