@@ -56,11 +56,18 @@ def locate(path: Path, step: int | str = "latest") -> Source:
         if problems := manifest.verify(path):
             raise CheckpointError(problems[0], where=str(path), fix="choose another checkpoint")
         return Source("checkpoint", path, path.name)
+    refuse_empty(path)
     if path.is_file() and _begins_with(path, GGUF_MAGIC):
         return Source("gguf", path, path.name)
     raise UsageError(
         "is neither a run, a checkpoint nor a GGUF file", where=str(path), fix=f"see {to_type('runs list')}"
     )
+
+
+def refuse_empty(path: Path) -> None:
+    """Raise UsageError for a file without a byte: a copy or a download that never began."""
+    if path.is_file() and not path.stat().st_size:
+        raise UsageError("is empty", where=str(path), fix="fetch or write it again")
 
 
 def _existing(path: Path) -> Path:
