@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from math import isfinite, prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from nanocore.checkpoint.state import MODEL, STATE, TOKENIZER
+from nanocore.checkpoint.state import MODEL, OPTIMIZER, STATE, TOKENIZER
 from nanocore.config.schema import Config
 from nanocore.config.validate import build
 from nanocore.data.tokenizer import from_json
 from nanocore.errors import CheckpointError
+from nanocore.export.architecture import stock_architecture
 from nanocore.export.blocks import FORMATS, unpack_codes
 from nanocore.export.gguf_parse import RawTensor, parse_gguf
 from nanocore.export.stored_values import float_values
@@ -57,15 +59,24 @@ class TensorFacts:
 
 @dataclass
 class Contents:
-    """`facts` are for people: configuration of a checkpoint, keys of a file."""
+    """`facts` are for people: configuration of a checkpoint, keys of a file.
+
+    `architecture` is the name that an exported file has, or would have; `description` says in words what a checkpoint
+    computes. `bytes` on disk are those of all `parts`: the model's weights, a checkpoint's optimizer state, the rest.
+    """
 
     kind: str
     label: str
     path: str
     architecture: str
-    bytes: int
+    parts: dict[str, int]
     facts: dict[str, Any]
+    description: str = ""
     tensors: list[TensorFacts] = field(default_factory=list)
+
+    @property
+    def bytes(self) -> int:
+        return sum(self.parts.values())
 
     def table(self) -> dict[str, Any]:
         """Everything as JSON values, with totals."""
@@ -81,7 +92,7 @@ class Contents:
             "not_measured": sum(each.ternary and each.zero_fraction is None for each in self.tensors),
         }
         tensors = [asdict(each) | {"scale": _number(each.scale)} for each in self.tensors]
-        return {**asdict(self), "tensors": tensors, "totals": totals}
+        return {**asdict(self), "bytes": self.bytes, "tensors": tensors, "totals": totals}
 
 
 def contents(source: Source) -> Contents:
@@ -116,9 +127,33 @@ def _checkpoint(source: Source) -> Contents:
         raise CheckpointError(
             f"cannot be read: {reason}", where=source.label, fix="choose another checkpoint"
         ) from None
-    size = sum(path.stat().st_size for path in source.path.iterdir())
     facts = {"vocabulary": vocabulary, **described(config)}
-    return Contents("checkpoint", source.label, str(source.path), "nanoconsole", size, facts, tensors)
+    name, parts = stock_architecture(config)[0] or "nanoconsole", _parts(source.path)
+    found = Contents("checkpoint", source.label, str(source.path), name, parts, facts, _in_words(config))
+    found.tensors.extend(tensors)
+    return found
+
+
+def _parts(checkpoint: Path) -> dict[str, int]:
+    """Bytes of its files by what they are for."""
+    parts = {"model": 0, "optimizer": 0, "other": 0}
+    for path in checkpoint.iterdir():
+        parts[{MODEL: "model", OPTIMIZER: "optimizer"}.get(path.name, "other")] += path.stat().st_size
+    return parts
+
+
+def _in_words(config: Config) -> str:
+    """`ternary decoder, 4 blocks 128 wide, 2 residual streams`."""
+    model, techniques = config.model, _techniques(config)
+    words = {
+        "streams": "{} residual streams",
+        "loop": "blocks looped {} times",
+        "experts": "{} experts",
+        "delta": "layer pattern {} (D: DeltaNet, A: attention)",
+        "prediction_heads": "prediction heads: {}",
+    }
+    plain = [f"{model.linear} decoder", f"{model.n_layers} blocks {model.d_model} wide"]
+    return ", ".join([*plain, *(words[key].format(value) for key, value in techniques.items())])
 
 
 def _described(source: Source) -> tuple[Config, int]:
@@ -129,6 +164,10 @@ def _described(source: Source) -> tuple[Config, int]:
 
 def described(config: Config) -> dict[str, Any]:
     """The shape, and what of the architecture is not the plain decoder."""
+    return config.model.model_dump() | _techniques(config)
+
+
+def _techniques(config: Config) -> dict[str, Any]:
     facts = {
         "streams": config.mhc.streams if config.mhc.streams > 1 else None,
         "loop": config.loop.count if config.loop.count > 1 else None,
@@ -136,7 +175,7 @@ def described(config: Config) -> dict[str, Any]:
         "delta": config.delta.pattern or None,
         "prediction_heads": config.mtp.horizon or None,
     }
-    return config.model.model_dump() | {key: value for key, value in facts.items() if value is not None}
+    return {key: value for key, value in facts.items() if value is not None}
 
 
 def _latent(source: Source, model: Transformer) -> Iterator[TensorFacts]:
@@ -175,13 +214,18 @@ def _gguf(source: Source) -> Contents:
     file = parse_gguf(source.path)
     architecture = sanitize_line(str(file.keys.get("general.architecture", "unknown")), LONGEST_VALUE)
     facts = {sanitize_line(key): _shown(value) for key, value in file.keys.items() if key != "general.architecture"}
-    size = source.path.stat().st_size
-    found = Contents("gguf", source.label, str(source.path), architecture, size, facts)
+    size, tensor_bytes = source.path.stat().st_size, sum(raw.data.nbytes for raw in file.tensors.values())
+    found = Contents("gguf", source.label, str(source.path), architecture, weights_apart(tensor_bytes, size), facts)
     budget = Budget()
     for name, raw in file.tensors.items():
         scale = file.tensors.get(name.removesuffix(".weight") + ".scale") if name.endswith(".weight") else None
         found.tensors.append(_packed(sanitize_line(name), raw, scale, budget))
     return found
+
+
+def weights_apart(weights: int, size: int) -> dict[str, int]:
+    """The parts of a file of so many bytes, as `Contents` has them."""
+    return {"model": weights, "other": size - weights}
 
 
 def _shown(value: Any) -> Any:

@@ -56,12 +56,19 @@ def locate(path: Path, step: int | str = "latest") -> Source:
         if problems := manifest.verify(path):
             raise CheckpointError(problems[0], where=str(path), fix="choose another checkpoint")
         return Source("checkpoint", path, path.name)
+    refuse_empty(path)
     if path.is_file() and _begins_with(path, GGUF_MAGIC):
         return Source("gguf", path, path.name)
     if (path / HF_CONFIG).is_file():
         return Source("hf", path, path.name)
     what = "is neither a run, a checkpoint, a GGUF file nor a Hugging Face folder"
     raise UsageError(what, where=str(path), fix=f"see {to_type('runs list')}")
+
+
+def refuse_empty(path: Path) -> None:
+    """Raise UsageError for a file without a byte: a copy or a download that never began."""
+    if path.is_file() and not path.stat().st_size:
+        raise UsageError("is empty", where=str(path), fix="fetch or write it again")
 
 
 def _existing(path: Path) -> Path:
