@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from nanokernels import build
 
-VERSION = 2  # NK_VERSION of csrc/nanokernels.h
+VERSION = 3  # NK_VERSION of csrc/nanokernels.h
 LAYOUTS = {"t2": 2, "t5": 5}
 
 

@@ -10,11 +10,11 @@ import math
 import time
 from functools import partial
 
-from nanocore.infer.packed_model import pack_model, unsupported
+from nanocore.infer.native_decoder import NativeDecoder
+from nanocore.infer.packed_model import unsupported
 from nanocore.model.bitlinear import TernaryModule
 from nanocore.model.transformer import Transformer
 from nanokernels import autotune, native
-from nanokernels.decoder import Decoder
 
 PROMPT, TOKENS = 16, 12  # read before the clock starts, and timed one by one
 
@@ -31,14 +31,12 @@ def fastest_threads(model: Transformer, most: int) -> int:
 
 def _seconds(model: Transformer, threads: int) -> float:
     """Of the fastest token: what others do on a busy machine is not the model's doing."""
-    packed = pack_model(model, threads=threads)
-    start = min(PROMPT, packed.context_length // 2)
-    tokens = min(TOKENS, packed.context_length - start)
-    decoder = Decoder(packed.model, packed.tables, capacity=start + tokens, threads=threads)
-    decoder.forward([0] * start, 0)
+    decoder = NativeDecoder(model, threads=threads)
+    start = min(PROMPT, decoder.room // 2)
+    decoder.forward([0] * start)
     taken = []
-    for position in range(start, start + tokens):
+    for _ in range(min(TOKENS, decoder.room - start)):
         began = time.perf_counter()
-        decoder.forward([0], position)
+        decoder.forward([0])
         taken.append(time.perf_counter() - began)
     return min(taken)

@@ -59,9 +59,9 @@ def allowed_threads(requested: int) -> int:
 
 
 def read_model(source: Source) -> tuple[Transformer, Tokenizer, Config]:
-    """The model, tokenizer and configuration of a checkpoint or a GGUF file, in float32 on the CPU."""
+    """The model, tokenizer and configuration of a checkpoint or of what was exported, in float32 on the CPU."""
     if source.kind == "checkpoint":
         return load_model(source.path)
-    from nanocore.export.load import load_gguf
+    from nanocore.export.load import load_gguf, load_hf
 
-    return load_gguf(source.path)
+    return load_hf(source.path) if source.kind == "hf" else load_gguf(source.path)

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NK_VERSION 2            /* changes with any struct or signature below */
+#define NK_VERSION 3            /* changes with any struct or signature below */
 #define NK_MAX_COLUMNS 131072   /* up to here every sum is exact */
 #define NK_LINE 64              /* bytes that hold four columns of one row block */
 
