@@ -19,7 +19,7 @@ class Arena:
         self._rest = torch.empty(0, dtype=torch.uint8)
 
     def room(self, nbytes: int) -> Tensor:
-        """So many bytes, behind those given before, at a multiple of 64; who writes first decides where they lie."""
+        """So many bytes, behind those given before, at a multiple of 64."""
         needed = -(-nbytes // LINE) * LINE
         if needed > len(self._rest):
             self._rest = _large_pages(max(needed, CHUNK))

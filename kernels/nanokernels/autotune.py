@@ -1,55 +1,62 @@
-"""The fastest path, thread count and layout for a shape on this machine: measured once, remembered on disk.
+"""Which of several ways to the same result is the fastest on this machine: measured once, remembered on disk.
 
 The file is keyed by what the figures depend on: CPU model and flags, number of CPUs, and the version of the C sources. What
 was measured on a GPU stands in it too, its key naming the GPU and versions. A file that cannot be read is measured anew.
+The instruction set is not among what is measured: it is the best that the CPU has (`paths.active_path`).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from functools import partial
-from typing import cast
+from collections.abc import Callable, Mapping
+from statistics import median
 
 import torch
 from torch import Tensor
 
 from nanokernels import tuned_file
 from nanokernels.packing import Layout, PackedTernary, pack
-from nanokernels.paths import VECTOR, Path, active_path, available_paths
-from nanokernels.tuned_file import cpus
+from nanokernels.paths import Path, active_path
 
 Linear = Callable[[Tensor, PackedTernary, Path, int], Tensor]  # x, matrix, path, threads
-TOKENS = (1, 2, 6, 48, 256)  # a number of tokens is measured as the next of these
-ONE_THREAD_BELOW = 1 << 20  # products of weights and tokens; waking a thread costs more than it brings
-SECONDS = 0.01  # a candidate is timed for about so long
+Clock = Callable[[], float]
+FEWEST_ROUNDS, MOST_ROUNDS = 5, 25
+SECONDS = 0.1  # after which ways that are compared get no more rounds than the fewest
+STEADY = 1.3  # a typical run takes at most so many times the fastest, where nobody disturbs
+LAYOUT_SECONDS = 0.01  # a layout is timed for about so long
 COLD_BYTES = 256 << 20  # no more weights are streamed to measure a layout
 LAYOUTS: tuple[Layout, ...] = ("t2", "t5")
 
 
-@dataclass(frozen=True)
-class Choice:
-    """A path, its threads, and what it did: 2 M K N operations a second, in 10^9."""
+def fastest(what: str, ways: Mapping[str, Callable[[], object]], clock: Clock = time.perf_counter) -> str:
+    """The name of the fastest of some ways to do `what`, which is the key of what is remembered.
 
-    path: Path
-    threads: int
-    gops: float
+    They take turns, and the best run of each counts. Where runs differ by more than `STEADY` the machine was busy: the
+    answer then holds for this call, and nothing is remembered.
+    """
+    known = (tuned_file.read(what) or {}).get("way")
+    if isinstance(known, str) and known in ways:
+        return known
+    seconds = _turns(ways, clock)
+    taken = {name: min(each) for name, each in seconds.items()}
+    best = min(taken, key=lambda name: taken[name])
+    if all(median(each) <= STEADY * min(each) for each in seconds.values()):
+        times = {f"seconds with {name}": float(f"{each:.3g}") for name, each in taken.items()}
+        tuned_file.write(what, {"way": best, **times})
+    return best
 
 
-_chosen: dict[str, Choice] = {}
-
-
-def choose(packed: PackedTernary, tokens: int, linear: Linear) -> Choice:
-    """The fastest of `candidates` for this matrix and number of tokens. On a GPU it is Triton: see `triton_tune`."""
-    device = packed.data.device
-    if device.type != "cpu":
-        return Choice(active_path(device), 1, 0.0)
-    measured = next((count for count in TOKENS if tokens <= count), TOKENS[-1])
-    key = f"{packed.layout} {packed.rows}x{packed.columns} groups {packed.groups} tokens {measured}"
-    if key not in _chosen:
-        _chosen[key] = _remembered(key) or _fastest(key, packed, measured, linear)
-    return _chosen[key]
+def _turns(ways: Mapping[str, Callable[[], object]], clock: Clock) -> dict[str, list[float]]:
+    """Seconds of each round of each way; a first round warms up and does not count."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for round_ in range(MOST_ROUNDS + 1):
+        for name, way in ways.items():
+            began = clock()
+            way()
+            seconds[name].append(clock() - began)
+        if round_ >= FEWEST_ROUNDS and sum(map(sum, seconds.values())) >= SECONDS:
+            break
+    return {name: each[1:] for name, each in seconds.items()}
 
 
 def choose_layout(rows: int, columns: int, streamed_bytes: int, linear: Linear) -> Layout:
@@ -63,15 +70,6 @@ def choose_layout(rows: int, columns: int, streamed_bytes: int, linear: Linear) 
     best = max(LAYOUTS, key=lambda layout: gops[layout])
     tuned_file.write(key, {"layout": best, **gops})
     return best
-
-
-def candidates(work: int) -> list[tuple[Path, int]]:
-    """Paths and thread counts that may be fastest for so many products: no plain C where there are vectors."""
-    paths = available_paths()
-    vectors: list[Path] = [path for path in VECTOR if path in paths]
-    tried: list[Path] = vectors or [path for path in paths if path == "scalar"]
-    counts = thread_counts(cpus()) if work >= ONE_THREAD_BELOW else [1]
-    return [("torch", 1), *((path, count) for path in tried for count in counts)]
 
 
 def choose_threads(what: str, most: int, seconds: Callable[[int], float]) -> int:
@@ -94,32 +92,13 @@ def thread_counts(most: int) -> list[int]:
 
 
 def inspect() -> dict[str, dict]:
-    """Everything measured on this machine so far, by shape."""
+    """Everything measured on this machine so far, by what was measured."""
     return tuned_file.entries()
 
 
 def reset() -> dict[str, dict[str, dict]]:
-    """Forget all measurements of this machine. Returns what was forgotten: each file's entries. Raises OSError."""
-    _chosen.clear()
+    """Forget all measurements of this machine, here and on disk. Returns each file's entries. Raises OSError."""
     return tuned_file.reset()
-
-
-def _remembered(key: str) -> Choice | None:
-    known = tuned_file.read(key) or {}
-    path, threads, gops = known.get("path"), known.get("threads"), known.get("gops")
-    if path in available_paths() and isinstance(threads, int) and 1 <= threads <= cpus() and isinstance(gops, float):
-        return Choice(cast(Path, path), threads, gops)
-    return None
-
-
-def _fastest(key: str, packed: PackedTernary, tokens: int, linear: Linear) -> Choice:
-    x = torch.randn(tokens, packed.columns, generator=torch.Generator().manual_seed(0))
-    work = packed.rows * packed.columns * tokens
-    timed = {candidate: _seconds(partial(linear, x, packed, *candidate)) for candidate in candidates(work)}
-    path, threads = min(timed, key=lambda candidate: timed[candidate])
-    choice = Choice(path, threads, round(2 * work / timed[path, threads] / 1e9, 2))
-    tuned_file.write(key, asdict(choice))
-    return choice
 
 
 def _streamed(rows: int, columns: int, layout: Layout, copies: int, linear: Linear) -> float:
@@ -134,13 +113,12 @@ def _streamed(rows: int, columns: int, layout: Layout, copies: int, linear: Line
 
 
 def _seconds(call: Callable[[], object]) -> float:
-    """The fastest of several runs, after one that warms up."""
+    """The fastest of several runs on this thread, after one that warms up."""
     call()
-    best, end = float("inf"), time.perf_counter() + SECONDS
+    best, end = float("inf"), time.perf_counter() + LAYOUT_SECONDS
     while True:
-        began = time.perf_counter()
+        began = time.thread_time()
         call()
-        now = time.perf_counter()
-        best = min(best, now - began)
-        if now >= end:
+        best = min(best, time.thread_time() - began)
+        if time.perf_counter() >= end:
             return best

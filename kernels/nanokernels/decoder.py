@@ -109,7 +109,7 @@ class Model(ctypes.Structure):
 
 
 class Tables:
-    """Turns tensors into what the structures hold, and keeps them alive; packed weights lie near who will read them."""
+    """Turns tensors into what the structures hold, and keeps them alive; packed weights lie side by side in large pages."""
 
     def __init__(self, threads: int = 1) -> None:
         self._threads = threads
@@ -122,7 +122,7 @@ class Tables:
         return None if tensor is None else self._address(tensor.detach().to("cpu", torch.float32).contiguous())
 
     def matrix(self, packed: PackedTernary) -> native.Matrix:
-        """A packed ternary matrix, its weights copied beside those of the matrix before, by the threads that read them."""
+        """A packed ternary matrix, its weights copied beside those of the matrix before."""
         packed = native_ops.place(packed, self._arena.room(packed.data.nbytes), self._threads)
         self._address(packed.data), self._address(packed.scale)
         return native_ops.matrix(packed)

@@ -2,28 +2,31 @@
 
 int8 codes can be multiplied as int8 with int32 sums (`torch._int_mm`), or as float32: products of codes up to 127 with
 codes up to 127 have sums below 2^24 for up to 1040 terms; ternary codes for up to 132,104. Float32 holds every such sum
-exactly, so both paths give the same bits and the choice is a matter of speed alone: int8 is 8 times as fast as float32
-with VNNI or tensor cores, and 40 times slower on a CPU with AVX2 only. It is measured once for each device and remembered
-with what else was measured on this machine.
+exactly, so both paths give the same bits and the choice is a matter of speed alone: int8 is faster with VNNI or tensor
+cores, float32 on a CPU with AVX2 only. It is measured for each device and remembered (`autotune.fastest`), for few rows
+and for many, on one thread and a matrix of 512 x 512: the answer was the same with 1024 and 2048.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Literal, cast, get_args
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal, cast
 
 import torch
 from torch import Tensor
 
-from nanokernels import tuned_file
+from nanokernels import autotune, tuned_file
 
 Path = Literal["int8", "float32"]
 FEW_ROWS = 16  # up to here a product is bound by reading the matrix, and CUDA's int8 path wants more rows
 MULTIPLE = 8  # CUDA's int8 path wants widths divisible by it
 EXACT_TERMS = (2**24 - 1) // 127
+MEASURED_WIDTH = 512
 
 _chosen: dict[tuple[str, bool], Path] = {}
+tuned_file.forgotten_by(lambda: _chosen.clear())
 
 
 def int_matmul(codes: Tensor, ternary: Tensor) -> Tensor:
@@ -69,36 +72,33 @@ def chosen_path(device: torch.device, rows: int) -> Path:
     """The path that products of so many rows take on this device."""
     key = (device.type, rows <= FEW_ROWS)
     if key not in _chosen:
-        _chosen[key] = _remembered(device, 1 if rows <= FEW_ROWS else 128)
+        _chosen[key] = _fastest(device, 1 if rows <= FEW_ROWS else 128)
     return _chosen[key]
 
 
-def _remembered(device: torch.device, rows: int) -> Path:
-    """Of this version of torch, whose product it is."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    key = f"torch {torch.__version__} on {name}, {rows} tokens"
-    known = (tuned_file.read(key) or {}).get("path")
-    if known in get_args(Path):
-        return cast(Path, known)
-    measured = _measure(device, rows=rows)
-    tuned_file.write(key, {"path": measured})
-    return measured
-
-
-def _measure(device: torch.device, *, rows: int, width: int = 512) -> Path:
+def _fastest(device: torch.device, rows: int) -> Path:
+    """Of this version of torch, whose product it is. A CPU is asked on one thread, by the processor time that it got."""
+    on_gpu, width = device.type == "cuda", MEASURED_WIDTH
     codes = torch.ones(rows, width, dtype=torch.int8, device=device)
     ternary = torch.ones(width, width, dtype=torch.int8, device=device)
-    as_float = _seconds(lambda: float_matmul(codes, ternary), device)
-    return "int8" if _seconds(lambda: int8_matmul(codes, ternary), device) < as_float else "float32"
 
-
-def _seconds(product: Callable[[], Tensor], device: torch.device, repeats: int = 3) -> float:
-    """The fastest of some runs; the first warms up and does not count."""
-    times = []
-    for _ in range(repeats + 1):
-        began = time.perf_counter()
-        product()
-        if device.type == "cuda":
+    def clock() -> float:
+        if on_gpu:
             torch.cuda.synchronize(device)
-        times.append(time.perf_counter() - began)
-    return min(times[1:])
+        return time.perf_counter() if on_gpu else time.thread_time()
+
+    ways = {"int8": lambda: int8_matmul(codes, ternary), "float32": lambda: float_matmul(codes, ternary)}
+    name = torch.cuda.get_device_name(device) if on_gpu else f"{device.type}, one thread"
+    with _one_thread():
+        what = f"codes times ternary, {rows} x {width} x {width}, torch {torch.__version__} on {name}"
+        return cast(Path, autotune.fastest(what, ways, clock))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

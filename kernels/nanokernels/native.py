@@ -98,13 +98,20 @@ def find() -> Found:
 
 
 def _compiled() -> Found:
-    path = build.compiled()
-    try:
-        library = load(path)
-    except OSError:  # damaged in the cache
-        path.unlink()
-        library = load(build.compiled())
-    return Found(library, f"compiled at first use: {path}", "")
+    """From the cache; what cannot be loaded from there (made for another machine that shares it) is made again."""
+    with build.compiled() as path:
+        try:
+            return Found(load(path), _origin(path), "")
+        except OSError:
+            build.discard(path)
+    with build.compiled() as path:
+        return Found(load(path), _origin(path), "")
+
+
+def _origin(path: Path) -> str:
+    if path == build.library_path():
+        return f"compiled at first use: {path}"
+    return f"compiled for this process alone: the cache folder {build.library_path().parent} cannot be written"
 
 
 def _extension() -> Path | None:

@@ -12,9 +12,22 @@ from torch import Tensor
 from nanokernels import native
 from nanokernels.packing import QUAD, PackedTernary
 from nanokernels.paths import NativePath
+from nanokernels.tuned_file import cpus
 
-_pools: dict[tuple[int, int], int] = {}  # by process and threads: a forked child starts its own
+SMALLEST_LIMIT = 64
+
+_pools: dict[int, int] = {}  # by number of threads
 _pools_lock = threading.Lock()
+
+
+def _after_fork() -> None:
+    """A child starts its own pools: it has no threads of its parent, and the lock may have been held by one of them."""
+    global _pools_lock
+    _pools_lock = threading.Lock()
+    _pools.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class TokenCodes:
@@ -83,20 +96,33 @@ def quantised(x: Tensor, path: NativePath, groups: int = 1) -> tuple[TokenCodes,
 
 
 def place(packed: PackedTernary, copy: Tensor, threads: int) -> PackedTernary:
-    """The matrix in untouched memory of its size: each of so many threads writes what it will read, on its NUMA node."""
+    """The matrix in `copy`, memory of its size, which so many threads write together."""
     library().nk_place(pool(threads), matrix(packed), copy.data_ptr())
     return PackedTernary(packed.layout, packed.rows, packed.columns, copy, packed.scale)
 
 
 def pool(threads: int) -> int | None:
-    """The address of a nk_pool with so many threads, shared by all callers; None for one thread."""
-    if threads <= 1:
+    """The address of a nk_pool with so many threads, shared by all callers; None for one thread.
+
+    Raises ValueError for fewer than 1 or more than `most_threads`, and OSError where the system gives none.
+    """
+    if threads == 1:
         return None
+    return _pools.get(threads) or _started(threads)
+
+
+def most_threads() -> int:
+    """No more than the CPUs can do anything; some more are let through, so that one script serves many machines."""
+    return max(SMALLEST_LIMIT, cpus())
+
+
+def _started(threads: int) -> int:
+    if not 1 < threads <= most_threads():
+        raise ValueError(f"threads: {threads} is not between 1 and {most_threads()}")
     with _pools_lock:
-        key = os.getpid(), threads
-        if key not in _pools:
+        if threads not in _pools:
             made = library().nk_pool_new(threads)
             if not made:
                 raise OSError(f"{threads} threads could not be started")
-            _pools[key] = made
-        return _pools[key]
+            _pools[threads] = made
+        return _pools[threads]

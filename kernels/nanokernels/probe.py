@@ -43,7 +43,7 @@ class Rotation:
 
 
 def buffer(size: int, threads: int) -> PackedTernary:
-    """About `size` bytes to be read, at least a row block for each thread, in memory that the threads touched first."""
+    """About `size` bytes to be read, at least a row block for each thread, written by the threads that read it."""
     blocks = max(size // (BLOCK_COLUMNS * 16), threads)
     data = torch.zeros(blocks * BLOCK_COLUMNS * 16, dtype=torch.uint8)
     packed = PackedTernary("t2", blocks * 64, BLOCK_COLUMNS, data, torch.ones(1, 1))

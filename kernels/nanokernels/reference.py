@@ -71,7 +71,8 @@ def quantise_tokens(x: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[n
 
 def int_sums(tokens: NDArray[np.int8], codes: NDArray[np.int8], groups: int = 1) -> NDArray[np.int64]:
     """Exact sums (groups, N, M) of tokens (N, K) times weights (M, K), one for each of the groups of columns."""
-    grouped = tokens.reshape(len(tokens), groups, -1), codes.reshape(len(codes), groups, -1)
+    width = codes.shape[1] // groups
+    grouped = tokens.reshape(len(tokens), groups, width), codes.reshape(len(codes), groups, width)
     return np.einsum("ngk,mgk->gnm", *(part.astype(np.int64) for part in grouped))
 
 

@@ -1,19 +1,19 @@
 """The ternary forward of training on the native kernels: quantised once, multiplied exactly, scaled; the same bits as torch.
 
 Weights change at every step, so they are packed at every call: that is paid back by many tokens, not by few. Whether it
-is, on this machine, is measured once for each shape.
+is, on this machine, is measured once for each shape and remembered (`autotune.fastest`).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 
 import torch
 from torch import Tensor
 
-from nanokernels import native_ops
+from nanokernels import autotune, native_ops, tuned_file
 from nanokernels.packing import pack
 from nanokernels.paths import VECTOR, NativePath, available_paths
 
@@ -48,14 +48,19 @@ def _path() -> NativePath | None:
 
 @cache
 def faster(tokens: int, columns: int, rows: int, threads: int) -> bool:
-    """Whether the native way beats torch's float32 way for a product of this shape: both are timed, once a process.
+    """Whether the native way beats torch's float32 way for a product of this shape, on so many threads.
 
-    Both give the same bits, so a wrong guess on a busy machine costs time and nothing else.
+    Both give the same bits, so a wrong guess costs time and nothing else.
     """
     x = torch.linspace(-1, 1, tokens * columns).view(tokens, columns)
     codes, scale = (torch.arange(rows * columns) % 3 - 1).to(torch.int8).view(rows, columns), torch.ones(1, 1)
-    native = _seconds(lambda: products(x, [(codes, scale)]))
-    return native < _seconds(lambda: _with_torch(x, codes))
+    ways = {"native": lambda: products(x, [(codes, scale)]), "torch": lambda: _with_torch(x, codes)}
+    clock = time.thread_time if threads == 1 else time.perf_counter
+    what = f"training, {tokens} x {columns} x {rows}, torch {torch.__version__}, threads {threads}"
+    return autotune.fastest(what, ways, clock) == "native"
+
+
+tuned_file.forgotten_by(faster.cache_clear)
 
 
 def _with_torch(x: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
@@ -63,13 +68,3 @@ def _with_torch(x: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
     scale = x.abs().amax(dim=1, keepdim=True).div_(127.0).clamp_(min=1e-7)
     tokens = (x * scale.reciprocal()).round_()
     return tokens.to(torch.int8), (tokens @ codes.float().mT).mul_(0.5).mul_(scale)
-
-
-def _seconds(work: Callable[[], object], repeats: int = 3) -> float:
-    """The fastest of some runs; the first warms up and does not count."""
-    times = []
-    for _ in range(repeats + 1):
-        began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    return min(times[1:])

@@ -66,15 +66,6 @@ def pack_planes(codes: Tensor, scale: Tensor) -> Planes:
     return Planes(rows, columns, groups, data.view(torch.int8).flatten(1), scale.float().mT.contiguous())
 
 
-def unpack_planes(planes: Planes) -> tuple[Tensor, Tensor]:
-    """The codes int8 (M, K) and the scale as `pack_planes` took them."""
-    data = planes.data.view(torch.uint8).unflatten(1, (planes.groups, planes.plane))
-    fields = [((data >> 2 * field) & 3).to(torch.int8) - 1 for field in range(FIELDS - 1)]
-    fields.append((data.view(torch.int8) >> 6).to(torch.int8))
-    grouped = torch.cat(fields, dim=-1)[:, :, : planes.width]  # (M, groups, width)
-    return grouped.flatten(1), planes.scale.mT.contiguous()
-
-
 def pad_groups(codes: Tensor, groups: int) -> Tensor:
     """Codes (N, K) to uint8 or int8 (N, groups * 4 * plane): zeros behind each group, as the packed matrix has them."""
     grouped = codes.unflatten(1, (groups, -1))

@@ -36,6 +36,7 @@ class Blocks:
 
 
 chosen: dict[Key, Blocks] = {}
+tuned_file.forgotten_by(lambda: chosen.clear())
 
 
 def key(planes: Planes, tokens: int) -> Key:

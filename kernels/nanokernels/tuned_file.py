@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +15,12 @@ from nanokernels import build
 from nanokernels.cache import folder
 
 SCHEMA = 1
+_in_memory: list[Callable[[], object]] = []
+
+
+def forgotten_by(clear: Callable[[], object]) -> None:
+    """`clear` empties what a module keeps in memory of the file; a reset calls it too."""
+    _in_memory.append(clear)
 
 
 def cpus() -> int:
@@ -87,6 +94,8 @@ def reset() -> dict[str, dict[str, dict]]:
 
     Raises OSError for a file that cannot be deleted.
     """
+    for clear in _in_memory:
+        clear()
     removed: dict[str, dict[str, dict]] = {}
     for file in sorted(path().parent.glob("autotune-*.json")):
         of, known = _content(file)

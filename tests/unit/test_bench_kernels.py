@@ -14,8 +14,8 @@ from nanocore.bench import end_to_end, kernels, limits, peers, products, sides
 from nanocore.bench.kernels import bench_kernels
 from nanocore.bench.model_file import pair_tokenizer
 from nanocore.bench.race import Effort
-from nanocore.errors import NanoError
-from nanokernels import fallback, native, probe
+from nanocore.errors import NanoError, UsageError
+from nanokernels import native, ops, packing, probe
 from nanokernels.paths import available_paths
 
 needs_native = pytest.mark.skipif(native.find().library is None, reason="no native kernels here")
@@ -110,9 +110,9 @@ def test_a_wrong_kernel_fails_the_benchmark(layout: str, monkeypatch: pytest.Mon
         bench("gemv", threads=(1,))
 
 
-@pytest.mark.parametrize("contestant", ["float32", "bfloat16", "int8", "fallback"])
+@pytest.mark.parametrize("contestant", ["float32", "bfloat16", "int8", "ours"])
 def test_so_does_a_wrong_competitor(contestant: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    linear, int8, ours = torch.nn.functional.linear, torch._int_mm, fallback.ternary_linear
+    linear, int8 = torch.nn.functional.linear, torch._int_mm
 
     def spoilt(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         return linear(x, weight) * (1.1 if str(weight.dtype) == f"torch.{contestant}" else 1)
@@ -120,8 +120,9 @@ def test_so_does_a_wrong_competitor(contestant: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(peers.torch.nn.functional, "linear", spoilt)
     if contestant == "int8":
         monkeypatch.setattr(peers.torch, "_int_mm", lambda *each: int8(*each) + 1)
-    if contestant == "fallback":
-        monkeypatch.setattr(fallback, "ternary_linear", lambda *each: ours(*each) * 1.0001)
+    if contestant == "ours":
+        product = peers.plain_products
+        monkeypatch.setattr(peers, "plain_products", lambda *each: (None, None, [product(*each)[2][0] * 1.0001]))
     with pytest.raises(NanoError, match="the result is wrong"):
         bench("gemv", threads=(1,))
 
@@ -185,3 +186,20 @@ def test_llama_cpp_computes_the_same_logits_beside_us() -> None:
     [model] = bench("end-to-end")["end_to_end"]["models"]
     assert model["llama_cpp"] == "" and 0 < model["errors"]["llama.cpp"] < 0.05
     assert all(row["ratio"] > 0 for row in model["results"])
+
+
+@pytest.mark.parametrize("threads", [0, 1000])
+def test_a_number_of_threads_that_makes_no_sense_is_refused(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nanokernels.native_ops.cpus", lambda: 2)
+    with pytest.raises(UsageError, match=f"threads {threads} is not between 1 and 64"):
+        bench_kernels(["gemv"], (1, threads))
+
+
+def test_no_matrix_is_unpacked_while_a_contestant_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unpacking takes longer than the product: what our torch path needs lies ready."""
+    unpacked: list[object] = []
+    unpack = packing.unpack
+    for module in (packing, ops):
+        monkeypatch.setattr(module, "unpack", lambda packed: unpacked.append(packed) or unpack(packed))
+    bench("gemv", threads=(1,))
+    assert not unpacked

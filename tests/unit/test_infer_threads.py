@@ -39,6 +39,21 @@ def test_the_fastest_number_is_measured_once_for_a_shape(asked: list[int]) -> No
     assert sum("decoding 3 layers" in key for key in autotune.inspect()) == 2
 
 
+def test_all_that_changes_the_time_of_a_token_is_measured_by_itself(
+    asked: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loops, streams and the experts that a token takes change no number of weights."""
+    told = [CASES["loop"], {"loop": {"count": 2}}, {"mhc": {"streams": 2}}, {"mhc": {"streams": 4}}]
+    told += [{"moe": {"experts": 5, "active": active}} for active in (1, 2)]
+    models = [build(**each) for each in told]
+    for model in models:
+        decoder_threads.fastest_threads(model, 2)
+    monkeypatch.setattr(decoder_threads, "fastest_layout", lambda model: "t5")
+    decoder_threads.fastest_threads(models[0], 2)
+    assert asked == [1, 2] * (len(models) + 1)
+    assert sum("weights in t5" in key for key in autotune.inspect()) == 1
+
+
 def test_tokens_that_are_timed_fit_the_shortest_context() -> None:
     for context_length in (128, 8):
         assert decoder_threads._seconds(build(context_length=context_length), 2) > 0

@@ -1,26 +1,43 @@
-"""Choices are measured once, kept across processes, shown, and measured anew when the file is damaged."""
+"""Ways are compared once, remembered across processes unless the machine was busy, shown, and forgotten."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from nanokernels import autotune, ops, tuned_file
+from nanokernels import autotune, int_matmul, ops, training, tuned_file
 from nanokernels.packing import PackedTernary, pack
 
 
 @pytest.fixture(autouse=True)
 def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("NANOCONSOLE_CACHE", str(tmp_path))
-    monkeypatch.setattr(autotune, "SECONDS", 0.0)
+    monkeypatch.setattr(autotune, "LAYOUT_SECONDS", 0.0)
     autotune.reset()
     yield
     autotune.reset()
+
+
+class Machine:
+    """A clock that ways move on by their own seconds; `disturb` says by how many times longer a run takes."""
+
+    def __init__(self, disturb: Callable[[int], float] = lambda run: 1.0, **seconds: float) -> None:
+        self.runs, self.now, self._disturb, self._seconds = list[str](), 0.0, disturb, seconds
+
+    def fastest(self, what: str = "a product") -> str:
+        return autotune.fastest(what, {name: lambda name=name: self._run(name) for name in self._seconds}, self._clock)
+
+    def _run(self, name: str) -> None:
+        self.now += self._seconds[name] * self._disturb(len(self.runs))
+        self.runs.append(name)
+
+    def _clock(self) -> float:
+        return self.now
 
 
 class Counting:
@@ -38,37 +55,56 @@ def matrix(rows: int = 70) -> PackedTernary:
     return pack(torch.ones(rows, 16, dtype=torch.int8), torch.ones(1, 1))
 
 
-def test_a_choice_is_measured_once_and_read_back_by_the_next_process() -> None:
-    product = Counting()
-    choice = autotune.choose(matrix(), 1, product)
-    assert {path for _, path, _ in product.calls} == {path for path, _ in autotune.candidates(70 * 16)}
-    autotune._chosen.clear()  # what a new process knows
-    product.calls.clear()
-    assert autotune.choose(matrix(), 1, product) == choice and not product.calls
+def test_the_fastest_way_is_found_in_turns_and_read_back_by_the_next_process() -> None:
+    machine = Machine(slow=0.002, fast=0.001)
+    assert machine.fastest() == "fast"
+    assert machine.runs == ["slow", "fast"] * (autotune.MOST_ROUNDS + 1)
+    assert autotune.inspect() == {"a product": {"way": "fast", "seconds with slow": 0.002, "seconds with fast": 0.001}}
+    other = Machine(slow=1.0, fast=2.0)
+    assert other.fastest() == "fast" and not other.runs
+    assert other.fastest("another product") == "slow"
 
 
-def test_numbers_of_tokens_share_the_choice_of_the_next_measured_one() -> None:
-    product = Counting()
-    for tokens in (3, 5, 6):
-        autotune.choose(matrix(), tokens, product)
-    assert {tokens for tokens, _, _ in product.calls} == {6} and len(autotune.inspect()) == 1
-    autotune.choose(matrix(), 10_000, product)
-    assert max(tokens for tokens, _, _ in product.calls) == 256
+def test_long_runs_have_few_rounds() -> None:
+    machine = Machine(slow=2.0, fast=1.0)
+    assert machine.fastest() == "fast" and len(machine.runs) == 2 * (autotune.FEWEST_ROUNDS + 1)
+
+
+def test_a_busy_moment_changes_no_answer_and_is_remembered_only_when_it_is_short() -> None:
+    """Whoever runs while others work takes three times as long."""
+    few = Machine(lambda run: 3.0 if run in (3, 5, 7, 9) else 1.0, slow=0.002, fast=0.001)
+    assert few.fastest() == "fast" and autotune.inspect()["a product"]["way"] == "fast"
+    autotune.reset()
+    many = Machine(lambda run: 3.0 if run % 4 in (1, 3) and run > 5 else 1.0, slow=0.002, fast=0.001)
+    assert many.fastest() == "fast" and autotune.inspect() == {}
+    quiet = Machine(slow=0.002, fast=0.001)
+    assert quiet.fastest() == "fast" and autotune.inspect()["a product"]["way"] == "fast"
 
 
 def test_what_was_measured_can_be_seen_and_forgotten() -> None:
-    product = Counting()
-    autotune.choose(matrix(), 1, product)
-    entry = autotune.inspect()["t2 70x16 groups 1 tokens 1"]
-    assert entry["path"] in ops.available_paths() and entry["threads"] == 1 and entry["gops"] > 0
+    Machine(one=1.0).fastest()
     content = json.loads(tuned_file.path().read_text())
     assert content["machine"] == tuned_file.machine() and content["machine"]["cpu"]
+    assert autotune.inspect() == content["entries"] == {"a product": {"way": "one", "seconds with one": 1.0}}
     assert autotune.reset() == {tuned_file.path().name: content["entries"]}
     assert autotune.inspect() == {} and not tuned_file.path().exists()
 
 
+def test_forgetting_reaches_what_the_process_has_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    answer = {"way": "float32", "torch": "torch"}
+    monkeypatch.setattr(autotune, "fastest", lambda what, ways, clock: asked.append(what) or list(ways)[-1])
+    for _ in range(2):
+        assert int_matmul.chosen_path(torch.device("cpu"), 1) == answer["way"]
+        assert not training.faster(64, 8, 4, 1)
+    assert len(asked) == 2
+    autotune.reset()
+    assert int_matmul.chosen_path(torch.device("cpu"), 1) == answer["way"] and not training.faster(64, 8, 4, 1)
+    assert asked[2:] == asked[:2]
+
+
 def test_forgetting_takes_every_file_of_this_machine_and_leaves_those_of_others() -> None:
-    autotune.choose(matrix(), 1, Counting())
+    Machine(one=1.0).fastest()
     own, folder = tuned_file.path(), tuned_file.path().parent
     content = json.loads(own.read_text())
     older, other, torn = (folder / f"autotune-{name}.json" for name in ("older", "other", "torn"))
@@ -95,36 +131,19 @@ def test_threads_are_measured_once_and_halves_leave_hyperthreads_out() -> None:
     "damage",
     [
         "", "{", "[]", "null", pytest.param("[" * 100_000, id="deep"), '{"schema": 1}', '{"schema": 1, "entries": 3}',
-        '{"schema": 1, "entries": {"t2 70x16 groups 1 tokens 1": 5}}',
-        '{"schema": 1, "entries": {"t2 70x16 groups 1 tokens 1": {"path": "torch", "threads": 1, "gops": 1e999}}}',
-        '{"schema": 99, "entries": {"t2 70x16 groups 1 tokens 1": {"path": "torch", "threads": 1, "gops": 1.0}}}',
-        '{"schema": 1, "entries": {"t2 70x16 groups 1 tokens 1": {"path": "warp", "threads": 1, "gops": 1.0}}}',
-        '{"schema": 1, "entries": {"t2 70x16 groups 1 tokens 1": {"path": "torch", "threads": 100000, "gops": 1.0}}}',
+        '{"schema": 1, "entries": {"a product": 5}}',
+        '{"schema": 1, "entries": {"a product": {"way": "two", "seconds with two": 1e999}}}',
+        '{"schema": 99, "entries": {"a product": {"way": "two"}}}',
+        '{"schema": 1, "entries": {"a product": {"way": "three"}}}',
+        '{"schema": 1, "entries": {"a product": {"way": ["two"]}}}',
     ],
 )  # fmt: skip
 def test_a_damaged_file_is_measured_anew(damage: str) -> None:
-    product = Counting()
-    expected = autotune.choose(matrix(), 1, product)
+    Machine(one=1.0).fastest()
     tuned_file.path().write_text(damage)
-    autotune._chosen.clear()
-    product.calls.clear()
-    choice = autotune.choose(matrix(), 1, product)
-    assert product.calls and choice.path in ops.available_paths() and choice.threads == expected.threads
-    assert autotune.inspect()["t2 70x16 groups 1 tokens 1"]["path"] == choice.path
-
-
-def test_small_matrices_are_left_to_one_thread() -> None:
-    assert {threads for _, threads in autotune.candidates(autotune.ONE_THREAD_BELOW - 1)} == {1}
-    large = [threads for path, threads in autotune.candidates(1 << 30) if path != "torch"]
-    assert not large or max(large) <= tuned_file.cpus() < 2 * max(large)
-
-
-def test_the_fastest_candidate_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    tried = autotune.candidates(70 * 16)
-    seconds = iter(float(len(tried) - i) for i in range(len(tried)))
-    monkeypatch.setattr(autotune, "_seconds", lambda call: next(seconds))
-    choice = autotune.choose(matrix(), 1, Counting())
-    assert (choice.path, choice.threads) == tried[-1]
+    machine = Machine(one=1.0, two=2.0)
+    assert machine.fastest() == "one" and machine.runs
+    assert autotune.inspect()["a product"]["way"] == "one"
 
 
 def test_a_layout_is_measured_over_as_many_bytes_as_a_model_has() -> None:
@@ -135,7 +154,9 @@ def test_a_layout_is_measured_over_as_many_bytes_as_a_model_has() -> None:
     assert autotune.choose_layout(64, 64, 8 * 64 * 64 // 4, product) == layout and not product.calls
 
 
-def test_a_product_without_a_path_takes_the_choice() -> None:
+def test_a_product_without_a_path_takes_the_best_instruction_set(monkeypatch: pytest.MonkeyPatch) -> None:
     x, packed = torch.randn(2, 16), matrix()
-    assert torch.equal(ops.ternary_linear(x, packed), ops.ternary_linear(x, packed, path="torch"))
-    assert "t2 70x16 groups 1 tokens 2" in autotune.inspect()
+    taken: list[tuple[str, int]] = []
+    monkeypatch.setattr(ops, "linear", lambda x, packed, path, threads: taken.append((path, threads)) or x)
+    ops.ternary_linear(x, packed)
+    assert taken == [(ops.active_path(), 1)] and not autotune.inspect()

@@ -121,6 +121,16 @@ def test_a_token_that_is_not_finite_gives_nan_and_leaves_the_others_alone(path: 
     assert torch.equal(y[[0, 3]], clean[[0, 3]])
 
 
+@pytest.mark.parametrize("way", ["int8", "float32"])
+def test_so_it_does_with_either_product_of_torch(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """int8 codes have no NaN that could come through: there the scale brings it."""
+    monkeypatch.setattr("nanokernels.int_matmul.chosen_path", lambda device, rows: way)
+    x = torch.ones(3, 20)
+    x[1, 17], x[2, 0] = torch.nan, -torch.inf
+    y = ops.ternary_linear(x, pack(random_codes(70, 20, 1), torch.ones(1, 1)), path="torch")
+    assert bool(y[1:].isnan().all()) and bool(y[0].isfinite().all())
+
+
 @pytest.mark.parametrize("path", PATHS)
 def test_inputs_that_lie_apart_in_memory_are_read_rightly(path: ops.Path) -> None:
     packed = pack(random_codes(33, 16, 1), torch.ones(1, 1))
@@ -131,7 +141,8 @@ def test_inputs_that_lie_apart_in_memory_are_read_rightly(path: ops.Path) -> Non
 def test_all_native_paths_give_the_same_bits_with_group_scales() -> None:
     packed: PackedTernary = pack(random_codes(150, 512, 1), torch.rand(150, 8))
     x = torch.randn(9, 512)
-    outputs = [ops.ternary_linear(x, packed, path=path, threads=threads) for path in PATHS for threads in (1, 3)]
+    natives = [path for path in PATHS if path != "torch"]
+    outputs = [ops.ternary_linear(x, packed, path=path, threads=threads) for path in natives for threads in (1, 3)]
     assert all(torch.equal(outputs[0], other) for other in outputs[1:])
 
 
@@ -141,3 +152,23 @@ def test_all_native_paths_give_the_same_bits_with_group_scales() -> None:
 def test_tokens_that_do_not_fit_are_refused(x: Tensor) -> None:
     with pytest.raises(ValueError, match=r"\(N, 7\) torch.float32 on cpu is needed"):
         ops.ternary_linear(x, pack(random_codes(3, 7, 1), torch.ones(1, 1)))
+
+
+@pytest.mark.parametrize("path", [*PATHS, "reference"])
+def test_no_tokens_have_no_outputs(path: ops.Path) -> None:
+    packed = pack(random_codes(70, 16, 1), torch.rand(70, 2))
+    assert ops.ternary_linear(torch.empty(0, 16), packed, path=path).shape == (0, 70)
+    assert ops.int_sums(torch.empty(0, 16, dtype=torch.int8), packed, path=path).shape == (2, 0, 70)
+
+
+@pytest.mark.parametrize("path", [*PATHS, "reference"])
+@pytest.mark.parametrize("threads", [0, -1, 1000])
+def test_a_number_of_threads_that_makes_no_sense_is_refused(
+    path: ops.Path, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nanokernels.native_ops.cpus", lambda: 2)
+    packed = pack(random_codes(70, 16, 1), torch.ones(1, 1))
+    with pytest.raises(ValueError, match=f"threads: {threads} is not between 1 and 64"):
+        ops.ternary_linear(torch.ones(1, 16), packed, path=path, threads=threads)
+    with pytest.raises(ValueError, match=f"threads: {threads} is not between 1 and 64"):
+        ops.int_sums(torch.ones(1, 16, dtype=torch.int8), packed, path=path, threads=threads)

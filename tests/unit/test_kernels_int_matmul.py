@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
 
+from nanokernels import autotune
 from nanokernels import int_matmul as module
-from nanokernels import tuned_file
 from nanokernels.int_matmul import chosen_path, float_matmul, int8_matmul, int_matmul
 
 
@@ -48,27 +52,46 @@ def test_sizes_are_padded_to_what_cuda_accepts() -> None:
     assert module._pad(torch.ones(24, 16, dtype=torch.int8), more_than=16).shape == (24, 16)
 
 
-def test_the_faster_path_is_measured_once_on_a_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("NANOCONSOLE_CACHE", str(tmp_path))
+    autotune.reset()
+    yield
+    autotune.reset()
+
+
+def test_few_and_many_rows_are_measured_apart_and_remembered(measured: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that two processes, and two calls of `doctor`, do not disagree where both paths are about as fast."""
-    measured: list[int] = []
-    answers = iter(["int8", "float32"])
-    monkeypatch.setattr(module, "_measure", lambda device, rows: measured.append(rows) or next(answers))
+    asked: list[str] = []
+    monkeypatch.setattr(
+        autotune,
+        "fastest",
+        lambda what, ways, clock: asked.append(what) or ("int8" if "1 x 512" in what else "float32"),
+    )
     device = torch.device("cpu")
-    for _ in range(2):  # the second process knows the file alone
-        monkeypatch.setattr(module, "_chosen", {})
-        assert [chosen_path(device, rows) for rows in (1, 16, 17, 4096)] == ["int8", "int8", "float32", "float32"]
-    assert measured == [1, 128]
+    assert [chosen_path(device, rows) for rows in (1, 16, 17, 4096)] == ["int8", "int8", "float32", "float32"]
+    assert [what.split(",")[1] for what in asked] == [" 1 x 512 x 512", " 128 x 512 x 512"]
+    assert all(torch.__version__ in what and "cpu, one thread" in what for what in asked)
 
 
-def test_a_remembered_path_that_is_none_is_measured_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_chosen", {})
-    monkeypatch.setattr(tuned_file, "read", lambda key: {"path": "int4"})
-    monkeypatch.setattr(module, "_measure", lambda device, rows: "float32")
-    assert chosen_path(torch.device("cpu"), 1) == "float32"
+def test_the_ways_are_timed_by_the_processor_time_of_one_thread(
+    measured: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Waiting for a busy machine does not count, and the threads of the process are as before."""
+    threads, before = [], torch.get_num_threads()
+    product = module.float_matmul
 
+    def interrupted(codes: Tensor, ternary: Tensor) -> Tensor:
+        threads.append(torch.get_num_threads())
+        time.sleep(0.02)  # what another program does to this one
+        return product(codes, ternary)
 
-def test_the_measurement_picks_the_faster(monkeypatch: pytest.MonkeyPatch) -> None:
-    for seconds, expected in (([2.0, 1.0], "int8"), ([1.0, 2.0], "float32")):
-        answers = iter(seconds)
-        monkeypatch.setattr(module, "_seconds", lambda product, device, answers=answers: next(answers))
-        assert module._measure(torch.device("cpu"), rows=1) == expected
+    monkeypatch.setattr(module, "int8_matmul", lambda codes, ternary: [product(codes, ternary) for _ in range(8)])
+    monkeypatch.setattr(module, "float_matmul", interrupted)
+    monkeypatch.setattr(autotune, "SECONDS", 0.0)
+    try:
+        torch.set_num_threads(2)
+        assert chosen_path(torch.device("cpu"), 1) == "float32"
+        assert torch.get_num_threads() == 2 and set(threads) == {1}
+    finally:
+        torch.set_num_threads(before)

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from nanokernels import build, fallback, native, native_ops, ops
+from nanokernels import build, native, native_ops, ops
 from nanokernels.packing import PackedTernary, pack
 from nanokernels.paths import available_paths, unavailable_paths
 
@@ -56,66 +56,6 @@ def test_the_native_kernels_can_be_switched_off(tmp_path: Path) -> None:
     said = report(tmp_path, NANOKERNELS_NATIVE="0")
     assert said == "torch | no native kernels: switched off by NANOKERNELS_NATIVE=0"
     assert not (tmp_path / "native").exists()
-
-
-def found_anew(monkeypatch: pytest.MonkeyPatch, cache: Path) -> native.Found:
-    """What this process would find now, without a built extension."""
-    monkeypatch.setattr(native, "_extension", lambda: None)
-    monkeypatch.setenv("NANOCONSOLE_CACHE", str(cache))
-    return native.find.__wrapped__()
-
-
-def test_a_compiler_that_fails_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = tmp_path / "cc"
-    broken.write_text("#!/bin/sh\necho 'x.c:1: error: unknown instruction' >&2\nexit 1\n")
-    broken.chmod(0o755)
-    monkeypatch.setenv("CC", str(broken))
-    found = found_anew(monkeypatch, tmp_path)
-    assert found.library is None and found.reason == f"{broken} failed: x.c:1: error: unknown instruction"
-    assert not list(tmp_path.rglob("*.so")) and not list(tmp_path.rglob("tmp*"))
-
-
-@needs_native
-def test_compiling_is_told_once_and_its_result_is_found_without_a_compiler(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    compiler = tmp_path / "cc"
-    compiler.write_text("")
-    compiler.chmod(0o755)
-    monkeypatch.setenv("CC", str(compiler))
-    monkeypatch.setattr(build, "make", copy_of_this_process)
-    assert found_anew(monkeypatch, tmp_path).origin.startswith("compiled at first use")
-    assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
-        f"compiling the native kernels with {compiler}"
-    ]
-    caplog.clear()
-    monkeypatch.setenv("CC", "/nonexistent")
-    assert found_anew(monkeypatch, tmp_path).origin.startswith("compiled at first use") and not caplog.records
-
-
-@needs_compiler
-def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").write_text("")
-    assert "the cache folder" in found_anew(monkeypatch, tmp_path / "file").reason
-
-
-@needs_native
-@needs_compiler
-def test_a_library_damaged_in_the_cache_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NANOCONSOLE_CACHE", str(tmp_path))
-    monkeypatch.setattr(build, "make", copy_of_this_process)
-    path = build.library_path()
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"torn")
-    found = found_anew(monkeypatch, tmp_path)
-    assert found.library is not None and found.origin == f"compiled at first use: {path}"
-    monkeypatch.setattr(build, "make", None)  # once it is there, nothing is compiled
-    assert found_anew(monkeypatch, tmp_path).origin == found.origin
-
-
-def copy_of_this_process(program: str, scratch: Path) -> Path:
-    """The library that is loaded already, instead of compiling for seconds."""
-    return Path(shutil.copy(native_ops.library()._name, scratch / "copy.so"))
 
 
 @needs_native
@@ -182,11 +122,20 @@ def test_many_threads_on_few_cpus_finish_and_are_right() -> None:
 
 
 @needs_native
+@pytest.mark.parametrize("threads", [0, -1, 1000])
+def test_no_pool_is_started_for_a_senseless_number_of_threads(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native_ops, "cpus", lambda: 2)
+    with pytest.raises(ValueError, match="is not between 1 and 64"):
+        native_ops.pool(threads)
+    assert threads not in native_ops._pools
+
+
+@needs_native
 def test_more_threads_than_row_blocks_leave_none_out() -> None:
     x = torch.randn(3, 64)
     for rows in (1, 64, 65, 200):
         packed = matrix(rows)
-        expected = fallback.ternary_linear(x, packed)
+        expected = ops.ternary_linear(x, packed, path="torch")
         assert torch.equal(ops.ternary_linear(x, packed, path="scalar", threads=7), expected)
 
 
@@ -208,6 +157,21 @@ def test_a_forked_child_does_not_wait_for_threads_it_has_not() -> None:
 
 
 @needs_native
+def test_a_child_forked_while_a_thread_starts_a_pool_does_not_wait_for_it() -> None:
+    packed, x = matrix(), torch.ones(1, 64)
+    expected = ops.ternary_linear(x, packed, path="scalar", threads=3)
+    with native_ops._pools_lock:  # what another thread of the parent may hold
+        assert torch.equal(ops.ternary_linear(x, packed, path="scalar", threads=3), expected)  # known: needs no lock
+        child = os.fork()
+        if child == 0:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(20)
+            same = torch.equal(ops.ternary_linear(x, packed, path="scalar", threads=4), expected)
+            os._exit(0 if same and set(native_ops._pools) == {4} else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@needs_native
 @pytest.mark.parametrize("rows", [64, 5000])
 def test_placed_weights_are_the_same_weights(rows: int) -> None:
     packed = matrix(rows, 2048)
@@ -222,19 +186,3 @@ def test_the_extension_is_built_from_every_source() -> None:
     listed = {root / source for source in modules[0]["sources"]}
     assert listed == {*build.sources(), build.CSRC / "module.c"}
     assert {"-ffp-contract=off", "-O3"} <= set(modules[0]["extra-compile-args"]) and modules[0]["optional"]
-
-
-@needs_native
-@needs_compiler
-def test_a_built_extension_that_cannot_be_loaded_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    extension = tmp_path / "_native.abi3.so"
-    extension.write_bytes(b"torn")
-    monkeypatch.setattr(build, "make", copy_of_this_process)
-    found_anew(monkeypatch, tmp_path)
-    monkeypatch.setattr(native, "_extension", lambda: extension)
-    found = native.find.__wrapped__()
-    assert found.library is not None
-    assert found.origin.startswith("compiled at first use: ") and "the built extension cannot be used" in found.origin
-    monkeypatch.setenv("CC", "/nonexistent")
-    monkeypatch.setenv("NANOCONSOLE_CACHE", str(tmp_path / "empty"))
-    assert "the built extension cannot be used" in native.find.__wrapped__().reason

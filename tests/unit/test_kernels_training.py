@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
 
 from nanocore.model.bitlinear import BitLinear, project
-from nanokernels import training
+from nanokernels import autotune, training
 
 needs_vectors = pytest.mark.skipif(training._path() is None, reason="not run: no vector kernels on this machine")
 
@@ -68,12 +70,25 @@ def test_what_it_cannot_do_to_the_bit_is_left_to_torch(
 
 
 @needs_vectors
-def test_the_choice_is_measured_once_for_a_shape(monkeypatch: pytest.MonkeyPatch) -> None:
-    counted: list[object] = []
-    monkeypatch.setattr(training, "_seconds", lambda work: counted.append(work()) or float(len(counted)))
-    training.faster.cache_clear()
+def test_the_choice_is_measured_once_for_a_shape_and_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NANOCONSOLE_CACHE", str(tmp_path))
+    monkeypatch.setattr(autotune, "STEADY", float("inf"))
+    monkeypatch.setattr(autotune, "SECONDS", 0.0)
+    counted: list[int] = []
+    products = training.products
+    monkeypatch.setattr(training, "products", lambda x, matrices: counted.append(len(x)) or products(x, matrices))
+    autotune.reset()
     try:
-        assert training.faster(64, 8, 4, 1) and training.faster(64, 8, 4, 1)
-        assert len(counted) == 2
+        way = training.faster(64, 8, 4, 1)
+        assert training.faster(64, 8, 4, 1) is way and len(counted) == autotune.FEWEST_ROUNDS + 1
+        training.faster.cache_clear()  # what the next process knows
+        assert training.faster(64, 8, 4, 1) is way and len(counted) == autotune.FEWEST_ROUNDS + 1
+        (entry,) = autotune.inspect().items()
+        assert entry[0].startswith("training, 64 x 8 x 4,") and entry[0].endswith("threads 1")
+        assert entry[1]["way"] == ("native" if way else "torch")
+        training.faster(64, 8, 4, 2)
+        assert len(autotune.inspect()) == 2
     finally:
-        training.faster.cache_clear()
+        autotune.reset()

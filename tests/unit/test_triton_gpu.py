@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from nanocore.model.quantize import ternary_weight, token_codes
-from nanokernels import autotune, ops, triton_linear, triton_ops, triton_tune
+from nanokernels import ops, triton_linear, triton_ops, triton_tune
 from nanokernels.packing import pack
 from nanokernels.triton_language import installed
-from nanokernels.triton_planes import Planes, pack_planes, unpack_planes
+from nanokernels.triton_planes import Planes, pack_planes
+from tests.planes import unpack_planes
 
 pytestmark = [
     pytest.mark.gpu,
@@ -115,7 +116,7 @@ def test_the_public_product_takes_triton_for_tensors_on_the_gpu() -> None:
     packed = pack(torch.randint(-1, 2, (130, 256)).to(torch.int8), torch.rand(1, 1))
     there = replace(packed, data=packed.data.cuda(), scale=packed.scale.cuda())
     x = torch.randn(3, 256)
-    assert autotune.choose(there, 3, ops.linear).path == "triton"
+    assert ops.active_path(there.data.device) == "triton"
     assert torch.equal(ops.ternary_linear(x.cuda(), there).cpu(), ops.ternary_linear(x, packed, path="torch"))
 
 

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nanokernels.triton_planes import pack_planes, pad_groups, plane_offsets, unpack_planes
+from nanokernels.triton_planes import pack_planes, pad_groups, plane_offsets
+from tests.planes import unpack_planes
 
 
 @settings(max_examples=60, deadline=None)

@@ -11,7 +11,8 @@ from nanocore.bench.limits import limits, memory_bytes, natives
 from nanocore.bench.matrices import Matrices
 from nanocore.bench.products import QUICK_SHAPES, SHAPES, TOKENS, cases, products
 from nanocore.bench.race import Effort
-from nanokernels import native
+from nanocore.errors import UsageError
+from nanokernels import native, native_ops
 from nanokernels.tuned_file import cpus
 
 SCHEMA = 1
@@ -29,9 +30,11 @@ def bench_kernels(
 ) -> dict[str, Any]:
     """Measure the named parts with each number of threads; the report is plain data.
 
-    Without `threads` it is 1, and 2 where there are two CPUs. Raises NanoError where any contestant computes wrong
-    numbers: a wrong kernel has no speed.
+    Without `threads` it is 1, and 2 where there are two CPUs. Raises UsageError for a number that makes no sense, and
+    NanoError where any contestant computes wrong numbers: a wrong kernel has no speed.
     """
+    if wrong := [count for count in threads if not 1 <= count <= native_ops.most_threads()]:
+        raise UsageError(f"threads {wrong[0]} is not between 1 and {native_ops.most_threads()}")
     counts = tuple(threads) or (1, 2)[: min(2, cpus())]
     effort, found = QUICK if quick else FULL, machine.facts()
     report: dict[str, Any] = {

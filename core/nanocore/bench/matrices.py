@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import torch
 from torch import Tensor
 
 from nanocore.bench.limits import natives
 from nanocore.errors import NanoError
-from nanokernels import fallback, ops
+from nanokernels import ops
 from nanokernels.int_matmul import float_matmul
 from nanokernels.packing import Layout, PackedTernary, pack
+from nanokernels.plain import token_codes
 
 LAYOUTS: tuple[Layout, ...] = ("t2", "t5")
 WEIGHT_SCALE = 0.37
@@ -20,7 +19,7 @@ WEIGHT_SCALE = 0.37
 class Matrices:
     """Copies of a matrix (rows, columns); together those of one form exceed `memory` bytes, where that is not 0.
 
-    The native forms lie where `threads` threads have touched them first.
+    The native forms are written by `threads` threads.
     """
 
     def __init__(self, rows: int, columns: int, memory: int, threads: int) -> None:
@@ -35,13 +34,6 @@ class Matrices:
             for layout, each in packed.items()
         }
         self._plain: dict[torch.dtype, list[Tensor]] = {}
-
-    @cached_property
-    def unpacked(self) -> list[PackedTernary]:
-        """For the torch path, which keeps an int8 copy of each."""
-        packed = pack(self.codes, torch.full((1, 1), WEIGHT_SCALE))
-        parts = "t2", self.rows, self.columns, packed.data, packed.scale
-        return [PackedTernary(*parts) for _ in range(self._copies(self.codes.nbytes))]
 
     def weights(self, dtype: torch.dtype) -> list[Tensor]:
         """Plain matrices of whole numbers, as torch multiplies them."""
@@ -59,7 +51,8 @@ class Tokens:
 
     def __init__(self, matrices: Matrices, count: int) -> None:
         self.x = torch.randn(count, matrices.columns, generator=torch.Generator().manual_seed(count))
-        self.codes, scale = fallback.quantise(self.x)
+        codes, scale = token_codes(self.x)
+        self.codes = codes.to(torch.int8)
         self.sums = float_matmul(self.codes, matrices.codes)  # (N, M), whole numbers that float32 holds
         self.y = self.sums * WEIGHT_SCALE * scale
 

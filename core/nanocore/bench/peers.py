@@ -9,10 +9,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from nanocore.bench.matrices import Matrices, Tokens
+from nanocore.bench.matrices import WEIGHT_SCALE, Matrices, Tokens
 from nanocore.bench.race import Contestant
-from nanokernels import fallback
-from nanokernels.packing import PackedTernary
+from nanocore.model.ternary_products import plain_products
 
 Weight = TypeVar("Weight")
 BFLOAT16_TOLERANCE = 2**-6  # relative; results are rounded to 8 bits
@@ -29,11 +28,14 @@ class _Product:
             self.last = self._multiply(weight)
 
 
-def fallback_path(tokens: Tokens, matrices: Sequence[PackedTernary], operations: int) -> Contestant:
-    """Our torch path, with its quantiser and scales."""
-    product = _Product(lambda packed: fallback.ternary_linear(tokens.x, packed), matrices)
-    check = _check(product, tokens, tokens.y, "our torch path")
-    return Contestant(product, operations, check, openmp=True)
+def without_kernels(tokens: Tokens, matrices: Matrices, operations: int, keep: slice) -> Contestant:
+    """What runs without a compiler: training's forward in torch, with its quantiser and scales."""
+    scale = torch.full((1, 1), WEIGHT_SCALE)
+    product = _Product(
+        lambda weight: plain_products(tokens.x, [(weight, scale)], torch.float32)[2][0],
+        matrices.weights(torch.int8)[keep],
+    )
+    return Contestant(product, operations, _check(product, tokens, tokens.y, "our torch path"), openmp=True)
 
 
 def peers(tokens: Tokens, matrices: Matrices, operations: int, keep: slice) -> Iterator[tuple[str, str, Contestant]]:

@@ -121,7 +121,7 @@ def _contestants(case: Case, matrices: Matrices) -> dict[Name, Contestant]:
         found[Name("dot", path, "")] = multiplier(path, case.threads)
     for path, layout, contestant in _ours(case, matrices, tokens):
         found[Name("ours", path, layout)] = contestant
-    found[Name("ours", "torch", "int8")] = peers.fallback_path(tokens, matrices.unpacked[keep], case.operations)
+    found[Name("ours", "torch", "int8")] = peers.without_kernels(tokens, matrices, case.operations, keep)
     for path, weights, contestant in peers.peers(tokens, matrices, case.operations, keep):
         found[Name("peer", path, weights)] = contestant
     return found

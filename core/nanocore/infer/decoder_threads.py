@@ -6,12 +6,13 @@ compute. The number changes no bit of what is decoded.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from functools import partial
 
 from nanocore.infer.native_decoder import NativeDecoder
-from nanocore.infer.packed_model import unsupported
+from nanocore.infer.packed_model import fastest_layout, unsupported
 from nanocore.model.bitlinear import TernaryModule
 from nanocore.model.transformer import Transformer
 from nanokernels import autotune, native
@@ -23,10 +24,19 @@ def fastest_threads(model: Transformer, most: int) -> int:
     """At most `most`; that number itself where the native decoder cannot run the model, and says so elsewhere."""
     if most == 1 or unsupported(model.config) or native.find().library is None:
         return most
-    shape = model.config.model
+    return autotune.choose_threads(_description(model), most, partial(_seconds, model))
+
+
+def _description(model: Transformer) -> str:
+    """What the time of a token depends on: in words as far as they go, and all of it as a hash."""
+    config, shape = model.config, model.config.model
     weights = sum(math.prod(module.ternary_shape) for module in model.modules() if isinstance(module, TernaryModule))
-    what = f"decoding {shape.n_layers} layers of {shape.d_model}, {weights} ternary weights, {model.vocab_size} tokens"
-    return autotune.choose_threads(what, most, partial(_seconds, model))
+    parts = [section.model_dump_json() for section in (shape, config.mhc, config.loop, config.moe, config.delta)]
+    shapes = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+    return (
+        f"decoding {shape.n_layers} layers of {shape.d_model}, {weights} ternary weights in {fastest_layout(model)}, "
+        f"{model.vocab_size} tokens, shape {shapes}"
+    )
 
 
 def _seconds(model: Transformer, threads: int) -> float:

@@ -12,9 +12,17 @@ import torch
 from torch import Tensor
 
 from nanokernels import training_gpu
+from nanokernels.plain import LARGEST_CODE, SMALLEST_SCALE, TokenCodes, token_codes
 
-SMALLEST_SCALE = 1e-5  # keeps an all-zero matrix or token from dividing by zero
-LARGEST_CODE = 127
+__all__ = [
+    "LARGEST_CODE",
+    "SMALLEST_SCALE",
+    "TernaryWeight",
+    "TokenCodes",
+    "ternary_weight",
+    "token_codes",
+    "weight_codes",
+]
 
 
 class TernaryWeight(NamedTuple):
@@ -28,13 +36,6 @@ class TernaryWeight(NamedTuple):
         wide = torch.promote_types(dtype, torch.float32)
         grouped = self.codes.unflatten(1, (self.scale.shape[1], -1)).to(wide)  # (out, groups, columns)
         return grouped.mul_(self.scale.unsqueeze(-1)).flatten(1).to(dtype)
-
-
-class TokenCodes(NamedTuple):
-    """`codes` (N, in), whole numbers in -127..127 held in float32; `scale` (N, 1) float32."""
-
-    codes: Tensor
-    scale: Tensor
 
 
 def ternary_weight(weight: Tensor, group_size: int = 0) -> TernaryWeight:
@@ -57,17 +58,3 @@ def weight_codes(weight: Tensor, scale: Tensor) -> Tensor:
     grouped = weight.float().unflatten(1, (scale.shape[1], -1))  # (out, groups, columns)
     codes = (grouped / scale.clamp(min=SMALLEST_SCALE).unsqueeze(-1)).round_().clamp_(-1, 1)
     return codes.flatten(1).to(torch.int8)
-
-
-def token_codes(x: Tensor) -> TokenCodes:
-    """Absmax quantiser of each token: codes = round(x * 127 / max|x|), for x (N, in).
-
-    No clip is needed: no |x| exceeds its own row's maximum.
-    """
-    x = x.float()
-    largest = x.abs().amax(dim=-1, keepdim=True)  # (N, 1)
-    # By a tensor: on CUDA dividing by a number multiplies by its reciprocal, which can be another float.
-    scale = largest.div_(torch.full((), LARGEST_CODE, dtype=x.dtype, device=x.device)).clamp_(
-        min=SMALLEST_SCALE / LARGEST_CODE
-    )
-    return TokenCodes((x * scale.reciprocal()).round_(), scale)

@@ -17,9 +17,9 @@ from torch.autograd.function import once_differentiable
 
 from nanocore.model.fp4_study import Fp4Study, fp4_linear
 from nanocore.model.kept_rows import EVERY_ROW, KeptRows, filtered_linear
-from nanocore.model.quantize import TernaryWeight, TokenCodes, token_codes
+from nanocore.model.quantize import TernaryWeight
 from nanokernels import inference_gpu, training, training_gpu
-from nanokernels.int_matmul import int_matmul
+from nanokernels.plain import scaled_product, token_codes
 from nanokernels.triton_planes import Planes
 
 
@@ -133,23 +133,8 @@ def plain_products(
     return (
         tokens.codes.to(torch.int8),
         tokens.scale,
-        [scaled_product(tokens, TernaryWeight(*each), dtype) for each in matrices],
+        [scaled_product(tokens, each, dtype) for each in matrices],
     )
-
-
-def scaled_product(tokens: TokenCodes, matrix: TernaryWeight, dtype: torch.dtype) -> Tensor:
-    """Xq Wq^T (N, out): exact sums of products of codes, one for each scale group, then the scales."""
-    groups = matrix.scale.shape[1]
-    columns = matrix.codes.shape[1] // groups
-    wide = torch.promote_types(dtype, torch.float32)
-    scale = matrix.scale.to(wide)
-    total: Tensor | None = None
-    for group in range(groups):
-        part = slice(group * columns, (group + 1) * columns)
-        sums = int_matmul(tokens.codes[:, part], matrix.codes[:, part]).to(wide)  # (N, out)
-        total = sums.mul_(scale[:, group]) if total is None else total.addcmul_(sums, scale[:, group])
-    assert total is not None
-    return total.mul_(tokens.scale).to(dtype)
 
 
 def dequantised(codes: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
