@@ -23,6 +23,8 @@ CASES: dict[str, tuple[tuple[str, ...], str]] = {
     "untied": (("model.tie_embeddings=false",), "qwen3"),
     "wide": (("model.d_model=256", "model.d_ff=512", "model.n_heads=4", "model.n_kv_heads=2"), "qwen3"),
     "float": (("model.linear=float",), "qwen3"),
+    "fp4": (("model.linear=float", "fp4.format=nvfp4", "fp4.forward=true"), "nanoconsole"),
+    "fp4-backward": (("model.linear=float", "fp4.format=nvfp4", "fp4.forward=false"), "qwen3"),
     "llama": (("model.n_heads=4", "model.n_kv_heads=2", "model.head_dim=6", *NO_NORMS), "llama"),
     "llama-groups": (("model.head_dim=8", "model.group_size=8", *NO_NORMS), "nanoconsole"),
     "bitnet": (BITNET, "bitnet"),

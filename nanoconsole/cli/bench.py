@@ -21,6 +21,9 @@ Threads = Annotated[
 ]
 
 
+LIMITS = {"memory": "limit: reading", "arithmetic": "limit: arithmetic", "unpacking": "limit: unpacking and arithmetic"}
+
+
 def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Measure speed on this machine.", rich_markup_mode=None, no_args_is_help=True)
     lines = ("bench kernels", "bench kernels --quick", "bench kernels --only gemv --threads 1 --json")
@@ -46,7 +49,7 @@ def kernels(quick: Quick = False, only: Only = None, threads: Threads = None, js
     if "limits" in report:
         _limits(report["limits"])
     for part in ("gemv", "gemm"):
-        _products(part, report.get(part, []))
+        _products(part, report.get(part, []), report["left_out"].get("llama.cpp", ""))
     if "end_to_end" in report:
         _end_to_end(report["end_to_end"])
     return None
@@ -82,21 +85,28 @@ def _limits(limits: dict[str, Any]) -> None:
     return table(("dot products, GOPS", *headings), ((row[0]["path"], *(each["gops"] for each in row)) for row in dots))
 
 
-def _products(part: str, races: list[dict[str, Any]]) -> None:
-    """One table for each shape: contestants down, tokens, data and threads across."""
+def _products(part: str, races: list[dict[str, Any]], missing: str) -> None:
+    """One table for each shape: contestants down, tokens, data and threads across. `missing` is why llama.cpp is not there."""
     for shape in dict.fromkeys((each["rows"], each["columns"]) for each in races):
         own = [each for each in races if (each["rows"], each["columns"]) == shape]
         tell("")
         headings = (f"{part} {shape[0]} x {shape[1]}, GOPS", "weights", *map(_race, own))
         table(headings, [*_limit_rows(own), *_result_rows(own)])
+    if races and missing:
+        tell(f"llama.cpp {missing}")
 
 
 def _limit_rows(races: list[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
-    """What reading the weights would allow, and what the path's dot products would."""
-    for bound, title in (("memory", "limit: reading"), ("arithmetic", "limit: arithmetic")):
-        for name in races[0]["limits"][bound]:
-            label = (title, name) if bound == "memory" else (f"{title} {name}", None)
-            yield (*label, *(f"{each['limits'][bound][name]:.0f}" for each in races))
+    """What reading the weights would allow, what the path's dot products would, and those with unpacking on one thread."""
+    for bound, title in LIMITS.items():
+        for name in dict.fromkeys(name for each in races for name in each["limits"][bound]):
+            path, _, weights = ("", "", name) if bound == "memory" else name.partition(" ")
+            rates = [each["limits"][bound].get(name) for each in races]
+            yield (
+                f"{title} {path}".strip(),
+                weights or None,
+                *(None if rate is None else f"{rate:.0f}" for rate in rates),
+            )
 
 
 def _result_rows(races: list[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:

@@ -11,21 +11,41 @@ from nanoconsole.cli import complete
 from nanoconsole.cli import model as shared
 from nanoconsole.cli.options import Json, Runs, examples
 from nanoconsole.cli.output import emit, say, tell
+from nanocore.api.export_options import meant
 from nanocore.errors import UsageError
 
-GGUF = ("gguf",)
-MEANS = {  # an option, and for which --to
-    "scheme": GGUF,
-    "scale_mode": GGUF,
-    "head": GGUF,
-    "architecture": GGUF,
-    "form": ("hf",),
-    "license": ("gguf", "hf"),
-}
-Scheme = Literal["tq2_0", "tq1_0"]
-ScaleMode = Literal["tensor", "block"]
-Head = Literal["f32", "f16", "q8_0"]
-Architecture = Literal["auto", "stock", "nanoconsole"]
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN|FOLDER", help="A run, its folder, or the folder of a checkpoint.", autocompletion=complete.runs
+    ),
+]
+To = Annotated[
+    Literal["gguf", "hf", "mhc"],
+    typer.Option("--to", help="A GGUF file, a Hugging Face folder, or a .mhc file of stream maps."),
+]
+Scheme = Annotated[
+    Literal["tq2_0", "tq1_0"] | None, typer.Option("--scheme", help="GGUF: 2.06 or 1.69 bits a weight [tq2_0].")
+]
+ScaleMode = Annotated[
+    Literal["tensor", "block"] | None,
+    typer.Option("--scale-mode", help="GGUF: scales exact beside, or rounded in blocks [tensor]."),
+]
+Head = Annotated[
+    Literal["f32", "f16", "q8_0"] | None, typer.Option("--head", help="GGUF: type of embedding and head [f16].")
+]
+Architecture = Annotated[
+    Literal["auto", "stock", "nanoconsole"] | None,
+    typer.Option("--architecture", help="GGUF: stock refuses what other tools cannot run [auto]."),
+]
+Form = Annotated[
+    Literal["plain", "bitnet"] | None, typer.Option("--form", help="hf: float weights, or BitNet's codes [plain].")
+]
+License = Annotated[
+    str | None, typer.Option("--license", metavar="ID", help="Licence of the weights, as mit [unknown].")
+]
+Output = Annotated[Path | None, typer.Option("--output", metavar="PATH", help="Else in the run's exports.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace an earlier export.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -39,33 +59,16 @@ def register(app: typer.Typer) -> None:
 
 
 def export(
-    run: Annotated[
-        str,
-        typer.Argument(
-            metavar="RUN|FOLDER", help="A run, its folder, or the folder of a checkpoint.", autocompletion=complete.runs
-        ),
-    ],
-    to: Annotated[
-        Literal["gguf", "hf", "mhc"],
-        typer.Option("--to", help="A GGUF file, a Hugging Face folder, or a .mhc file of stream maps."),
-    ] = "gguf",
-    scheme: Annotated[Scheme | None, typer.Option("--scheme", help="GGUF: 2.06 or 1.69 bits a weight [tq2_0].")] = None,
-    scale_mode: Annotated[
-        ScaleMode | None, typer.Option("--scale-mode", help="GGUF: scales exact beside, or rounded in blocks [tensor].")
-    ] = None,
-    head: Annotated[Head | None, typer.Option("--head", help="GGUF: type of embedding and head [f16].")] = None,
-    architecture: Annotated[
-        Architecture | None,
-        typer.Option("--architecture", help="GGUF: stock refuses what other tools cannot run [auto]."),
-    ] = None,
-    form: Annotated[
-        Literal["plain", "bitnet"] | None, typer.Option("--form", help="hf: float weights, or BitNet's codes [plain].")
-    ] = None,
-    license: Annotated[
-        str | None, typer.Option("--license", metavar="ID", help="Licence of the weights, as mit [unknown].")
-    ] = None,
-    output: Annotated[Path | None, typer.Option("--output", metavar="PATH", help="Else in the run's exports.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an earlier export.")] = False,
+    run: Source,
+    to: To = "gguf",
+    scheme: Scheme = None,
+    scale_mode: ScaleMode = None,
+    head: Head = None,
+    architecture: Architecture = None,
+    form: Form = None,
+    license: License = None,
+    output: Output = None,
+    force: Force = False,
     step: shared.Step = "latest",
     runs: Runs = None,
     json: Json = False,
@@ -77,10 +80,11 @@ def export(
     """
     given = {"scheme": scheme, "scale_mode": scale_mode, "head": head, "architecture": architecture, "form": form}
     request = {"verb": "export", **shared.source(run, step, runs), "to": to, "force": force}
-    request |= _meant(given | {"license": license}, to)
-    if output is not None:
-        shared.check_text(str(output), "--output")
-        request["output"] = str(output.absolute())
+    _write(request | _texts(meant(given | {"license": license}, to, spelt=_flag)) | _place(output), json)
+
+
+def _write(request: dict[str, Any], json: bool) -> None:
+    """Have a worker do it; tell what came of it."""
     report = shared.answers(request, lambda _: None)
     report.pop("kind")
     if json:
@@ -90,21 +94,24 @@ def export(
     return tell(report["path"])
 
 
-def _meant(given: dict[str, str | None], to: str) -> dict[str, str]:
-    """The options that were given. Raises UsageError for one that means nothing for `to`, or is no text."""
-    options = {key: value for key, value in given.items() if value is not None}
+def _flag(option: str) -> str:
+    return f"--{option.replace('_', '-')}"
+
+
+def _texts(options: dict[str, str]) -> dict[str, str]:
+    """The options again. Raises UsageError for one that is no text."""
     for key, value in options.items():
-        where = f"--{key.replace('_', '-')}"
-        if to not in MEANS[key]:
-            raise UsageError(f"means nothing for --to {to}", where=where, fix=_advice(MEANS[key]))
         if not value.strip():
-            raise UsageError("is empty", where=where, fix="leave it out")
-        shared.check_text(value, where)
+            raise UsageError("is empty", where=_flag(key), fix="leave it out")
+        shared.check_text(value, _flag(key))
     return options
 
 
-def _advice(means: tuple[str, ...]) -> str:
-    return f"leave it out, or use --to {' or '.join(means)}"
+def _place(output: Path | None) -> dict[str, str]:
+    if output is None:
+        return {}
+    shared.check_text(str(output), "--output")
+    return {"output": str(output.absolute())}
 
 
 def _talk(report: dict[str, Any]) -> list[str]:

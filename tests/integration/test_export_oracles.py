@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import re
 import sysconfig
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -26,15 +23,13 @@ from nanocore.export.load import load_gguf
 from nanocore.export.unquantised import float_twin
 from nanocore.infer.generate import generate
 from nanocore.infer.sampler import Sampling
-from nanocore.model import ternary_products
-from nanocore.model.quantize import TernaryWeight, TokenCodes
 from nanocore.model.transformer import Transformer
 from tests.exports import BITNET, NO_NORMS, export, exported_model
 from tests.models import descend, next_token_loss, random_tokens
+from tests.oracles import WIDE, errors, ggml_activations, logits, stock, stock_logits
 
 pytestmark = [pytest.mark.oracle, pytest.mark.timeout(600)]
 
-WIDE = ("model.d_model=256", "model.d_ff=512", "model.n_heads=4", "model.n_kv_heads=2", "model.context_length=64")
 EXPERTS = ("moe.experts=4", "moe.active=2", "moe.d_expert=256")
 CASES = {
     "qwen3": (),
@@ -47,11 +42,6 @@ CASES = {
     "hy_v3-one": ("moe.experts=4", "moe.active=1", "moe.d_expert=256"),
 }
 INHERENT = 0.05  # largest relative difference to our own activations; 0.4 to 2 % were seen
-
-
-def errors(found: Tensor, expected: Tensor) -> Tensor:
-    """Relative error of the logits (..., V) of each token."""
-    return ((found.double() - expected.double()).norm(dim=-1) / expected.double().norm(dim=-1)).flatten()
 
 
 def same_best(found: Tensor, expected: Tensor) -> float:
@@ -68,67 +58,17 @@ def check_equal(found: Tensor, expected: Tensor, most: float) -> None:
     assert each.max() < INHERENT and same_best(found, expected) > 0.95
 
 
-@contextmanager
-def stock(path: Path) -> Iterator[Any]:
-    """The file in llama.cpp with a float32 cache."""
-    llama_cpp = pytest.importorskip("llama_cpp")
-    client = llama_cpp.Llama(
-        str(path), n_ctx=256, logits_all=True, type_k=0, type_v=0, flash_attn=False, n_threads=1, verbose=False
-    )
-    try:
-        yield client
-    finally:
-        client.close()
-
-
-def stock_logits(client: Any, tokens: list[int]) -> Tensor:
-    client.reset()
-    client.eval(tokens)
-    return torch.from_numpy(np.array(client.scores[: len(tokens)]))
-
-
-def quantised(x: Tensor) -> Tensor:
-    """What ggml makes of activations: Q8_K beside ternary blocks of 256, else Q8_0, whose factors are float16."""
-    if x.shape[-1] % 256 == 0:
-        blocks = x.float().unflatten(-1, (-1, 256))
-        largest = blocks.gather(-1, blocks.abs().argmax(-1, keepdim=True))
-        inverse = torch.where(largest == 0, 0.0, -127 / largest)
-        codes, factors = (blocks * inverse).round().clamp(max=127), torch.where(largest == 0, 0.0, 1 / inverse)
-    else:
-        blocks = x.float().unflatten(-1, (-1, 32))
-        exact = blocks.abs().amax(-1, keepdim=True) / 127
-        codes, factors = (blocks * torch.where(exact == 0, 0.0, 1 / exact)).round(), exact.half().float()
-    return (codes.double() * factors.double()).flatten(-2)
-
-
-@contextmanager
-def ggml_activations(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    def product(tokens: TokenCodes, matrix: TernaryWeight, dtype: torch.dtype) -> Tensor:
-        return (quantised(tokens.codes) @ matrix.dequantise().double().mT).to(dtype)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(ternary_products, "token_codes", lambda x: TokenCodes(x, x.new_ones(len(x), 1)))
-        patch.setattr(ternary_products, "scaled_product", product)
-        yield
-
-
-@torch.no_grad()
-def logits(model: Transformer, tokens: Tensor) -> Tensor:
-    return model.logits(model(tokens))
-
-
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("form", [{}, {"scheme": "tq1_0"}, {"scale_mode": "block"}], ids=["tq2_0", "tq1_0", "block"])
-def test_llama_cpp_computes_the_same_logits(
-    name: str, form: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_llama_cpp_computes_the_same_logits(name: str, form: dict[str, Any], tmp_path: Path) -> None:
+    pytest.importorskip("llama_cpp")
     model, path = exported_model(*WIDE, *CASES[name]), tmp_path / "model.gguf"
     assert export(model, path, architecture="stock", **form).architecture != "nanoconsole"
     texts = random_tokens(12, 6, 256, seed=4)
     with stock(path) as client:
         theirs = torch.stack([stock_logits(client, tokens.tolist()) for tokens in texts])
     loaded, _, _ = load_gguf(path, dtype=torch.float64)
-    with ggml_activations(monkeypatch):
+    with ggml_activations():
         check_equal(theirs, logits(loaded, texts), 2e-3)
     ours = logits(loaded, texts)
     assert errors(theirs, ours).median() < INHERENT
@@ -148,6 +88,7 @@ def learnt(text: str, tokenizer: Tokenizer, *sets: str) -> Transformer:
 
 @pytest.mark.parametrize("sets", [(), BITNET, NO_NORMS], ids=["qwen3", "bitnet", "llama"])
 def test_llama_cpp_writes_the_same_greedy_text(sets: tuple[str, ...], tmp_path: Path) -> None:
+    pytest.importorskip("llama_cpp")
     text, tokenizer = "def add(first, second):\n    return first + second", ByteTokenizer()
     model = learnt(text, tokenizer, *sets)
     export(model, tmp_path / "model.gguf", head="f16")
@@ -166,6 +107,7 @@ def real_text() -> list[str]:
 
 @pytest.mark.parametrize("kind", ["bytes", "bpe"])
 def test_llama_cpp_makes_the_same_tokens_of_real_text(kind: str, tmp_path: Path) -> None:
+    pytest.importorskip("llama_cpp")
     texts = real_text()
     tokenizer = ByteTokenizer() if kind == "bytes" else train_bpe(texts, 1000)
     export(exported_model(*WIDE, vocabulary=tokenizer.vocab_size), tmp_path / "model.gguf", tokenizer)

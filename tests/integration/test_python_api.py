@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 import nanocore
 from nanocore.errors import CheckpointError, NanoError, UsageError
@@ -55,6 +57,8 @@ def test_a_loaded_model_generates_as_its_settings_say(tmp_path: Path) -> None:
     drafted = model.generate("def", tokens=12, temperature=0, speculate=True)
     assert drafted.speculation is not None and drafted.speculation.drafted > 0
     assert model.logits("ab").shape == (3, 257)
+    for tokens in ((256, *b"ab"), torch.tensor([256, *b"ab"]), np.array([256, *b"ab"])):
+        assert torch.equal(model.logits(tokens), model.logits("ab"))
 
 
 def test_mistakes_are_one_line(tmp_path: Path) -> None:
@@ -75,11 +79,15 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
         (UsageError, lambda: model.generate("a\ud800b")),
         (UsageError, lambda: model.logits(5)),  # type: ignore[arg-type]
         (UsageError, lambda: model.logits([0.5])),  # type: ignore[arg-type]
+        (UsageError, lambda: model.logits(torch.tensor(5))),
+        (UsageError, lambda: model.logits(torch.tensor([[5]]))),
+        (UsageError, lambda: model.logits(torch.tensor([0.5]))),
         (UsageError, lambda: nanocore.load(None)),  # type: ignore[arg-type]
         (UsageError, lambda: nanocore.load(run.path, "bogus")),  # type: ignore[arg-type]
         (UsageError, lambda: nanocore.load(run.path, backend="zz")),  # type: ignore[arg-type]
         (UsageError, lambda: nanocore.export(run.path, "zz")),  # type: ignore[arg-type]
         (UsageError, lambda: nanocore.export(run.path, scheme="zz")),  # type: ignore[arg-type]
+        (UsageError, lambda: nanocore.export(run.path, "hf", scheme="tq1_0")),
         (UsageError, lambda: nanocore.load(run.path, threads=100_000)),
         (UsageError, lambda: model.logits("x" * 100)),
         (CheckpointError, lambda: nanocore.load(run.path, 9)),

@@ -69,7 +69,28 @@ def test_what_was_exported_and_what_is_no_model_is_refused_in_one_line(run: RunF
         nanocore.export(run.checkpoints_dir / "step-00000003", step="best")
 
 
-@pytest.mark.parametrize("license", ["", "  ", 5, None])
+@pytest.mark.parametrize(
+    ("to", "options", "line"),
+    [
+        ("hf", {"scheme": "tq1_0"}, "scheme: means nothing for to hf; leave it out, or use to gguf"),
+        ("hf", {"form": "bitnet", "head": "f16"}, "head: means nothing for to hf; leave it out, or use to gguf"),
+        ("hf", {"scale_mode": "tensor"}, "scale_mode: means nothing for to hf; leave it out, or use to gguf"),
+        ("hf", {"architecture": "auto"}, "architecture: means nothing for to hf; leave it out, or use to gguf"),
+        ("gguf", {"form": "bitnet"}, "form: means nothing for to gguf; leave it out, or use to hf"),
+        ("mhc", {"license": "mit"}, "license: means nothing for to mhc; leave it out, or use to gguf or hf"),
+        ("gguf", {"scheme": "q4"}, "scheme 'q4' is unknown; it is one of tq2_0, tq1_0"),
+    ],
+)
+def test_an_option_of_another_format_is_refused_as_on_the_command_line(
+    to: str, options: dict[str, str], line: str, run: RunFolder
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        nanocore.export("saved", to, **options)  # type: ignore[arg-type]
+    assert str(caught.value) == line
+    assert not list(run.exports_dir.iterdir())
+
+
+@pytest.mark.parametrize("license", ["", "  ", 5])
 def test_a_licence_is_a_text(license: object, run: RunFolder) -> None:
     with pytest.raises(UsageError, match="a licence is a text that is not empty"):
         nanocore.export("saved", license=license)  # type: ignore[arg-type]

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from nanocore.bench import end_to_end, kernels, limits, peers, products, sides
+from nanocore.bench import end_to_end, ggml, kernels, limits, peers, products, sides
 from nanocore.bench.kernels import bench_kernels
 from nanocore.bench.model_file import pair_tokenizer
-from nanocore.bench.race import Effort
+from nanocore.bench.race import Contestant, Effort
 from nanocore.errors import NanoError, UsageError
 from nanokernels import native, ops, packing, probe
 from nanokernels.paths import available_paths
@@ -84,6 +84,61 @@ def test_what_is_read_allows_two_operations_for_each_weight_and_token() -> None:
     rates = {products.Name("read", "ahead 0", layout): rate for layout in ("t2", "t5")}
     assert products._readable(case, "t2", rates) == 3 * 8e9  # 4 weights a byte
     assert products._readable(case, "t5", rates) == 3 * 10e9  # 5 weights a byte
+
+
+@needs_native
+def test_unpacking_is_a_limit_of_each_layout_on_one_thread() -> None:
+    for race in bench("gemv")["gemv"]:
+        paths = limits.natives() if race["threads"] == 1 else []
+        assert race["limits"]["unpacking"].keys() == {f"{path} {layout}" for path in paths for layout in ("t2", "t5")}
+        assert all(rate > 0 for rate in race["limits"]["unpacking"].values())
+
+
+@needs_native
+def test_what_is_unpacked_fits_the_first_level_cache_and_is_the_whole_product() -> None:
+    found = limits.unpacker(limits.natives()[0], "t5", 3)
+    rotation, _, codes, y = found.run.args  # type: ignore[attr-defined]
+    assert found.work == 2 * 64 * 1024 * 3 and rotation.matrices[0].data.nbytes <= 16 << 10
+    found.run(2)
+    sums = codes.codes[:, :1024].float() @ unpack(rotation.matrices[0])[0].float().mT
+    torch.testing.assert_close(y, sums * codes.scales.view(-1, 1), rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize(("columns", "there"), [(256, True), (300, False)])
+def test_llama_cpp_s_product_runs_where_its_blocks_fit(
+    columns: int, there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def contestant(*given: Any, cold: bool, threads: int) -> Contestant:
+        return Contestant(lambda visits: None, 1.0)
+
+    monkeypatch.setattr(products, "absent", lambda: "")
+    monkeypatch.setattr(products.ggml, "contestant", contestant)
+    monkeypatch.setattr(kernels, "QUICK_SHAPES", ((64, columns),))
+    for each in bench("gemv")["gemv"]:
+        rows = [(row["path"], row["weights"], row["share"]) for row in each["results"]]
+        assert (("llama.cpp", "tq2_0", None) in rows) == there
+
+
+def test_a_missing_llama_cpp_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "llama_cpp", None)
+    assert bench(threads=(1,))["left_out"]["llama.cpp"] == "not run: llama-cpp-python is not installed"
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("tokens", [1, 3])
+@pytest.mark.parametrize("cold", [False, True])
+def test_llama_cpp_multiplies_the_same_matrix(tokens: int, cold: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("llama_cpp")
+    matrices = kernels.Matrices(96, 512, 40_000, threads=1)
+    given = products.Tokens(matrices, tokens)
+    found = ggml.contestant(given, matrices, 1000, cold=cold, threads=2)
+    assert found.check is not None and found.work == 1000 * (16 // tokens)  # more than the copies that memory asks for
+    found.run(2)
+    found.check()
+    result = ggml.Graph.result
+    monkeypatch.setattr(ggml.Graph, "result", lambda self: result(self) * 1.05)
+    with pytest.raises(NanoError, match=r"llama\.cpp TQ2_0, 96 x 512, .* tokens: the result is wrong by"):
+        found.check()
 
 
 @needs_native

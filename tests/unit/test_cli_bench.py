@@ -18,7 +18,8 @@ def result(path: str, weights: str, gops: float, share: float | None) -> dict[st
 
 
 def race(data: str, threads: int, gops: float) -> dict[str, Any]:
-    limits = {"memory": {"t2": 800.0, "t5": 1000.0}, "arithmetic": {"avx2": 400.0}}
+    unpacking = {"avx2 t5": 300.0} if data == "hot" else {}
+    limits = {"memory": {"t2": 800.0, "t5": 1000.0}, "arithmetic": {"avx2": 400.0}, "unpacking": unpacking}
     results = [result("avx2", "t2", gops, gops / 400), result("linear", "float32", 13.0, None)]
     shape = {"rows": 2048, "columns": 512, "tokens": 1, "data": data, "threads": threads}
     return {**shape, "limits": limits, "results": results}
@@ -41,6 +42,7 @@ REPORT: dict[str, Any] = {
         "load_average": 2.5,
     },
     "warnings": ["the load average was 2.5"],
+    "left_out": {"reference": "slow"},
     "limits": {
         "skipped": "",
         "measured": [
@@ -80,10 +82,11 @@ def test_tables(nano: Nano, asked: list[dict[str, Any]]) -> None:
     assert ["reading, GB/s", "1 thread", "2 threads"] in found and ["32.0 KiB", "101.0", "202.0"] in found
     assert ["avx2", "401.0", "802.0"] in found
     start = found.index(["gemv 2048 x 512, GOPS", "weights", "hot 1T", "cold 1T"])
-    assert found[start + 1 : start + 6] == [
+    assert found[start + 1 : start + 7] == [
         ["limit: reading", "t2", "800", "800"],
         ["limit: reading", "t5", "1000", "1000"],
         ["limit: arithmetic avx2", "–", "400", "400"],
+        ["limit: unpacking and arithmetic avx2", "t5", "300", "–"],
         ["avx2", "t2", "273.0 68 %", "266.0 66 %"],
         ["torch linear", "float32", "13.00", "13.00"],
     ]
@@ -93,7 +96,9 @@ def test_tables(nano: Nano, asked: list[dict[str, Any]]) -> None:
 
 def test_what_was_not_run_is_said(nano: Nano, asked: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(REPORT["end_to_end"], "models", [model(ours=650.0)])
+    monkeypatch.setitem(REPORT["left_out"], "llama.cpp", "not run: llama-cpp-python is not there")
     found = lines(nano("bench", "kernels"))
+    assert found.count(["llama.cpp not run: llama-cpp-python is not there"]) == 1
     assert found[-2:] == [
         ["decode, 128 tokens", "1", "650.0", "–", "–"],
         ["llama.cpp not run: llama-cpp-python is not installed"],

@@ -135,6 +135,28 @@ def test_a_given_tokenizer_cannot_cut_or_change_text() -> None:
     assert from_json(given_json(spoil)).decode(from_json(given_json(spoil)).encode("A LONG Text")) == "A LONG Text"
 
 
+def split_by(expression: str) -> Callable[[dict], object]:
+    """Words end where the expression says, and are then written as bytes."""
+    split = {"type": "Split", "pattern": {"Regex": expression}, "behavior": "Isolated", "invert": False}
+    bytes_ = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
+    return lambda table: table.update(pre_tokenizer={"type": "Sequence", "pretokenizers": [split, bytes_]})
+
+
+def test_a_given_tokenizer_whose_expression_fails_on_a_text_is_one_line() -> None:
+    hostile = from_json(given_json(split_by(r"(?:x+x+)+y|.")), where="given.json")
+    assert hostile.bytes_of(hostile.encode("sound")) == b"sound"
+    with pytest.raises(DataError) as caught:
+        hostile.encode("x" * 60)
+    assert str(caught.value).startswith("given.json: this tokenizer fails on the text (")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_given_tokenizer_drops_no_merges() -> None:
+    dropping = from_json(given_json(lambda table: table["model"].update(dropout=0.9)))
+    assert [dropping.encode(SAMPLE[0]).tolist() for _ in range(3)] == [BPE.encode(SAMPLE[0]).tolist()] * 3
+    assert json.loads(dropping.to_json())["model"]["dropout"] is None
+
+
 def test_tokenizers_that_lose_bytes_are_refused() -> None:
     assert "changes the text" in refused(given_json(lambda t: t["model"]["vocab"].pop("~")))
     assert "changes the text" in refused(

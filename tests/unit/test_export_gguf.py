@@ -147,6 +147,7 @@ def test_prediction_heads_travel_in_our_own_files_alone(tmp_path: Path) -> None:
         (("model.sub_norm=true",), "bitnet, the one with SubLN, does not normalise queries and keys (model.qk_norm)"),
         (CASES["bitnet-untied"][0], "always has the embedding as head (model.tie_embeddings)"),
         (CASES["bitnet-narrow"][0], "query heads that together are d_model wide (model.head_dim)"),
+        (CASES["fp4"][0], "multiply in float, this model in emulated nvfp4 (fp4.forward)"),
         (("model.group_size=8",), "a stock tensor has one scale, this model one for each 8 columns"),
         ((*MOE, "model.qk_norm=false"), "hy_v3, the one for such experts, normalises queries and keys"),
         ((*MOE, "model.sub_norm=true"), "hy_v3, the one for such experts, has no SubLN (model.sub_norm)"),

@@ -99,6 +99,7 @@ def test_the_float_twin_differs_by_the_activations_alone() -> None:
         (("mhc.streams=2",), "one residual stream"),
         (("model.activation=relu2",), "SwiGLU"),
         (("delta.pattern=D",), "DeltaNet"),
+        (CASES["fp4"][0], r"emulated nvfp4 \(fp4.forward\)"),
         (CASES["experts"][0], "experts are exported as GGUF only"),
     ],
 )

@@ -132,7 +132,10 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "TENSORS_ZERO_DIM": (header(1, 0, tensor(dims=(0,))) + PAD, "impossible dimension"),
     "TENSORS_NE_TOO_BIG": (header(1, 0, tensor(dims=(2**62, 8))) + PAD, "impossible dimension"),
     "TENSORS_NBYTES_TOO_BIG": (header(1, 0, tensor(dims=(2**40, 2**40))) + PAD, "ends before its last tensor"),
-    "TENSORS_BAD_TYPE": (header(1, 0, tensor(kind=1000)) + PAD, "unknown type 1000"),
+    "TENSORS_BAD_TYPE": (
+        header(1, 0, tensor(kind=1000)) + PAD,
+        "a tensor of type 1000, which the gguf package here does not know; a newer version of that package may",
+    ),
     "TENSORS_BAD_SHAPE": (header(1, 0, tensor(dims=(100,), kind=35)) + PAD, "no multiple of 256"),
     "TENSORS_BAD_OFFSET": (header(1, 0, tensor(offset=32)) + PAD, "at the wrong place"),
     "TENSORS_DUPLICATE_NAME": (header(2, 0, tensor(), tensor(offset=128)) + PAD, "the tensor 't' twice"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -122,6 +124,52 @@ def test_the_seed_alone_decides_a_text() -> None:
     texts = [engine.generate("a", Request(20, Sampling(temperature=1.0, seed=seed))).finished() for seed in (5, 5, 6)]
     assert texts[0] == texts[1]
     assert texts[0].tokens != texts[2].tokens
+
+
+class Slow(TorchBackend):
+    """Lets other threads go on in the midst of each reading."""
+
+    def forward(self, tokens: Sequence[int], *, every: bool = False) -> torch.Tensor:
+        time.sleep(0.001)
+        logits = super().forward(tokens, every=every)
+        time.sleep(0.001)
+        return logits
+
+
+def slow_model() -> Engine:
+    model = make_model(vocabulary=257, context_length=64)
+    return Engine(model, BYTES, Slow(model))
+
+
+def test_threads_that_share_an_engine_get_the_texts_and_logits_of_one_alone() -> None:
+    engine, request = slow_model(), Request(8, GREEDY)
+    prompts, tokens = ("ab", "c", "defgh"), [256, *b"hello"]
+    alone = [engine.complete([prompt], request) for prompt in prompts]
+    logits = engine.logits(tokens)
+    with ThreadPoolExecutor(4) as threads:
+        texts = [[threads.submit(engine.complete, [prompt], request) for prompt in prompts] for _ in range(3)]
+        read = [threads.submit(engine.logits, tokens) for _ in range(3)]
+        assert [[each.result() for each in part] for part in texts] == [alone] * 3
+        assert all(torch.equal(each.result(), logits) for each in read)
+
+
+def test_a_stream_that_another_thread_interrupts_ends_with_the_reason() -> None:
+    engine, request = slow_model(), Request(20, GREEDY)
+    stream = iter(engine.generate("ab", request))
+    next(stream)
+    with ThreadPoolExecutor(1) as threads:
+        other = threads.submit(engine.complete, ["cd"], request).result()
+    assert other == slow_model().complete(["cd"], request)
+    with pytest.raises(UsageError, match="another text was begun before this one ended"):
+        next(stream)
+
+
+def test_a_text_begun_before_the_first_token_of_another_is_not_mixed_with_it() -> None:
+    engine = slow_model()
+    first = engine.generate("ab", Request(4, GREEDY))
+    engine.generate("cd", Request(4, GREEDY))
+    with pytest.raises(UsageError, match="another text was begun"):
+        first.finished()
 
 
 def test_a_text_that_goes_on_from_the_one_before_is_not_read_again() -> None:

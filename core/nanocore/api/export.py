@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Any, Literal
 
 from nanocore.api.arguments import one_of, path_text, step_of
+from nanocore.api.export_options import meant
 from nanocore.checkpoint import manifest
 from nanocore.errors import UsageError
 from nanocore.export.blocks import Scheme
@@ -24,6 +25,7 @@ from nanocore.runs.layout import RunFolder, run_root
 from nanocore.runs.text import sanitize_line
 
 To = Literal["gguf", "hf", "mhc"]
+NAMES = {"scheme": Scheme, "scale_mode": ScaleMode, "head": HeadType, "architecture": Choice, "form": HfForm}
 SUFFIXES = {"gguf": ".gguf", "hf": "-hf", "mhc": ".mhc"}
 
 
@@ -33,45 +35,44 @@ def export(
     *,
     step: int | Literal["latest", "best"] = "latest",
     output: str | PathLike[str] | None = None,
-    scheme: Scheme = "tq2_0",
-    scale_mode: ScaleMode = "tensor",
-    head: HeadType = "f16",
-    architecture: Choice = "auto",
-    form: HfForm = "plain",
-    license: str = UNKNOWN,
+    scheme: Scheme | None = None,
+    scale_mode: ScaleMode | None = None,
+    head: HeadType | None = None,
+    architecture: Choice | None = None,
+    form: HfForm | None = None,
+    license: str | None = None,
     force: bool = False,
 ) -> ExportReport:
     """Write a checkpoint as a GGUF file, a folder for transformers, or a .mhc file.
 
     `run` is a run (its name or folder) or a checkpoint's folder. Without `output` it goes into the run's `exports`.
-    `scheme`, `scale_mode`, `head` and `architecture` are those of GGUF, `form` of a folder; see nanocore.export. A .mhc
-    file holds static stream maps alone. Raises UsageError for what cannot be written so, or for an output that exists
-    without `force`; CheckpointError without a checkpoint.
+    `scheme` (else tq2_0), `scale_mode` (tensor), `head` (f16) and `architecture` (auto) are those of GGUF, `form` (plain)
+    of a folder; see nanocore.export. A .mhc file holds static stream maps alone. Raises UsageError for an option that
+    means nothing for `to`, for what cannot be written so, or for an output that exists without `force`; CheckpointError
+    without a checkpoint.
     """
     one_of(To, to=to)
-    one_of(HfForm, form=form)
-    one_of(Scheme, scheme=scheme)
-    one_of(ScaleMode, scale_mode=scale_mode)
-    one_of(HeadType, head=head)
-    one_of(Choice, architecture=architecture)
+    given = {"scheme": scheme, "scale_mode": scale_mode, "head": head, "architecture": architecture, "form": form}
+    options = _known(meant(given | {"license": license}, to))
+    license = _licence(options.pop("license", UNKNOWN))
     origin = _origin(locate(named(path_text(run), run_root()), step_of(step)))
     path = _place(output) if output is not None else origin.path(to)
-    facts = origin.facts(path, _licence(license))
+    facts = origin.facts(path, license)
     refuse_existing(path, overwrite=force)  # before the work
     model, tokenizer, config = load_model(origin.checkpoint)
     if to == "mhc":
         return export_mhc(model, path, overwrite=force)
     if to == "hf":
-        return export_hf(model, tokenizer, config, path, form=form, facts=facts, overwrite=force)
-    gguf: _Gguf = {"scheme": scheme, "scale_mode": scale_mode, "head": head, "architecture": architecture}
-    return export_gguf(model, tokenizer, config, path, **gguf, facts=facts, overwrite=force)
+        return export_hf(model, tokenizer, config, path, **options, facts=facts, overwrite=force)
+    return export_gguf(model, tokenizer, config, path, **options, facts=facts, overwrite=force)
 
 
-class _Gguf(TypedDict):
-    scheme: Scheme
-    scale_mode: ScaleMode
-    head: HeadType
-    architecture: Choice
+def _known(options: dict[str, Any]) -> dict[str, Any]:
+    """The options again. Raises UsageError for one whose value is none of its names."""
+    for key, value in options.items():
+        if key in NAMES:
+            one_of(NAMES[key], **{key: value})
+    return options
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,10 @@ class Settings(TypedDict, total=False):
 
 
 class Model:
-    """A loaded model. It generates one text at a time, and is not safe to use from several threads at once."""
+    """A loaded model. It generates one text at a time: threads that share it wait for each other, text by text.
+
+    While one streams, whatever another thread asks for ends that stream with a UsageError.
+    """
 
     def __init__(self, opened: Opened) -> None:
         self._engine = opened.engine
@@ -81,16 +84,16 @@ class Model:
             if stream:
                 raise UsageError("only one prompt can be streamed", fix="give them one by one")
             return self._engine.complete(prompt, request)
-        generation = self._engine.generate(prompt, request)
-        return generation if stream else generation.finished()
+        return self._engine.generate(prompt, request) if stream else self._engine.complete([prompt], request)[0]
 
-    def logits(self, text: str | Sequence[int]) -> Tensor:
+    def logits(self, text: str | Iterable[int] | Tensor) -> Tensor:
         """Logits (T, V) in float32; row t is about the token after the first t + 1.
 
-        A text is read behind BOS, so row 0 is about its first token; token ids are read as they are. Raises UsageError
-        when they do not fit the context length.
+        A text is read behind BOS, so row 0 is about its first token; token ids, a Tensor (T,) or any other sequence, are read
+        as they are. Raises UsageError when they do not fit the context length.
         """
-        tokens = text if isinstance(text, Iterable) and not isinstance(text, str) else self._engine.encode(text)
+        given = text.tolist() if isinstance(text, Tensor) else text
+        tokens = given if isinstance(given, Iterable) and not isinstance(given, str) else self._engine.encode(given)
         return self._engine.logits([number("a token", token, int) for token in tokens])
 
 

@@ -11,6 +11,7 @@ from nanocore.bench.limits import limits, memory_bytes, natives
 from nanocore.bench.matrices import Matrices
 from nanocore.bench.products import QUICK_SHAPES, SHAPES, TOKENS, cases, products
 from nanocore.bench.race import Effort
+from nanocore.bench.sides import absent
 from nanocore.errors import UsageError
 from nanokernels import native, native_ops
 from nanokernels.tuned_file import cpus
@@ -44,7 +45,7 @@ def bench_kernels(
         "machine": found,
         "warnings": machine.warnings(found),
         "memory_bytes": memory_bytes(quick=quick),
-        "left_out": LEFT_OUT,
+        "left_out": LEFT_OUT | ({"llama.cpp": missing} if (missing := absent()) else {}),
     }
     if "limits" in parts:
         report["limits"] = _limits(counts, quick, effort, progress)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, cast
 
+import torch
+from torch import Tensor
+
 from nanocore.bench.race import Contestant, Effort, race
 from nanokernels import probe
 from nanokernels.cpu_cache import last_level_cache
-from nanokernels.packing import PackedTernary
+from nanokernels.packing import Layout, PackedTernary, pack
 from nanokernels.paths import NATIVE, NativePath, available_paths
 from nanokernels.probe import Rotation
 
@@ -17,6 +20,7 @@ MEMORY, MOST_MEMORY = 256 << 20, 1 << 30  # bytes that no cache holds, but for a
 QUICK_MEMORY = 64 << 20
 AHEAD = (0, 16384)  # bytes prefetched: none, and what the kernels do; the faster reading is the limit
 DOT_ROUNDS = 1000
+SMALL = 64, 1024  # rows x columns whose packed weights the first-level cache holds: 16 KiB
 Key = tuple[int | str, int]  # bytes of a working set or a path, and bytes ahead
 
 
@@ -56,6 +60,19 @@ def reader(matrices: list[PackedTernary], threads: int, ahead: int) -> Contestan
 def multiplier(path: NativePath, threads: int) -> Contestant:
     """Does the dot products of a path's inner loop on every thread."""
     return Contestant(partial(_dot, path, threads), DOT_ROUNDS * threads * probe.operations(path))
+
+
+def unpacker(path: NativePath, layout: Layout, tokens: int) -> Contestant:
+    """A path's product of so many tokens on one thread with weights out of the first-level cache: it unpacks and multiplies."""
+    rows, columns = SMALL
+    codes = torch.randint(-1, 2, SMALL, generator=torch.Generator().manual_seed(0), dtype=torch.int8)
+    x = probe.quantised(torch.randn(tokens, columns, generator=torch.Generator().manual_seed(1)), path)
+    run = partial(_unpack, Rotation([pack(codes, torch.ones(1, 1), layout)]), path, x, torch.empty(tokens, rows))
+    return Contestant(run, 2 * rows * columns * tokens)
+
+
+def _unpack(rotation: Rotation, path: NativePath, codes: probe.TokenCodes, y: Tensor, visits: int) -> None:
+    probe.multiply(rotation, visits, path, 1, codes, y, None)
 
 
 def _read(rotation: Rotation, path: NativePath, threads: int, ahead: int, visits: int) -> None:

@@ -30,7 +30,7 @@ class Matrices:
         layouts = LAYOUTS if natives() else ()
         packed: dict[Layout, PackedTernary] = {layout: pack(self.codes, scale, layout) for layout in layouts}
         self.packed: dict[Layout, list[PackedTernary]] = {
-            layout: [ops.place(each, threads) for _ in range(self._copies(each.data.nbytes))]
+            layout: [ops.place(each, threads) for _ in range(self.copies(each.data.nbytes))]
             for layout, each in packed.items()
         }
         self._plain: dict[torch.dtype, list[Tensor]] = {}
@@ -38,11 +38,12 @@ class Matrices:
     def weights(self, dtype: torch.dtype) -> list[Tensor]:
         """Plain matrices of whole numbers, as torch multiplies them."""
         if dtype not in self._plain:
-            count = self._copies(self.codes.numel() * dtype.itemsize)
+            count = self.copies(self.codes.numel() * dtype.itemsize)
             self._plain[dtype] = [self.codes.to(dtype, copy=True) for _ in range(count)]
         return self._plain[dtype]
 
-    def _copies(self, size: int) -> int:
+    def copies(self, size: int) -> int:
+        """How many copies of `size` bytes exceed the memory that was asked for."""
         return max(1, -(-self._memory // size))
 
 

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from nanocore.bench import peers
-from nanocore.bench.limits import AHEAD, multiplier, natives, reader
+from nanocore.bench import ggml, peers
+from nanocore.bench.limits import AHEAD, multiplier, natives, reader, unpacker
 from nanocore.bench.matrices import LAYOUTS, Matrices, Tokens
 from nanocore.bench.race import Contestant, Effort, Rate, race
+from nanocore.bench.sides import absent
 from nanokernels import probe
 from nanokernels.packing import Layout
 from nanokernels.paths import NativePath
@@ -46,7 +47,7 @@ class Case:
 
 
 class Name(NamedTuple):
-    """A contestant: `kind` is ours, peer, read or dot."""
+    """A contestant: `kind` is ours, peer, read, dot or unpack."""
 
     kind: str
     path: str
@@ -65,7 +66,9 @@ def products(case: Case, matrices: Matrices, effort: Effort) -> dict[str, Any]:
     """The rates of all contestants in 10^9 operations a second. Raises NanoError when one computes wrong numbers."""
     rates = race(_contestants(case, matrices), threads=case.threads, effort=effort)
     dots = {name.path: rate.median for name, rate in rates.items() if name.kind == "dot"}
+    unpacked = {f"{name.path} {name.weights}": rate.median for name, rate in rates.items() if name.kind == "unpack"}
     reads = {layout: _readable(case, layout, rates) for layout in LAYOUTS if matrices.packed}
+    limits = {"memory": reads, "arithmetic": dots, "unpacking": unpacked}
     float32 = rates[Name("peer", "linear", "float32")].median
     rows = [
         _row(name, rate, dots.get(name.path), reads.get(name.weights)) | {"against_float32": rate.median / float32}
@@ -78,7 +81,7 @@ def products(case: Case, matrices: Matrices, effort: Effort) -> dict[str, Any]:
         "tokens": case.tokens,
         "data": "cold" if case.cold else "hot",
         "threads": case.threads,
-        "limits": {"memory": _in_billions(reads), "arithmetic": _in_billions(dots)},
+        "limits": {name: _in_billions(each) for name, each in limits.items()},
         "results": [_rounded(row) for row in rows],
     }
 
@@ -119,11 +122,16 @@ def _contestants(case: Case, matrices: Matrices) -> dict[Name, Contestant]:
             found[Name("read", f"ahead {ahead}", layout)] = reader(copies[keep], case.threads, ahead)
     for path in natives():
         found[Name("dot", path, "")] = multiplier(path, case.threads)
+        for layout in LAYOUTS if case.threads == 1 else ():  # with more, so small a product is mostly waiting
+            found[Name("unpack", path, layout)] = unpacker(path, layout, case.tokens)
     for path, layout, contestant in _ours(case, matrices, tokens):
         found[Name("ours", path, layout)] = contestant
     found[Name("ours", "torch", "int8")] = peers.without_kernels(tokens, matrices, case.operations, keep)
     for path, weights, contestant in peers.peers(tokens, matrices, case.operations, keep):
         found[Name("peer", path, weights)] = contestant
+    if ggml.usable(case.columns) and not absent():
+        theirs = ggml.contestant(tokens, matrices, case.operations, cold=case.cold, threads=case.threads)
+        found[Name("peer", "llama.cpp", "tq2_0")] = theirs
     return found
 
 

@@ -15,6 +15,7 @@ from nanocore.data.tokenizer import BOS_TEXT, Tokenizer
 from nanocore.errors import DataError
 from nanocore.files import read_regular
 from nanocore.limits import TOKENIZER_BYTES, VOCABULARY
+from nanocore.runs.text import sanitize_line
 
 # Names under which published tokenizers keep the token that begins a text, most explicit first.
 BOS_NAMES = (
@@ -42,7 +43,8 @@ class ByteLevelTokenizer(Tokenizer):
     """Wraps a Hugging Face tokenizer whose vocabulary is made of bytes.
 
     Normalisation, truncation, padding and added prefixes are switched off, so that text survives as it
-    is; special tokens are not recognised in text. Raises DataError where text would still be changed.
+    is, and dropout of merges, so that a text always has the same tokens; special tokens are not recognised in text.
+    Raises DataError where text would still be changed.
     """
 
     def __init__(self, inner: tokenizers.Tokenizer, *, where: str) -> None:
@@ -51,9 +53,11 @@ class ByteLevelTokenizer(Tokenizer):
         inner.normalizer = None  # type: ignore[assignment]
         inner.post_processor = None  # type: ignore[assignment]
         inner.encode_special_tokens = True  # special-looking text stays text
+        if isinstance(inner.model, tokenizers.models.BPE):
+            inner.model.dropout = None  # type: ignore[assignment]
         bos = _find_bos(inner)
         super().__init__(_pieces(inner, where), bos)
-        self._inner = inner
+        self._inner, self._where = inner, where
         probe = PROBE + "".join(f"x  {token.content}  x" for token in inner.get_added_tokens_decoder().values())
         if self.bytes_of(self.encode(probe)) != probe.encode():
             raise DataError("this tokenizer changes the text it encodes", where=where, fix=BYTE_LEVEL_ONLY)
@@ -65,13 +69,15 @@ class ByteLevelTokenizer(Tokenizer):
             return cls(tokenizers.Tokenizer.from_str(text), where=where)
         except DataError:
             raise
-        except BaseException as error:  # a panic in the native library is not an Exception
-            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-                raise
-            raise DataError(f"not a usable tokenizer.json ({_first_line(error)})", where=where) from None
+        except BaseException as error:
+            raise DataError(f"not a usable tokenizer.json ({_failure(error)})", where=where) from None
 
     def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
-        found = self._inner.encode_batch_fast(list(texts), add_special_tokens=False)
+        """Raises DataError where the tokenizer's own rules fail on a text, as some expressions that backtrack do."""
+        try:
+            found = self._inner.encode_batch_fast(list(texts), add_special_tokens=False)
+        except BaseException as error:
+            raise DataError(f"this tokenizer fails on the text ({_failure(error)})", where=self._where) from None
         return [np.array(encoding.ids, dtype=np.uint32) for encoding in found]
 
     def to_json(self) -> str:
@@ -132,5 +138,8 @@ def _pieces(inner: tokenizers.Tokenizer, where: str) -> list[bytes]:
     return pieces
 
 
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n", 1)[0][:200]
+def _failure(error: BaseException) -> str:
+    """What went wrong, in one line. A panic in the native library is no Exception; an interrupt is raised again."""
+    if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+        raise error
+    return sanitize_line(str(error).strip().split("\n", 1)[0], 200)

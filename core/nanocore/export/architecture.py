@@ -74,3 +74,5 @@ def _not_plain(config: Config) -> Iterator[str]:
         yield "stock architectures have attention in every block, this model DeltaNet layers (delta.pattern)"
     if config.model.activation != "swiglu":
         yield f"stock architectures have SwiGLU, this model {config.model.activation} (model.activation)"
+    if config.fp4.format != "off" and config.fp4.forward:
+        yield f"stock architectures multiply in float, this model in emulated {config.fp4.format} (fp4.forward)"

@@ -197,7 +197,8 @@ def _size(cursor: _Cursor, shape: tuple[int, ...], number: int) -> tuple[GGMLQua
     try:
         kind = GGMLQuantizationType(number)
     except ValueError:
-        raise cursor.fail(f"has a tensor of unknown type {number}") from None
+        what = f"has a tensor of type {number}, which the gguf package here does not know"
+        raise FormatError(what, where=cursor.where, fix="a newer version of that package may") from None
     columns, size = GGML_QUANT_SIZES[kind]
     if shape[-1] % columns:
         raise cursor.fail(f"has a {kind.name} tensor whose rows are no multiple of {columns}")

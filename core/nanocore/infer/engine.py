@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from threading import RLock
 
 from torch import Tensor
 
@@ -25,13 +26,15 @@ SIDE_BY_SIDE = 32  # texts of a batch that are read at once; more would only tak
 class Engine:
     """Generates with weights that do not change any more; the caller has frozen them or keeps them still.
 
-    One text is generated at a time: beginning another ends the one before.
+    One text is generated at a time: beginning another ends the one before. Threads take turns: `complete` and `logits`
+    keep the others waiting until they are done, `generate` for each token.
     """
 
     def __init__(self, model: Transformer, tokenizer: Tokenizer, backend: Backend | None = None) -> None:
         self.model, self.tokenizer = model, tokenizer
         self.backend = backend or TorchBackend(model)
         self._window: Window | None = None
+        self._turn = RLock()  # the backend holds one text
 
     def encode(self, text: str) -> list[int]:
         """BOS and the tokens of a text: what the model reads for a prompt. Raises UsageError for what is no text."""
@@ -51,6 +54,10 @@ class Engine:
         change roundings. Drafting heads know nothing of that beginning: with `speculate` all is read again.
         """
         tokens = self.encode(prompt)
+        with self._turn:
+            return self._begin(tokens, request, reuse)
+
+    def _begin(self, tokens: list[int], request: Request, reuse: bool) -> Generation:
         sampler = Sampler(request.sampling, exempt=self.tokenizer.bos)
         record = Speculation() if request.speculate else None
         drafter = drafter_for(self.model, self.backend) if request.speculate else None
@@ -66,10 +73,12 @@ class Engine:
 
     def _while_newest(self, window: Window, drawn: Iterator[Drawn]) -> Iterator[Drawn]:
         """Each token, as long as no other text was begun: the backend holds one."""
-        for each in drawn:
+        while True:
+            with self._turn:
+                if self._window is not window:
+                    raise UsageError("another text was begun before this one ended", fix="take all of it first")
+                each = next(drawn)
             yield each
-            if self._window is not window:
-                raise UsageError("another text was begun before this one ended", fix="take all of it first")
 
     def complete(self, prompts: Sequence[str], request: Request) -> list[Completion]:
         """Each prompt completed; the i-th draws with seed + i.
@@ -77,9 +86,12 @@ class Engine:
         They are read side by side by torch, or one after another by another backend, with recurrent layers, or when
         heads draft.
         """
-        requests = [request.numbered(index) for index in range(len(prompts))]
-        side_by_side = isinstance(self.backend, TorchBackend) and self.backend.rewinds and not request.speculate
-        if not side_by_side or len(prompts) == 1:
+        with self._turn:
+            return self._complete(prompts, [request.numbered(index) for index in range(len(prompts))])
+
+    def _complete(self, prompts: Sequence[str], requests: Sequence[Request]) -> list[Completion]:
+        side_by_side = isinstance(self.backend, TorchBackend) and self.backend.rewinds
+        if not side_by_side or len(prompts) == 1 or any(each.speculate for each in requests):
             return [self.generate(prompt, each).finished() for prompt, each in zip(prompts, requests, strict=True)]
         tokens, completions = [self.encode(prompt) for prompt in prompts], []
         for start in range(0, len(prompts), SIDE_BY_SIDE):
@@ -94,6 +106,7 @@ class Engine:
             raise UsageError(f"{len(tokens)} tokens are not between 1 and the context length {room}")
         if not all(0 <= token < size for token in tokens):
             raise UsageError(f"a token is not between 0 and {size - 1}, the vocabulary")
-        self._window = None
-        self.backend.truncate(0)
-        return self.backend.forward(tokens, every=True).cpu()
+        with self._turn:
+            self._window = None
+            self.backend.truncate(0)
+            return self.backend.forward(tokens, every=True).cpu()
