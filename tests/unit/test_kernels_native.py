@@ -238,3 +238,16 @@ def test_a_built_extension_that_cannot_be_loaded_is_told(tmp_path: Path, monkeyp
     monkeypatch.setenv("CC", "/nonexistent")
     monkeypatch.setenv("NANOCONSOLE_CACHE", str(tmp_path / "empty"))
     assert "the built extension cannot be used" in native.find.__wrapped__().reason
+
+
+@pytest.mark.parametrize(("value", "lines"), [("off", 1), ("", 0), ("1", 0), ("0", 0)])
+def test_a_switch_that_means_nothing_is_told(
+    value: str, lines: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("NANOKERNELS_NATIVE", value)
+    monkeypatch.setattr(native, "_extension", lambda: None)
+    monkeypatch.setattr(native, "_compiled", lambda: native.Found(None, "", "none"))
+    native.find.__wrapped__()
+    assert [record.getMessage().startswith(f"NANOKERNELS_NATIVE is {value!r}") for record in caplog.records] == [
+        True
+    ] * lines
