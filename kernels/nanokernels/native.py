@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import logging
 import os
 from ctypes import POINTER, c_char_p, c_int, c_int32, c_ssize_t, c_void_p
 from functools import cache
@@ -15,6 +16,7 @@ from typing import NamedTuple
 
 from nanokernels import build
 
+log = logging.getLogger(__name__)
 VERSION = 3  # NK_VERSION of csrc/nanokernels.h
 LAYOUTS = {"t2": 2, "t5": 5}
 
@@ -82,7 +84,10 @@ class Found(NamedTuple):
 @cache
 def find() -> Found:
     """Look for the library, once for each process."""
-    if os.environ.get("NANOKERNELS_NATIVE") == "0":
+    wish = os.environ.get("NANOKERNELS_NATIVE", "")
+    if wish not in ("", "0", "1"):
+        log.warning("NANOKERNELS_NATIVE is %.40r, and only 0 means something: the native kernels are used", wish)
+    if wish == "0":
         return Found(None, "", "switched off by NANOKERNELS_NATIVE=0")
     extension, broken = _extension(), ""
     if extension:

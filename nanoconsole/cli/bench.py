@@ -38,6 +38,10 @@ def kernels(quick: Quick = False, only: Only = None, threads: Threads = None, js
     models, beside llama.cpp where llama-cpp-python is installed. Takes minutes; a busy machine spoils it. Every result
     is checked: a wrong one ends the command. docs/kernels.md explains the columns.
     """
+    from nanocore.runs.processors import refuse_threads
+
+    for count in threads or ():
+        refuse_threads(count, fix="leave --threads out for 1 and 2")
     parts, counts = [only] if only else [*PARTS], sorted({*(threads or ())})
     request = {"verb": "bench-kernels", "parts": parts, "threads": counts, "quick": quick}
     report = answers(request, lambda answer: say(answer["phase"]) if answer["kind"] == "progress" else None)["report"]

@@ -70,7 +70,7 @@ def chat(
     runs: Runs = None,
     json: Json = False,
 ) -> None:
-    """Talk with a run's checkpoint or a GGUF file.
+    """Talk with a run's checkpoint or an exported model.
 
     These are base models: they know no chat format, they continue text. The conversation is one text; each line you
     type is added to it, and the model goes on. With --user and --assistant each turn begins with that prefix, and a reply

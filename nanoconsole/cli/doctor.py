@@ -56,9 +56,17 @@ def _words(key: str, value: Any) -> str:
     if key.endswith("_bytes"):
         return size(value)
     if isinstance(value, dict):
-        return "; ".join(f"{name}: {reason}" for name, reason in value.items()) or "none"
+        return "; ".join(f"{names}: {reason}" for names, reason in _by_reason(value)) or "none"
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return NOT_FOUND if value is None else str(value)
+
+
+def _by_reason(table: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Each reason once, with all names that have it: `avx2, sse41: switched off`."""
+    names: dict[str, list[str]] = {}
+    for name, reason in table.items():
+        names.setdefault(str(reason), []).append(name)
+    return [(", ".join(each), reason) for reason, each in names.items()]

@@ -21,6 +21,9 @@ def report(error: Exception, *, as_json: bool, runs: Path | None) -> int:
     """Say what went wrong on stderr and return the exit code of the command."""
     if isinstance(error, OutputError) and error.silent:
         return error.exit_code
+    if isinstance(error, typer.TyperException) and _is_help(error):
+        print(error.format_message())
+        return error.exit_code
     if isinstance(error, NanoError):
         lines, code = _lines(error), error.exit_code
     elif isinstance(error, typer.TyperException):
@@ -35,6 +38,12 @@ def report(error: Exception, *, as_json: bool, runs: Path | None) -> int:
     return code
 
 
+def _is_help(error: typer.TyperException) -> bool:
+    """Whether it is how a group of verbs that was named alone shows its help."""
+    context = getattr(error, "ctx", None)
+    return context is not None and error.format_message() == context.get_help()
+
+
 def _lines(error: NanoError) -> list[str]:
     from nanocore.runs.text import sanitize_line
 
@@ -44,11 +53,12 @@ def _lines(error: NanoError) -> list[str]:
 
 def _usage(error: typer.TyperException) -> str:
     """`train: No such option: --stes; see nanoconsole train --help`."""
+    from nanoconsole.cli.wording import plain
     from nanocore.runs.text import sanitize_line
 
     context = getattr(error, "ctx", None)
     verb = context.command_path.removeprefix("nanoconsole").lstrip() if context else ""
-    return sanitize_line(f"{error.format_message().rstrip('.')}; see {to_type(f'{verb} --help'.lstrip())}")
+    return sanitize_line(f"{plain(error.format_message(), verb)}; see {to_type(f'{verb} --help'.lstrip())}")
 
 
 def _object(error: Exception, lines: list[str], code: int) -> None:

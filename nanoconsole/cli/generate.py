@@ -1,4 +1,4 @@
-"""`nanoconsole generate`: text from a run's checkpoint or a GGUF file, made by a worker process."""
+"""`nanoconsole generate`: text from a run's checkpoint or an exported model, made by a worker process."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def generate(
     runs: Runs = None,
     json: Json = False,
 ) -> None:
-    """Write text with a run's checkpoint or a GGUF file.
+    """Write text with a run's checkpoint or an exported model.
 
     Prints the prompt and what the model goes on to write, as it is written; of several prompts each text when all are
     done. Of a prompt that is longer than the model's context only the end is read, which is said on stderr.

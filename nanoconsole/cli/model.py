@@ -15,7 +15,9 @@ Backend = Literal["auto", "native", "torch", "cuda"]
 Model = Annotated[
     str,
     typer.Argument(
-        metavar="FILE|RUN", help="A run, a checkpoint's folder, or what was exported.", autocompletion=complete.models
+        metavar="FILE|RUN",
+        help="A run, the folder of a checkpoint, a GGUF file or a Hugging Face folder that was exported.",
+        autocompletion=complete.models,
     ),
 ]
 Step = Annotated[
@@ -61,8 +63,12 @@ def source(model: str, step: str, runs: Path | None) -> dict[str, Any]:
 def writing(verb: str, options: dict[str, Any], stops: Sequence[str] = ()) -> dict[str, Any]:
     """A worker's request to write text, but for the model, from a command's options by their names.
 
-    A text ends before the strings of the option `stop`, and before `stops`, which are meant as they stand.
+    A text ends before the strings of the option `stop`, and before `stops`, which are meant as they stand. Raises
+    UsageError for more threads than processors.
     """
+    from nanocore.runs.processors import refuse_threads
+
+    refuse_threads(options["threads"])
     stop = [*unescaped(options["stop"], "--stop"), *stops]
     return {"verb": verb, "stop": stop, **{name: options[name] for name in SETTINGS}}
 

@@ -26,7 +26,19 @@ def test_doctor_tells_what_is_used_and_why(nano: Nano, monkeypatch: pytest.Monke
     assert facts["kernels"]["decoder"].startswith("torch")
     assert facts["folders"]["runs"] == str(nano.root)
     assert facts["torch"]["ternary_matmul_many_tokens"] in ("int8", "float32")
-    assert any("NANOKERNELS_NATIVE=0" in problem for problem in facts["problems"])
+    assert any(problem.endswith("NANOKERNELS_NATIVE=0; unset it") for problem in facts["problems"])
+    row = next(line for line in nano("doctor").out.splitlines() if line.startswith("unavailable"))
+    assert row.count("NANOKERNELS_NATIVE=0") == 1 and all(path in row for path in facts["kernels"]["unavailable"])
+
+
+def test_a_cache_that_cannot_be_made_is_a_problem(nano: Nano, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("NANOCONSOLE_CACHE", str(tmp_path / "file" / "cache"))
+    monkeypatch.setenv("NANOKERNELS_NATIVE", "0")
+    facts = nano("doctor", "--json").data
+    assert (facts["folders"]["cache_writable"], facts["folders"]["runs_writable"]) == (False, True)
+    assert any(problem.endswith("cache cannot be written to") for problem in facts["problems"])
+    assert not list(tmp_path.glob(".nanoconsole-*"))
 
 
 def test_what_was_measured_is_shown_and_can_be_forgotten(

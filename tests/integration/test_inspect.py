@@ -8,6 +8,7 @@ import pytest
 
 from nanocore.checkpoint.state import load_checkpoint, save_checkpoint
 from nanocore.export.gguf_write import export_gguf
+from nanocore.export.hugging_face import export_hf
 from nanocore.infer.contents import contents
 from nanocore.infer.load import load_model
 from nanocore.infer.locate import locate
@@ -94,6 +95,29 @@ def test_a_checkpoint_has_the_architecture_of_the_file_that_it_becomes(tmp_path:
     assert checkpoint["architecture"] == file["architecture"] == report.architecture != "nanoconsole"
     assert file["parts"]["model"] == file["totals"]["tensor_bytes"] < file["bytes"] == report.bytes
     assert "optimizer" not in file["parts"]
+
+
+def test_a_file_says_what_it_computes_and_nothing_of_techniques_that_are_off(tmp_path: Path) -> None:
+    source = locate(saved_run(tmp_path, "mhc.streams=2", "mtp.horizon=1", "model.linear=float").path)
+    model, tokenizer, config = load_model(source.path)
+    export_gguf(model, tokenizer, config, tmp_path / "a.gguf")
+    checkpoint, file = contents(source).table(), contents(locate(tmp_path / "a.gguf")).table()
+    assert file["description"] == checkpoint["description"] and "2 residual streams" in file["description"]
+    sections = {key.split(".")[1] for key in file["facts"] if key.startswith("nanoconsole.")}
+    assert {"mhc", "mtp", "hyper_connection", "block_count"} <= sections and not sections & {"moe", "delta", "loop"}
+    assert file["facts"]["nanoconsole.attention.layer_norm_rms_epsilon"] == config.model.norm_eps
+    damaged = (tmp_path / "a.gguf").read_bytes().replace(b'"d_model": ', b'"d_modle": ')
+    (tmp_path / "a.gguf").write_bytes(damaged)
+    assert contents(locate(tmp_path / "a.gguf")).description.startswith("unknown: a.gguf")
+
+
+def test_a_stock_file_computes_without_the_prediction_heads_that_it_lacks(tmp_path: Path) -> None:
+    source = locate(saved_run(tmp_path, "mhc.streams=1", "mtp.horizon=1").path)
+    model, tokenizer, config = load_model(source.path)
+    export_gguf(model, tokenizer, config, tmp_path / "a.gguf", architecture="stock")
+    export_hf(model, tokenizer, config, tmp_path / "hf")
+    found = [contents(locate(path)).description for path in (source.path, tmp_path / "a.gguf", tmp_path / "hf")]
+    assert found[0] == f"{found[1]}, prediction heads: 1" and found[1] == found[2] != ""
 
 
 def test_an_empty_file_is_called_empty(nano: Nano, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_what_was_exported_and_what_is_no_model_is_refused_in_one_line(run: RunF
         (file, "m.gguf: is a GGUF file already; export takes a run or the folder of a checkpoint"),
         (folder, "hf: is a Hugging Face folder already; export takes"),
         (tmp_path / "foreign", "is a Hugging Face folder already"),
-        (tmp_path, "is neither a run, a checkpoint"),
+        (tmp_path, "is a folder of models; name one that lies in it: hf, m.gguf"),
         ("saved-2", "no run named"),
     ):
         with pytest.raises(UsageError) as caught:
@@ -106,18 +106,49 @@ def test_an_output_that_is_no_place_is_refused_in_one_line(run: RunFolder, tmp_p
     (tmp_path / "file").write_text("mine")
     with pytest.raises(UsageError, match="is no path of a file"):
         nanocore.export("saved", output="a\0b")
-    for place in (tmp_path / "file" / "m.gguf", tmp_path / ("x" * 300)):
+    for place, error, words in (
+        (tmp_path / "file" / "m.gguf", UsageError, "there is no folder .*file; make that folder first"),
+        (tmp_path / "none" / "m.gguf", UsageError, "there is no folder .*none; make that folder first"),
+        (tmp_path / ("x" * 300), ResourceError, "the export was not written: "),
+    ):
         for to in ("gguf", "hf"):
-            with pytest.raises(ResourceError, match="the export was not written: ") as caught:
+            with pytest.raises(error, match=words) as caught:
                 nanocore.export("saved", to, output=place)  # type: ignore[arg-type]
             assert "\n" not in str(caught.value)
+    assert not (tmp_path / "none").exists()
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_file_goes_into_a_folder_that_exists_and_an_empty_one_becomes_an_export(
+    run: RunFolder, tmp_path: Path
+) -> None:
+    for name in ("files", "hf"):
+        (tmp_path / name).mkdir()
+    for _ in range(2):
+        report = nanocore.export("saved", output=tmp_path / "files", force=True)
+    assert report.path == tmp_path / "files" / "saved-step-00000005.gguf" and report.path.is_file()
+    assert nanocore.export("saved", "hf", output=tmp_path / "hf").path == tmp_path / "hf"
+    with pytest.raises(UsageError, match="hf: exists already"):
+        nanocore.export("saved", "hf", output=tmp_path / "hf")
+    with pytest.raises(UsageError, match="files: is not a folder that an export wrote"):
+        nanocore.export("saved", "hf", output=tmp_path / "files", force=True)
+    shutil.rmtree(run.exports_dir)
+    assert nanocore.export("saved").path.parent == run.exports_dir
+
+
+def test_a_checkpoint_is_never_replaced(run: RunFolder) -> None:
+    weights = run.checkpoints_dir / "step-00000003" / "model.safetensors"
+    before = weights.read_bytes()
+    for place in (weights, weights.parent):
+        with pytest.raises(UsageError, match="lies among the checkpoints"):
+            nanocore.export("saved", output=place, force=True)
+    assert weights.read_bytes() == before
 
 
 def test_what_exists_is_refused_before_the_model_is_read(
     run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "m.gguf").write_text("mine")
+    (tmp_path / "m.gguf").write_text("GGUF")
     monkeypatch.setattr("nanocore.api.export.load_model", None)
     with pytest.raises(UsageError, match=r"exists already; .*--output.*--force \(force=True in Python\)"):
         nanocore.export("saved", output=tmp_path / "m.gguf")

@@ -65,6 +65,20 @@ def test_best_without_evaluations_or_checkpoints_is_refused_in_one_line(tmp_path
         choose(run, "best")
 
 
+def test_a_run_whose_checkpoints_are_all_damaged_says_which_and_why(tmp_path: Path) -> None:
+    run = run_with(tmp_path, 4, 60)
+    (run.checkpoints_dir / "step-00000004" / "model").unlink()
+    (run.checkpoints_dir / "step-00000060" / "model").write_bytes(b"weig")
+    for step in ("latest", "best"):
+        with pytest.raises(CheckpointError, match=r"step 60 is damaged \(model has 4 bytes instead of 7\)") as caught:
+            choose(run, step)
+        assert "so are 1 before it" in str(caught.value) and "has no checkpoint" not in str(caught.value)
+    (run.checkpoints_dir / "step-00000060" / "model").write_bytes(b"wEights")
+    write_losses(run, {60: 1.0})
+    with pytest.raises(CheckpointError, match=r"step 60 is damaged \(model was altered"):
+        choose(run, "best")
+
+
 @pytest.mark.parametrize("text", ["", "-1", "1.5", "lates", "٣", "1" * 16])
 def test_what_is_no_step_is_refused(text: str) -> None:
     with pytest.raises(UsageError):

@@ -118,3 +118,12 @@ def test_the_request_and_json(nano: Nano, asked: list[dict[str, Any]]) -> None:
 @pytest.mark.parametrize("wrong", [("--threads", "0"), ("--only", "speed")])
 def test_wrong_options_are_refused(nano: Nano, asked: list[dict[str, Any]], wrong: tuple[str, str]) -> None:
     assert nano("bench", "kernels", *wrong).code == 2 and not asked
+
+
+def test_more_threads_than_processors_are_refused_before_anything_is_measured(
+    nano: Nano, asked: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+    refused = nano("bench", "kernels", "--threads", "1", "--threads", "99")
+    assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
+    assert "threads 99 is not between 0 and 2" in refused.err and not asked

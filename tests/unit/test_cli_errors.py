@@ -38,7 +38,14 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
         (["config", "show", "tiny-cpu", "--set", "model.d_modle=3"], ["model.d_modle", "did you mean d_model"]),
         (["train"], ["name a preset"]),
         (["train", "tiny-cpu", "--fresh-optimizer"], ["--from"]),
-        (["generate", "x", "--prompt", "a", "--top-p", "7"], ["--top-p"]),
+        (["generate", "x", "--prompt", "a", "--top-p", "7"], ["--top-p", "must be at most 1;"]),
+        (["generate", "x", "--prompt", "a", "--tokens", "0"], ["must be at least 1;"]),
+        (["generate", "x", "--prompt", "a", "--tokens", "few"], ["must be a whole number;"]),
+        (["generate", "x", "--prompt", "a", "--top-p", "few"], ["must be a number;"]),
+        (["export", "x", "--to", "ggml"], ["'--to': 'ggml' is not one of", "did you mean gguf?"]),
+        (["generate", "x", "def "], ["the text to go on from belongs behind --prompt"]),
+        (["generate", "x", "def ", "--prompt", "a"], ["the text to go on from belongs behind --prompt"]),
+        (["generate", "", "--prompt", "a"], ["the name is empty"]),
     ],
 )
 def test_a_wrong_command_says_in_one_line_what_is_wrong_and_exits_2(
@@ -49,6 +56,7 @@ def test_a_wrong_command_says_in_one_line_what_is_wrong_and_exits_2(
     assert result.out == ""
     assert result.err.count("\n") == 1
     assert all(word in result.err for word in words), result.err
+    assert "Value error" not in result.err and "Input should" not in result.err
 
 
 def test_with_json_the_error_is_an_object_on_stderr(nano: Nano) -> None:
@@ -120,3 +128,11 @@ def test_elsewhere_than_on_linux_one_line_says_so(
     err = capsys.readouterr().err
     assert "Linux" in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("group", ["bench", "runs", "config", "queue", "presets", "data"])
+def test_a_group_without_its_verb_prints_its_help(nano: Nano, group: str) -> None:
+    help_text = nano(group, "--help").out
+    alone = nano(group)
+    assert (alone.code, alone.out, alone.err) == (2, help_text, "")
+    assert alone.out.count("\n") > 5

@@ -203,3 +203,14 @@ def test_options_out_of_range_are_refused_in_one_line(
 ) -> None:
     result = nano("generate", "a-run", "--prompt", "a", *options)
     assert (result.code, result.out, len(result.err.splitlines())) == (2, "", 1)
+
+
+def test_more_threads_than_processors_are_refused_before_a_worker_starts(
+    nano: Nano, worker: type[ScriptedWorker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(ScriptedWorker, "request", {})
+    for verb in (("generate", "a-run", "--prompt", "a"), ("chat", "a-run")):
+        refused = nano(*verb, "--threads", "3")
+        assert (refused.code, refused.out) == (2, "") and "between 0 and 2" in refused.err
+    assert not ScriptedWorker.request

@@ -192,12 +192,12 @@ def test_what_cannot_be_written_is_refused_before_a_file_appears(tmp_path: Path)
 
 
 def test_an_existing_file_is_kept_until_its_end_is_asked_for(tmp_path: Path) -> None:
-    path, model = tmp_path / "deep" / "x.gguf", exported_model()
+    path, model = tmp_path / "x.gguf", exported_model()
     export(model, path)
-    path.write_bytes(b"mine")
+    path.write_bytes(b"GGUF earlier")
     with pytest.raises(UsageError, match="exists already"):
         export(model, path)
-    assert path.read_bytes() == b"mine"
+    assert path.read_bytes() == b"GGUF earlier"
     report = export(model, path, overwrite=True)
     assert report.bytes == path.stat().st_size > 10_000
     assert [each.name for each in path.parent.iterdir()] == ["x.gguf"]
@@ -256,19 +256,28 @@ def test_replacing_takes_an_earlier_export_and_nothing_else(tmp_path: Path) -> N
     os.mkfifo(device)
 
     def make_file(path: Path) -> None:
-        path.write_text("exported")
+        path.write_text("GGUF exported")
 
     def make_folder(path: Path) -> None:
         path.mkdir()
-        (path / "config.json").write_text("{}")
+        (path / "nanoconsole.json").write_text('{"schema": 1, "form": "plain", "config": {}, "tokenizer": ""}')
 
     for path, build in ((folder, make_file), (folder, make_folder), (device, make_file)):
         with pytest.raises(UsageError, match="is not replaced"):
-            write_new(path, build, overwrite=True)
-    write_new(file, make_file, overwrite=True)
+            write_new(path, build, folder=build is make_folder, overwrite=True)
+    for _ in range(2):
+        write_new(file, make_file, overwrite=True)
     with pytest.raises(UsageError, match="is not replaced"):
-        write_new(file, make_folder, overwrite=True)
+        write_new(file, make_folder, folder=True, overwrite=True)
     assert (folder / "precious").read_text() == "mine" and device.is_fifo() and file.is_file()
     for _ in range(2):
-        write_new(tmp_path / "hf", make_folder, overwrite=True)
+        write_new(tmp_path / "hf", make_folder, folder=True, overwrite=True)
     assert sorted(each.name for each in tmp_path.iterdir()) == ["device", "hf", "mine", "model.gguf"]
+
+
+def test_what_a_preset_says_of_itself_is_not_said_of_a_changed_model(tmp_path: Path) -> None:
+    model = exported_model("about.description=Two residual streams.", "about.expects=A laptop.", "mhc.streams=1")
+    export(model, tmp_path / "x.gguf")
+    assert b"Two residual streams" not in (tmp_path / "x.gguf").read_bytes()
+    about = load_gguf(tmp_path / "x.gguf")[2].about
+    assert (about.description, about.expects) == ("", "")

@@ -123,12 +123,14 @@ def test_a_folder_is_replaced_as_a_whole_and_only_when_asked(tmp_path: Path) -> 
     folder, model = tmp_path / "hf", exported_model()
     folder.mkdir()
     (folder / "mine").write_text("x")
-    with pytest.raises(UsageError, match="exists already"):
-        export_hf(model, TOKENIZER, model.config, folder)
     with pytest.raises(UsageError, match="is not replaced"):
         export_hf(model, TOKENIZER, model.config, folder, overwrite=True)
     assert [each.name for each in folder.iterdir()] == ["mine"]
-    (folder / "mine").rename(folder / "README.md")
+    (folder / "mine").unlink()
+    export_hf(model, TOKENIZER, model.config, folder)  # it is empty
+    (folder / "README.md").write_text("x")
+    with pytest.raises(UsageError, match="exists already"):
+        export_hf(model, TOKENIZER, model.config, folder)
     export_hf(model, TOKENIZER, model.config, folder, overwrite=True)
     assert (folder / "README.md").read_text() != "x"
     assert [each.name for each in tmp_path.iterdir()] == ["hf"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from nanocore.checkpoint import manifest
 from nanocore.errors import CheckpointError, UsageError
 from nanocore.infer.locate import locate, named
+from nanocore.infer.refusals import refuse_speculation
 from nanocore.runs.layout import RunFolder
 from tests.run_helpers import make_run
 
@@ -56,9 +58,51 @@ def test_runs_checkpoints_files_and_folders_are_told_apart(run: RunFolder, tmp_p
 
 def test_anything_else_is_refused_in_one_line(run: RunFolder, tmp_path: Path) -> None:
     (tmp_path / "text.gguf").write_text("hello")
-    for path in (tmp_path / "text.gguf", tmp_path, Path("/dev/null")):
+    (tmp_path / "empty").mkdir()
+    for path in (tmp_path / "text.gguf", tmp_path / "empty", Path("/dev/null")):
         with pytest.raises(UsageError, match="neither a run"):
             locate(path)
     (run.checkpoints_dir / "step-00000004" / "model").write_bytes(b"weight")
     with pytest.raises(CheckpointError, match="instead of 7"):
         locate(run.checkpoints_dir / "step-00000004")
+
+
+def test_what_is_no_model_is_told_with_what_is_meant(run: RunFolder, tmp_path: Path) -> None:
+    (tmp_path / "maps.mhc").write_bytes(b"!Chm")
+    for path, words in (
+        (tmp_path / "maps.mhc", "a .mhc file holds stream maps only, no weights"),
+        (run.checkpoints_dir, "checkpoints: is a folder of models; name one that lies in it: step-00000004"),
+        (run.exports_dir, f"is a folder of a run without models; name {run.path}"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            locate(path)
+    for number in range(4):
+        (run.exports_dir / f"{number}.gguf").touch()
+    with pytest.raises(UsageError, match=r"1.gguf, 2.gguf, 3.gguf and 1 more"):
+        locate(run.exports_dir)
+
+
+def test_an_empty_name_and_a_file_that_is_nearly_named(
+    run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = run.path.parent
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="the name is empty; name a run"):
+        named("", root)
+    (tmp_path / "first.gguf").touch()
+    for written, meant in (("first.ggfu", "first.gguf"), ("./fist.gguf", "first.gguf"), ("prob", "probe")):
+        with pytest.raises(UsageError, match=f"did you mean {meant}"):
+            named(written, root)
+    with pytest.raises(UsageError, match="no run named"):
+        named("quite-another", root)
+
+
+def test_speculation_without_heads_is_refused_by_the_configuration_alone(run: RunFolder) -> None:
+    source = locate(run.path)
+    refuse_speculation(source)  # there is no configuration to ask
+    for heads in (1, 0):
+        (source.path / "state.json").write_text(json.dumps({"state": {"config": {"mtp": {"horizon": heads}}}}))
+        if heads:
+            refuse_speculation(source)
+    with pytest.raises(UsageError, match="speculation needs prediction heads"):
+        refuse_speculation(source)

@@ -14,7 +14,7 @@ from nanocore.infer import open as opening
 @pytest.fixture(autouse=True)
 def three_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2})
-    monkeypatch.setattr(opening, "cgroup_quota", lambda: 1_000_000)
+    monkeypatch.setattr("nanocore.runs.processors.cgroup_quota", lambda: 1_000_000)
 
 
 def test_as_many_threads_as_processors_are_taken_as_asked() -> None:
@@ -30,7 +30,7 @@ def test_more_threads_than_processors_are_refused_with_their_number(threads: int
 
 
 def test_a_quota_counts_as_fewer_processors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "cgroup_quota", lambda: 2)
+    monkeypatch.setattr("nanocore.runs.processors.cgroup_quota", lambda: 2)
     with pytest.raises(UsageError, match="between 0 and 2"):
         opening.allowed_threads(3)
 

@@ -186,3 +186,16 @@ def test_the_extension_is_built_from_every_source() -> None:
     listed = {root / source for source in modules[0]["sources"]}
     assert listed == {*build.sources(), build.CSRC / "module.c"}
     assert {"-ffp-contract=off", "-O3"} <= set(modules[0]["extra-compile-args"]) and modules[0]["optional"]
+
+
+@pytest.mark.parametrize(("value", "lines"), [("off", 1), ("", 0), ("1", 0), ("0", 0)])
+def test_a_switch_that_means_nothing_is_told(
+    value: str, lines: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("NANOKERNELS_NATIVE", value)
+    monkeypatch.setattr(native, "_extension", lambda: None)
+    monkeypatch.setattr(native, "_compiled", lambda: native.Found(None, "", "none"))
+    native.find.__wrapped__()
+    assert [record.getMessage().startswith(f"NANOKERNELS_NATIVE is {value!r}") for record in caplog.records] == [
+        True
+    ] * lines

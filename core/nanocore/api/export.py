@@ -16,8 +16,9 @@ from nanocore.export.gguf_write import Choice, export_gguf
 from nanocore.export.hf_names import HfForm
 from nanocore.export.hugging_face import export_hf
 from nanocore.export.mhc_file import export_mhc
-from nanocore.export.replace import refuse_existing
-from nanocore.export.report import UNKNOWN, ExportReport, Facts, default_path, run_facts
+from nanocore.export.place import checkpoint_of, place_of, run_of
+from nanocore.export.replace import refuse_place
+from nanocore.export.report import UNKNOWN, ExportReport, Facts, run_facts
 from nanocore.export.tensors import HeadType, ScaleMode
 from nanocore.infer.load import load_model
 from nanocore.infer.locate import Source, locate, named
@@ -26,7 +27,6 @@ from nanocore.runs.text import sanitize_line
 
 To = Literal["gguf", "hf", "mhc"]
 NAMES = {"scheme": Scheme, "scale_mode": ScaleMode, "head": HeadType, "architecture": Choice, "form": HfForm}
-SUFFIXES = {"gguf": ".gguf", "hf": "-hf", "mhc": ".mhc"}
 
 
 def export(
@@ -45,7 +45,8 @@ def export(
 ) -> ExportReport:
     """Write a checkpoint as a GGUF file, a folder for transformers, or a .mhc file.
 
-    `run` is a run (its name or folder) or a checkpoint's folder. Without `output` it goes into the run's `exports`.
+    `run` is a run (its name or folder) or a checkpoint's folder. Without `output` it goes into the run's `exports`; a
+    file goes into an `output` that is a folder. `force` replaces an earlier export, and nothing else.
     `scheme` (else tq2_0), `scale_mode` (tensor), `head` (f16) and `architecture` (auto) are those of GGUF, `form` (plain)
     of a folder; see nanocore.export. A .mhc file holds static stream maps alone. Raises UsageError for an option that
     means nothing for `to`, for what cannot be written so, or for an output that exists without `force`; CheckpointError
@@ -56,9 +57,9 @@ def export(
     options = _known(meant(given | {"license": license}, to))
     license = _licence(options.pop("license", UNKNOWN))
     origin = _origin(locate(named(path_text(run), run_root()), step_of(step)))
-    path = _place(output) if output is not None else origin.path(to)
+    path = place_of(origin.checkpoint, to, None if output is None else _output(output))
     facts = origin.facts(path, license)
-    refuse_existing(path, overwrite=force)  # before the work
+    refuse_place(path, folder=to == "hf", overwrite=force)  # before the work
     model, tokenizer, config = load_model(origin.checkpoint)
     if to == "mhc":
         return export_mhc(model, path, overwrite=force)
@@ -82,13 +83,6 @@ class _Origin:
     checkpoint: Path
     run: RunFolder | None
 
-    def path(self, to: To) -> Path:
-        """Where the export goes when nobody says where. Raises UsageError outside a run."""
-        if self.run is None:
-            what, fix = "lies in no run, so nothing says where its export goes", "name a place with --output"
-            raise UsageError(what, where=self.checkpoint.name, fix=fix)
-        return default_path(self.run, manifest.step_of(self.checkpoint), SUFFIXES[to]).absolute()
-
     def facts(self, path: Path, license: str) -> Facts:
         if self.run is None:
             return Facts(path.stem, license, "A small ternary language model, trained with nanoconsole")
@@ -96,16 +90,12 @@ class _Origin:
 
 
 def _origin(source: Source) -> _Origin:
-    """Raises UsageError for what was exported already: its weights are quantised for good."""
-    if source.kind != "checkpoint":
-        what = {"gguf": "is a GGUF file already", "hf": "is a Hugging Face folder already"}[source.kind]
-        raise UsageError(what, where=source.label, fix="export takes a run or the folder of a checkpoint")
-    run = RunFolder(source.path.parent.parent)
-    inside = run.run_file.is_file() and source.path in manifest.available(run.checkpoints_dir)
-    return _Origin(source.path, run if inside else None)
+    """Raises UsageError for what was exported already."""
+    checkpoint = checkpoint_of(source)
+    return _Origin(checkpoint, run_of(checkpoint))
 
 
-def _place(output: str | PathLike[str]) -> Path:
+def _output(output: str | PathLike[str]) -> Path:
     """Raises UsageError for what is no path."""
     text = path_text(output)
     if not text or "\0" in text:

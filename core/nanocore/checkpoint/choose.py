@@ -48,6 +48,8 @@ def best(run: RunFolder) -> Path:
     for path in sorted(measured, key=lambda path: (losses[manifest.step_of(path)], -manifest.step_of(path))):
         if not manifest.verify(path):
             return path
+    if measured:
+        raise _all_damaged(run, measured)
     fix = "take the latest, or save and evaluate at the same steps (checkpoint.every, evaluation.every)"
     raise CheckpointError("none of its checkpoints has a held-out loss", where=run.name, fix=fix)
 
@@ -68,10 +70,21 @@ def _exactly(run: RunFolder, step: int) -> Path:
 
 
 def _without_checkpoint(run: RunFolder) -> CheckpointError:
-    """The refusal of a run that has saved nothing: one at work can be asked to, any other is resumed."""
+    """The refusal of a run without a whole checkpoint: one at work can be asked for one, any other is resumed."""
+    if found := manifest.folders(run.checkpoints_dir):
+        return _all_damaged(run, found)
     state = observe(run)
     if state.at_work:
         return CheckpointError("has no checkpoint yet", where=run.name, fix=f"ask: {to_type(f'checkpoint {run.name}')}")
     what = f"has no checkpoint, and nothing trains it ({state.text})"
     verb = "start it" if state.state == "created" else "go on with"
     return CheckpointError(what, where=run.name, fix=f"{verb}: {to_type(f'resume {run.name}')}")
+
+
+def _all_damaged(run: RunFolder, found: list[Path]) -> CheckpointError:
+    """The refusal of a run whose checkpoints all fail to verify: which there are, and what is wrong with the last."""
+    step, problem = manifest.step_of(found[-1]), next(iter(manifest.verify(found[-1])), "it changes just now")
+    others = f", and so are {len(found) - 1} before it" if len(found) > 1 else ""
+    what = f"its checkpoint of step {step} is damaged ({problem}){others}"
+    again = f"ask for another: {to_type(f'checkpoint {run.name}')}" if observe(run).at_work else "train again"
+    return CheckpointError(what, where=run.name, fix=f"put a copy back in {found[-1]}, or {again}")

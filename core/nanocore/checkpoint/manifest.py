@@ -87,7 +87,7 @@ def verify(path: Path, *, hashes: bool = True) -> list[str]:
 
 def available(checkpoints_dir: Path) -> list[Path]:
     """Checkpoints that have a manifest and files of the right sizes, oldest first. Contents are not read."""
-    return [path for path in _folders(checkpoints_dir) if not verify(path, hashes=False)]
+    return [path for path in folders(checkpoints_dir) if not verify(path, hashes=False)]
 
 
 def latest(checkpoints_dir: Path) -> Path | None:
@@ -126,7 +126,7 @@ def retain(checkpoints_dir: Path, keep_last: int, needed: Collection[int] = ()) 
         return []
     oldest_kept = step_of(whole[-keep_last])
     removed = []
-    for path in _folders(checkpoints_dir):
+    for path in folders(checkpoints_dir):
         if step_of(path) >= oldest_kept:
             break
         if step_of(path) in needed:
@@ -207,7 +207,7 @@ def _sha256(descriptor: int) -> str:
     return digest.hexdigest()
 
 
-def _folders(checkpoints_dir: Path) -> list[Path]:
+def folders(checkpoints_dir: Path) -> list[Path]:
     """All checkpoint folders, whole or not, by step. Symbolic links are none."""
     try:
         with os.scandir(checkpoints_dir) as entries:

@@ -67,7 +67,7 @@ def export_hf(
     dropped = ("prediction heads (MTP): transformers has no place for them",) if config.mtp.horizon else ()
     texts = {file: _text(content) for file, content in _tables(config, tokenizer, name, form).items()}
     texts[CARD_FILE] = model_card(config, facts or Facts(path.name), CLASSES[name], form, effect, dropped)
-    write_new(path, lambda folder: _write(folder, texts, tensors), overwrite=overwrite)
+    write_new(path, lambda place: _write(place, texts, tensors), folder=True, overwrite=overwrite)
     size = sum(file.stat().st_size for file in path.iterdir())
     types = Counter(str(tensor.dtype).removeprefix("torch.") for tensor in tensors.values())
     return ExportReport(path, CLASSES[name], size, types, (effect.sentence(),) if effect else (), dropped)

@@ -11,6 +11,7 @@ from gguf import GGMLQuantizationType as Type
 from gguf import LlamaFileType
 
 from nanocore.config.schema import Config
+from nanocore.config.sections import About
 from nanocore.export.architecture import Architecture, zero_expert_width
 from nanocore.export.report import Facts
 from nanocore.model.hyper_connections import EPS
@@ -108,8 +109,11 @@ def own_keys(config: Config, tokenizer_json: str) -> dict[str, Any]:
 
 
 def published(config: Config) -> Mapping[str, Any]:
-    """The configuration as it may leave this machine: of paths the last part only."""
-    table = config.model_dump()
+    """The configuration as it may leave this machine: of paths the last part only.
+
+    Nor does it keep what a preset says of itself, which need not be true of a configuration that was changed.
+    """
+    table = config.model_dump() | {"about": About().model_dump()}
     for source in table["data"]["sources"]:
         source["paths"] = [PurePath(path).name for path in source["paths"]]
     for section, key in (("data", "tokenizer_file"), ("collider", "reference")):

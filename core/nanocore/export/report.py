@@ -67,8 +67,3 @@ def _measured(run: RunFolder, step: int) -> dict[str, int | float | None]:
             found |= {"tokens": tokens} if type(tokens) is int else {}
             found |= {name: number for name, key in FIGURES.items() if (number := value(record, key)) is not None}
     return found
-
-
-def default_path(run: RunFolder, step: int, suffix: str) -> Path:
-    """Where an export of a run goes when nobody says where: a file or folder in the run's own `exports`."""
-    return run.exports_dir / f"{run.name}-step-{step:08d}{suffix}"

@@ -12,7 +12,6 @@ from math import isfinite, prod
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
@@ -23,16 +22,12 @@ from nanocore.config.validate import build
 from nanocore.data.tokenizer import from_json
 from nanocore.errors import CheckpointError
 from nanocore.export.architecture import stock_architecture
-from nanocore.export.blocks import FORMATS, unpack_codes
-from nanocore.export.gguf_parse import RawTensor, parse_gguf
-from nanocore.export.stored_values import float_values
 from nanocore.infer.locate import Source
 from nanocore.model.bitlinear import TernaryModule
 from nanocore.model.transformer import Transformer
 from nanocore.runs.text import sanitize_line
 
 MEASURED = 1 << 28  # weights whose zeros are counted: a second or two
-LONGEST_VALUE = 120  # characters of a key's value that are shown
 
 
 @dataclass(frozen=True)
@@ -91,7 +86,7 @@ class Contents:
             "zero_fraction": zeros / values if values else None,
             "not_measured": sum(each.ternary and each.zero_fraction is None for each in self.tensors),
         }
-        tensors = [asdict(each) | {"scale": _number(each.scale)} for each in self.tensors]
+        tensors = [asdict(each) | {"scale": number_or_name(each.scale)} for each in self.tensors]
         return {**asdict(self), "bytes": self.bytes, "tensors": tensors, "totals": totals}
 
 
@@ -101,7 +96,11 @@ def contents(source: Source) -> Contents:
         from nanocore.infer.folder_contents import folder_contents
 
         return folder_contents(source)
-    return _checkpoint(source) if source.kind == "checkpoint" else _gguf(source)
+    if source.kind == "gguf":
+        from nanocore.infer.gguf_contents import gguf_contents
+
+        return gguf_contents(source)
+    return _checkpoint(source)
 
 
 class Budget:
@@ -129,7 +128,7 @@ def _checkpoint(source: Source) -> Contents:
         ) from None
     facts = {"vocabulary": vocabulary, **described(config)}
     name, parts = stock_architecture(config)[0] or "nanoconsole", _parts(source.path)
-    found = Contents("checkpoint", source.label, str(source.path), name, parts, facts, _in_words(config))
+    found = Contents("checkpoint", source.label, str(source.path), name, parts, facts, in_words(config))
     found.tensors.extend(tensors)
     return found
 
@@ -142,9 +141,9 @@ def _parts(checkpoint: Path) -> dict[str, int]:
     return parts
 
 
-def _in_words(config: Config) -> str:
-    """`ternary decoder, 4 blocks 128 wide, 2 residual streams`."""
-    model, techniques = config.model, _techniques(config)
+def in_words(config: Config) -> str:
+    """What it computes: `ternary decoder, 4 blocks 128 wide, 2 residual streams`."""
+    model, techniques = config.model, used_techniques(config)
     words = {
         "streams": "{} residual streams",
         "loop": "blocks looped {} times",
@@ -164,10 +163,10 @@ def _described(source: Source) -> tuple[Config, int]:
 
 def described(config: Config) -> dict[str, Any]:
     """The shape, and what of the architecture is not the plain decoder."""
-    return config.model.model_dump() | _techniques(config)
+    return config.model.model_dump() | used_techniques(config)
 
 
-def _techniques(config: Config) -> dict[str, Any]:
+def used_techniques(config: Config) -> dict[str, Any]:
     facts = {
         "streams": config.mhc.streams if config.mhc.streams > 1 else None,
         "loop": config.loop.count if config.loop.count > 1 else None,
@@ -205,48 +204,11 @@ def measured(tensor: TensorFacts, zeros: Tensor, scale: Tensor) -> TensorFacts:
     return replace(tensor, scales=scale.numel(), scale=mean, zero_fraction=share)
 
 
-def _number(value: float | None) -> float | str | None:
+def number_or_name(value: float | None) -> float | str | None:
     """JSON knows no nan."""
     return value if value is None or isfinite(value) else str(value)
-
-
-def _gguf(source: Source) -> Contents:
-    file = parse_gguf(source.path)
-    architecture = sanitize_line(str(file.keys.get("general.architecture", "unknown")), LONGEST_VALUE)
-    facts = {sanitize_line(key): _shown(value) for key, value in file.keys.items() if key != "general.architecture"}
-    size, tensor_bytes = source.path.stat().st_size, sum(raw.data.nbytes for raw in file.tensors.values())
-    found = Contents("gguf", source.label, str(source.path), architecture, weights_apart(tensor_bytes, size), facts)
-    budget = Budget()
-    for name, raw in file.tensors.items():
-        scale = file.tensors.get(name.removesuffix(".weight") + ".scale") if name.endswith(".weight") else None
-        found.tensors.append(_packed(sanitize_line(name), raw, scale, budget))
-    return found
 
 
 def weights_apart(weights: int, size: int) -> dict[str, int]:
     """The parts of a file of so many bytes, as `Contents` has them."""
     return {"model": weights, "other": size - weights}
-
-
-def _shown(value: Any) -> Any:
-    """A key's value as far as it fits a line."""
-    if isinstance(value, str):
-        return sanitize_line(value, LONGEST_VALUE)
-    if isinstance(value, float):
-        return _number(value)
-    return value if isinstance(value, bool | int) else f"{len(value)} items"
-
-
-def _packed(name: str, raw: RawTensor, scale: RawTensor | None, budget: Budget) -> TensorFacts:
-    """A tensor of the file; ternary is one with ternary blocks, or with scales beside it."""
-    kind = raw.type.name
-    plain = TensorFacts(name, kind, raw.shape, raw.data.nbytes, kind in ("TQ1_0", "TQ2_0") or scale is not None)
-    if not plain.ternary or not budget.take(plain.values):
-        return plain
-    beside = float_values(scale, where=name) if scale is not None else None
-    if raw.type not in FORMATS:
-        values = float_values(raw, where=name)
-        return measured(plain, values == 0, values.abs().max() if beside is None else beside)
-    codes, factors = unpack_codes(raw.data.reshape(*raw.shape[:-1], -1), FORMATS[raw.type], where=name)
-    scales = torch.from_numpy(factors.astype(np.float32)) if beside is None else beside
-    return measured(plain, torch.from_numpy(codes == 0), scales)

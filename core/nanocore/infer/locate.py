@@ -9,7 +9,7 @@ from typing import Literal
 from nanocore.checkpoint import manifest
 from nanocore.checkpoint.choose import choose
 from nanocore.errors import CheckpointError, UsageError
-from nanocore.runs.hints import to_type
+from nanocore.infer.refusals import near_file, no_model
 from nanocore.runs.layout import RunFolder, find_run, list_runs, valid_name
 
 GGUF_MAGIC, HF_CONFIG = b"GGUF", "config.json"
@@ -29,6 +29,8 @@ def named(text: str, root: Path) -> Path:
 
     A file that bears no run's name may be written without a slash. Raises UsageError when there is nothing.
     """
+    if not text:
+        raise UsageError("the name is empty", fix="name a run, or a file or folder that holds a model")
     path = Path(text).expanduser()
     if "/" in text or text.endswith(".gguf"):
         return _existing(path)
@@ -37,6 +39,8 @@ def named(text: str, root: Path) -> Path:
     try:
         return _existing(path)
     except UsageError:
+        if near := near_file(path, [run.name for run in list_runs(root)]):
+            raise UsageError(f"no run and no file is named {text!r}", fix=f"did you mean {near}?") from None
         return find_run(root, text).path
 
 
@@ -61,8 +65,7 @@ def locate(path: Path, step: int | str = "latest") -> Source:
         return Source("gguf", path, path.name)
     if (path / HF_CONFIG).is_file():
         return Source("hf", path, path.name)
-    what = "is neither a run, a checkpoint, a GGUF file nor a Hugging Face folder"
-    raise UsageError(what, where=str(path), fix=f"see {to_type('runs list')}")
+    raise no_model(path)
 
 
 def refuse_empty(path: Path) -> None:
@@ -77,7 +80,8 @@ def _existing(path: Path) -> Path:
         return path.absolute()
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or "it is no path"
-        raise UsageError(f"cannot be read: {reason}", where=str(path)) from None
+        near = near_file(path, [])
+        raise UsageError(f"cannot be read: {reason}", where=str(path), fix=near and f"did you mean {near}?") from None
 
 
 def _begins_with(path: Path, magic: bytes) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +16,8 @@ from nanocore.infer.locate import Source
 from nanocore.infer.sampler import number
 from nanocore.model.bitlinear import freeze
 from nanocore.model.transformer import Transformer
-from nanocore.runs.spawn import cgroup_quota, thread_count
+from nanocore.runs.processors import refuse_threads
+from nanocore.runs.spawn import thread_count
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,8 @@ def open_engine(source: Source, *, backend: Choice = "auto", threads: int = 0) -
 
 
 def allowed_threads(requested: int) -> int:
-    """How many threads compute; 0 chooses. Raises UsageError for more than the processors this process may use.
-
-    Threads that wait for a processor hold up all others at the end of each product: a text would take many times as long.
-    """
-    processors = min(len(os.sched_getaffinity(0)), cgroup_quota())
-    if not 0 <= number("threads", requested, int) <= processors:
-        reason = f"threads {requested} is not between 0 and {processors}, the processors this process may use"
-        raise UsageError(reason, fix="0 chooses")
+    """How many threads compute; 0 chooses. Raises UsageError for more than the processors this process may use."""
+    refuse_threads(number("threads", requested, int))
     return thread_count(requested)
 
 

@@ -15,6 +15,7 @@ from nanocore.errors import UsageError
 from nanocore.infer.backend import Backend
 from nanocore.infer.drafts import Drafter, Drafts, make_drafter
 from nanocore.infer.plain import drawn
+from nanocore.infer.refusals import without_heads
 from nanocore.infer.request import Drawn, Speculation
 from nanocore.infer.sampler import Sampler
 from nanocore.infer.window import Window
@@ -59,10 +60,12 @@ def _checked(drafts: Drafts, logits: Tensor, window: Window, sampler: Sampler) -
 
 def drafter_for(model: Transformer, backend: Backend) -> Drafter:
     """A drafter that fits the backend. Raises UsageError with the reason where there cannot be one."""
-    fix = "generate without speculation"
     drafter = make_drafter(model)
     if drafter is None:
-        raise UsageError("speculation needs prediction heads, which this model was trained without", fix=fix)
+        raise without_heads()
     if not backend.rewinds:
-        raise UsageError("speculation needs to take tokens back, which a recurrent (DeltaNet) layer cannot", fix=fix)
+        raise UsageError(
+            "speculation needs to take tokens back, which a recurrent (DeltaNet) layer cannot",
+            fix="generate without speculation",
+        )
     return drafter

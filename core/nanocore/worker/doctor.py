@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -116,7 +117,8 @@ def _kernels(problems: list[str]) -> Section:
 
     found, missing = native.find(), ops.unavailable_paths()
     if found.library is None:
-        problems.append(f"kernels: slow paths only, there is no native library: {found.reason}")
+        fix = "; unset it" if found.reason.endswith("NANOKERNELS_NATIVE=0") else ""
+        problems.append(f"kernels: slow paths only, there is no native library: {found.reason}{fix}")
     return {
         "active": ops.active_path(),
         "decoder": "native" if found.library is not None else "torch, several times slower",
@@ -167,13 +169,22 @@ def _gpu() -> Section:
     return {"devices": names, "cuda_of_torch": built, "triton": _version("triton")}
 
 
+def _takes_files(place: Path) -> bool:
+    """Whether a folder can be made there, found by making one: permissions alone do not tell, least of all a superuser."""
+    try:
+        with tempfile.TemporaryDirectory(prefix=".nanoconsole-", dir=place):
+            return True
+    except OSError:
+        return False
+
+
 def _folders(runs: Path, problems: list[str]) -> Section:
     from nanocore.runs.layout import cache_root
 
     found: Section = {"python": sys.executable}
     for name, folder in (("runs", runs), ("cache", cache_root())):
         place = next(each for each in (folder, *folder.parents) if each.exists())
-        free, writable = shutil.disk_usage(place).free, os.access(place, os.W_OK)
+        free, writable = shutil.disk_usage(place).free, _takes_files(place)
         found |= {name: str(folder), f"{name}_free_bytes": free, f"{name}_writable": writable}
         if not writable:
             problems.append(f"folders: {sanitize_line(str(folder))} cannot be written to")

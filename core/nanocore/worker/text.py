@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nanocore.infer.locate import locate
+from nanocore.infer.refusals import refuse_speculation
 from nanocore.worker.channel import Channel, Record
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def chat(request: Record, channel: Channel) -> None:
 
 def _opened(request: Record) -> tuple[Request, Opened]:
     source = locate(Path(request["source"]), request.get("step", "latest"))  # before torch: a mistake is told at once
+    if request.get("speculate"):
+        refuse_speculation(source)
     from nanocore.infer.open import open_engine
     from nanocore.infer.request import Request
     from nanocore.infer.sampler import Sampling

@@ -1,0 +1,41 @@
+"""What the parser of the command line says, in this program's words and with what was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+import re
+
+PLAIN = (
+    (re.compile(r"Value error, "), ""),
+    (re.compile(r"Input should be greater than or equal to (\S+)"), r"must be at least \1"),
+    (re.compile(r"Input should be less than or equal to (\S+)"), r"must be at most \1"),
+    (re.compile(r"Input should be greater than (\S+)"), r"must be above \1"),
+    (re.compile(r"Input should be less than (\S+)"), r"must be below \1"),
+    (re.compile(r"Input should be a valid integer\b.*"), "must be a whole number"),
+    (re.compile(r"Input should be a valid number\b.*"), "must be a number"),
+)
+CHOICE = re.compile(r"'(?P<given>[^']*)' is not one of (?P<known>'.*')")
+TEXT_VERB = "generate"
+
+
+def plain(message: str, verb: str) -> str:
+    """A message without its last full stop, as far as known in plain words."""
+    message = message.rstrip(".")
+    for pattern, words in PLAIN:
+        message = pattern.sub(words, message)
+    return message + _meant(message) + _prompt(message, verb)
+
+
+def _meant(message: str) -> str:
+    """`; did you mean gguf?` for a choice that is nearly one of those there are."""
+    found = CHOICE.search(message)
+    if found is None:
+        return ""
+    near = difflib.get_close_matches(found["given"], re.findall(r"'([^']*)'", found["known"]), 1, 0.5)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _prompt(message: str, verb: str) -> str:
+    """A text that was given like an argument is the usual mistake with the verb that goes on from one."""
+    extra = message.startswith("Got unexpected extra argument") or message == "Missing option '--prompt'"
+    return "; the text to go on from belongs behind --prompt, as --prompt 'def '" if verb == TEXT_VERB and extra else ""
