@@ -14,10 +14,9 @@ from textual.timer import Timer
 
 from nanoconsole.services.hangup import leave_on_hangup
 from nanoconsole.services.tailer import RunFollower, RunList
-from nanoconsole.tui import keys
+from nanoconsole.tui import keys, modes
 from nanoconsole.tui.messages import FollowerFailed, RunLaunched, RunSeen, RunsListed, Said, Severity
 from nanoconsole.tui.screens.base import ConsoleScreen
-from nanoconsole.tui.screens.runs import RunsScreen
 from nanoconsole.tui.theme import THEMES
 from nanocore.errors import NanoError
 from nanocore.runs.hints import to_type
@@ -59,7 +58,7 @@ class ConsoleApp(App[None]):
     TITLE = "nanoconsole"
     CSS_PATH = "app.tcss"
     BINDINGS = [*keys.bindings("app")]
-    MODES = {"runs": RunsScreen, "launch": lambda: _launch_screen(), "live": lambda: _live_screen()}
+    MODES = {mode.name: mode.open for mode in modes.MODES}
     DEFAULT_MODE = "runs"
 
     def __init__(
@@ -109,18 +108,20 @@ class ConsoleApp(App[None]):
         self.listed_signal.publish(message.runs)
 
     def on_run_seen(self, message: RunSeen) -> None:
-        from nanoconsole.tui.screens.live import LiveScreen
-
-        if isinstance(self.screen, LiveScreen) and message.update.run == self.opened:
+        if isinstance(self.screen, ConsoleScreen) and message.update.run == self.opened:
             self.screen.show_update(message.update)
 
     def on_run_launched(self, message: RunLaunched) -> None:
         self.open_run(message.run)
 
-    def open_run(self, run: RunFolder) -> None:
-        """Show a run in Live."""
+    def watch_run(self, run: RunFolder) -> None:
+        """Make a run the opened one, which the screens of a run show."""
         self.opened = run
         self.follower.watch(run)
+
+    def open_run(self, run: RunFolder) -> None:
+        """Show a run in Live."""
+        self.watch_run(run)
         self.switch_mode("live")
 
     def say(self, text: str, severity: Severity = "information") -> None:
@@ -138,11 +139,11 @@ class ConsoleApp(App[None]):
         self.said_signal.publish(said)
 
     def action_show(self, mode: str) -> None:
-        """Go to a screen; Live without a run takes the newest one, those at work first."""
+        """Go to a screen; one of a run takes the newest one where none is opened, those at work first."""
         if isinstance(self.screen, ConsoleScreen):
-            if mode == "live" and self.opened is None and self.run_list.runs:
+            if modes.find(mode).of_run and self.opened is None and self.run_list.runs:
                 best = max(self.run_list.runs, key=lambda listed: listed.summary.alive)
-                self.open_run(RunFolder(self.root / best.summary.name))
+                self.watch_run(RunFolder(self.root / best.summary.name))
             self.switch_mode(mode)
 
     def action_step_out(self) -> None:
@@ -156,7 +157,7 @@ class ConsoleApp(App[None]):
         from nanoconsole.tui.screens.help import HelpScreen
 
         if isinstance(self.screen, ConsoleScreen):
-            self.push_screen(HelpScreen(self.screen.SCOPE, self.screen.scopes()))
+            self.push_screen(HelpScreen(self.screen))
 
     def action_next_theme(self) -> None:
         names = [theme.name for theme in THEMES]
@@ -198,19 +199,7 @@ class ConsoleApp(App[None]):
                     yield SystemCommand(title, key.help, lambda key=key: self.call_later(screen.perform, key))
 
 
-def _launch_screen() -> Screen:
-    from nanoconsole.tui.screens.launch import LaunchScreen
-
-    return LaunchScreen()
-
-
-def _live_screen() -> Screen:
-    from nanoconsole.tui.screens.live import LiveScreen
-
-    return LiveScreen()
-
-
 def _load_other_screens() -> None:
     """Import what the other screens need (the schema, numpy) while the first one is already shown."""
-    import nanoconsole.tui.screens.launch
-    import nanoconsole.tui.screens.live  # noqa: F401
+    for mode in modes.MODES:
+        mode.load()

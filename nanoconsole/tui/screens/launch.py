@@ -31,6 +31,11 @@ class LaunchScreen(ConsoleScreen):
     """Drafts are kept by target, so changes to one preset survive a look at another."""
 
     SCOPE = "launch"
+    ABOUT = (
+        "Choose a preset on the left. The form changes it: switches of techniques first, then every section. "
+        "Beside it stand what the model will cost and what you changed. Nothing is written until you save or "
+        "launch."
+    )
     HORIZONTAL_BREAKPOINTS = [(0, "-too-narrow"), (40, "-tiny"), (76, "-narrow"), (118, "-normal"), (140, "-wide")]
     CSS_PATH = "launch.tcss"
     BINDINGS = [*keys.bindings("launch")]

@@ -32,6 +32,27 @@ class LiveScreen(RunActions):
     """Charts, numbers, log and sample of the opened run."""
 
     SCOPE = "live"
+    ABOUT = (
+        "The run you opened: four charts over its whole history, what the machine does, log and newest "
+        "sample. Techniques that are on add their lines to the loss, a chart and numbers; t shows what they "
+        "keep and did. The faint area behind a line is the lowest and highest of all points; ✕ marks values "
+        "that were not finite."
+    )
+    TERMS = {
+        "In the mHC chart": (
+            ("gain", "Of the product of all residual maps: 1 by design, unless they are free (HC)."),
+            ("back", "The same backwards: near 1 for Sinkhorn maps, shown where it is not exact."),
+            ("cos", "Mean cosine between streams; 1 would mean copies."),
+            ("fwd", "Norm of the streams after all layers over that before."),
+            ("bwd", "The same ratio of the gradient, back through all layers."),
+        ),
+        "In the charts of other techniques (m)": (
+            ("kept", "Share of tokens trained on; the lines are quantiles of their importance."),
+            ("cosine", "Between the gradient of the kept tokens and that of all."),
+            ("turns", "Times a token is expected to pass the loop."),
+            ("viol.", "Largest load of an expert over the mean, less 1."),
+        ),
+    }
     CSS_PATH = "live.tcss"
     BINDINGS = [binding for scope in ("live", *keys.PARTS["live"]) for binding in keys.bindings(scope)]
 

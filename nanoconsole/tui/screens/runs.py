@@ -20,6 +20,10 @@ class RunsScreen(RunActions):
     """The list of runs."""
 
     SCOPE = "runs"
+    ABOUT = (
+        "All runs of the folder named at the top right, newest first. The arrow beside the loss says where "
+        "its newest values go. Training runs in processes of their own: leaving the console never ends it."
+    )
     CSS_PATH = "runs.tcss"
     BINDINGS = [*keys.bindings("runs")]
 

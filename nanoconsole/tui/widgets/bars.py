@@ -13,6 +13,7 @@ from textual.style import Style
 from textual.widget import Widget
 
 from nanoconsole.tui import keys
+from nanoconsole.tui.modes import MODES
 from nanocore.runs.text import sanitize_line
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from nanoconsole.tui.screens.dialog import Dialog
 
 Part = tuple[str, str, str]  # text, style, action on click ("" for none)
+LABELLED = 110  # columns from which every tab has its name
 SAID = {"information": ("✓", "success"), "warning": ("!", "warning"), "error": ("✗", "error")}
-TABS = (("1", "Runs", "runs"), ("2", "Launch", "launch"), ("3", "Live", "live"))
 
 
 def clickable(parts: Sequence[Part]) -> Content:
@@ -68,9 +69,7 @@ class TitleBar(Bar):
 
     def render(self) -> RenderResult:
         parts: list[Part] = [(" nanoconsole ", "bold $accent", "")]
-        for number, label, mode in TABS:
-            style = "bold $background on $primary" if mode == self._scope else "$axis"
-            parts.append((f" {number} {label} ", style, f"app.show('{mode}')"))
+        parts += self._tabs(brief=self.size.width < LABELLED)
         working = self.console.run_list.working
         paused = sum(run.state == "paused" for run in working)
         training = len(working) - paused
@@ -81,6 +80,16 @@ class TitleBar(Bar):
         gap = max(0, self.size.width - width(parts) - len(state) - len(root) - 1)
         parts += [(state, "$success", ""), (" " * gap, "", ""), (root, "$axis", "")]
         return clickable(parts)
+
+    def _tabs(self, *, brief: bool) -> list[Part]:
+        """A tab for each main screen; in a narrow terminal only the one that is shown has its name."""
+        found: list[Part] = []
+        for mode in MODES:
+            shown = mode.name == self._scope
+            style = "bold $background on $primary" if shown else "$axis"
+            label = f" {mode.number} " if brief and not shown else f" {mode.number} {mode.label} "
+            found.append((label, style, f"app.show('{mode.name}')"))
+        return found
 
 
 def _short(path: Path) -> str:
