@@ -56,7 +56,7 @@ EVERYWHERE = ("tooltip",)  # a keyword of any widget
 MARKED = {"tooltip", "border_title", "border_subtitle", "title", "sub_title", "BORDER_TITLE", "BORDER_SUBTITLE"}
 PARSERS = {"from_markup", "from_ansi"}
 SAFE_ROOTS = {"Content", "Text", "clickable"}
-NOT_WIDGETS = {"canvas.write", "self.write", "file.write", "digest.update"}
+NOT_WIDGETS = {"canvas.write", "self.write", "self._driver.write", "file.write", "digest.update"}
 
 
 def unsafe(source: str) -> list[str]:

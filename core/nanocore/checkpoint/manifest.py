@@ -87,7 +87,7 @@ def verify(path: Path, *, hashes: bool = True) -> list[str]:
 
 def available(checkpoints_dir: Path) -> list[Path]:
     """Checkpoints that have a manifest and files of the right sizes, oldest first. Contents are not read."""
-    return [path for path in _folders(checkpoints_dir) if not verify(path, hashes=False)]
+    return [path for path in folders(checkpoints_dir) if not verify(path, hashes=False)]
 
 
 def latest(checkpoints_dir: Path) -> Path | None:
@@ -126,19 +126,24 @@ def retain(checkpoints_dir: Path, keep_last: int, needed: Collection[int] = ()) 
         return []
     oldest_kept = step_of(whole[-keep_last])
     removed = []
-    for path in _folders(checkpoints_dir):
+    for path in folders(checkpoints_dir):
         if step_of(path) >= oldest_kept:
             break
         if step_of(path) in needed:
             continue
-        gone = _beside(path, "gone")
         try:
-            path.rename(gone)  # first out of sight, so that a kill leaves no half checkpoint under a good name
-            shutil.rmtree(gone)
+            remove(path)
         except OSError:
             continue
         removed.append(path)
     return removed
+
+
+def remove(path: Path) -> None:
+    """Delete a checkpoint, first out of sight, so that a kill leaves no half one under a good name. Raises OSError."""
+    gone = _beside(path, "gone")
+    path.rename(gone)
+    shutil.rmtree(gone)
 
 
 def _seal(folder: Path, facts: dict[str, Any]) -> None:
@@ -207,7 +212,7 @@ def _sha256(descriptor: int) -> str:
     return digest.hexdigest()
 
 
-def _folders(checkpoints_dir: Path) -> list[Path]:
+def folders(checkpoints_dir: Path) -> list[Path]:
     """All checkpoint folders, whole or not, by step. Symbolic links are none."""
     try:
         with os.scandir(checkpoints_dir) as entries:

@@ -10,6 +10,9 @@ TABLE: tuple[Key, ...] = (
     Key("app", "escape", "esc", "step_out", "Back", "Step out: close a dialog, leave a field, go back to Runs."),
     Key("app", "question_mark,f1", "?", "help", "Help", "What this screen shows and every key.", 90),
     Key("app", "ctrl+p", "^p", "command_palette", "Commands", "Find any action by its name."),
+    Key("app", "exclamation_mark", "!", "alerts", "Alerts", "What went wrong on the runs, and what to do about it."),
+    Key("app", "comma", ",", "settings", "Settings", "Colours, refresh, alert rules and all else that can be set."),
+    Key("app", "ctrl+o", "^o", "jump", "Jump", "Put a letter on every part of this screen; it takes the focus there."),
     Key(
         "app",
         "P",
@@ -18,6 +21,6 @@ TABLE: tuple[Key, ...] = (
         "Picture",
         "Save this screen as SVG: in Live with the run, else in your data folder.",
     ),
-    Key("app", "", "", "next_theme", "Next theme", "Change the colours: dark, or safe for colour-blind eyes."),
+    Key("app", "", "", "next_theme", "Next theme", "Change the colours: dark, light, colour-blind, contrast, ANSI."),
     Key("app", "q,ctrl+q", "q", "leave", "Leave", "Leave the console. Training goes on.", 99),
 )

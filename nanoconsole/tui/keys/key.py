@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -22,3 +23,17 @@ class Key:
     help: str
     bar: int = 0
     priority: bool = False
+
+    @property
+    def name(self) -> str:
+        """What settings call it: `live.pause`, `charts.chart+1`, `runs.show-launch`, `save-preset.next`."""
+        action, _, arguments = self.action.rpartition(".")[2].partition("(")
+        argument = arguments.rstrip(")").strip("'\"")
+        number = re.fullmatch(r"\d+", argument)
+        sign = "" if not argument or argument.startswith("-") else "+" if number else "-"
+        return f"{self.scope.replace(' ', '-')}.{action}{sign}{argument}"
+
+    @property
+    def each(self) -> tuple[str, ...]:
+        """Its keys one by one."""
+        return tuple(name for name in self.keys.split(",") if name)

@@ -67,6 +67,13 @@ class ConsoleScreen(Screen[None]):
     def show_update(self, update: RunUpdate) -> None:
         """Take a look at the opened run; screens that show it do."""
 
+    def show_step(self, step: int) -> None:
+        """Put the cursor on a step of the opened run; screens with an axis of steps do."""
+
+    def on_screen_resume(self) -> None:
+        if (step := self.console.take_step(self.SCOPE)) is not None:
+            self.call_later(self.show_step, step)
+
     def step_out(self) -> bool:
         """Leave an inner layer, such as a search; False when there is none."""
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
 
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
@@ -21,15 +22,19 @@ TITLES = {
     "presets": "In the list of presets",
     "form": "In the form",
     "value": "In a line of text",
+    "source": "In the TOML text (t)",
     "charts": "While charts are shown",
+    "live charts": "Which charts",
     "log": "While log and sample are shown in their place (t)",
     "app": "Everywhere",
 }
 
+if TYPE_CHECKING:
+    from nanoconsole.tui.app import ConsoleApp
+
 INDENT = 9  # the column of the meanings
 Row = tuple[str, str]  # a key or term, and what it means
 ARROWS: dict[str, Row] = {
-    "runs": ("↑ ↓", "Go to the run above or below."),
     "log": ("↑ ↓", "Scroll; also PgUp, PgDn, Home, End."),
 }
 
@@ -48,7 +53,7 @@ class HelpScreen(Dialog[None]):
         with VerticalScroll(classes="dialog"):
             yield Static(Content(self._about.ABOUT), classes="dialog-title")
             for scope in self._order():
-                yield Rows(TITLES.get(scope, "On this screen"), _rows(scope))
+                yield Rows(TITLES.get(scope, "On this screen"), _rows(scope, cast("ConsoleApp", self.app).keys))
             for title, terms in self._about.TERMS.items():
                 yield Rows(title, terms)
         yield KeyBar()
@@ -58,12 +63,13 @@ class HelpScreen(Dialog[None]):
         return list(dict.fromkeys([*self._scopes[:-1], *keys.PARTS.get(self._about.SCOPE, ()), "app"]))
 
 
-def _rows(scope: str) -> list[Row]:
+def _rows(scope: str, table: keys.KeyTable) -> list[Row]:
     """The keys of a scope; what has no key is reached from the palette."""
+    palette = table.shown("app.command_palette")
     arrows = [ARROWS[scope]] if scope in ARROWS else []
     listed = [
-        (key.shown, key.help) if key.keys else ("^p", f"{key.label}, only from there: {key.help}")
-        for key in keys.of(scope)
+        (key.shown, key.help) if key.keys else (palette, f"{key.label}, only from there: {key.help}")
+        for key in table.of(scope)
     ]
     return [*arrows, *listed]
 
