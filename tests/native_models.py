@@ -16,6 +16,7 @@ from nanocore.model.transformer import Transformer
 
 VOCABULARY = 257
 SEQUENCES, LENGTH = 16, 16
+JITTERS = 4  # times as many texts tell how often the training forward rounds the other way
 PIECES = (9, 1, 1, 2, 3)  # how the native decoder gets each sequence: at once, one by one, a few
 
 # Sections by name; keys of `model` stand at the top. Widths fit neither 64 rows nor any vector.
@@ -100,9 +101,15 @@ def in_pieces(decoder: NativeDecoder, tokens: list[int], pieces: tuple[int, ...]
 
 
 class Comparison(NamedTuple):
-    """Relative logit errors of every token against float64, and whether the choice of a clear token differs."""
+    """Relative logit errors of every token of every text (texts, T) against float64.
+
+    `own` are those of the training forward in float32, `jittered` of it on many more texts, whose embeddings are off by
+    half a unit in the last place at random: how often roundings fall the other way, and what comes of it. `wrong_choices`
+    counts tokens whose clear likeliest successor differs.
+    """
 
     own: Tensor
+    jittered: Tensor
     native: Tensor
     wrong_choices: int
 
@@ -118,7 +125,20 @@ def compare(name: str) -> Comparison:
     best = own.topk(2, dim=-1)
     clear = best.values[..., 0] - best.values[..., 1] > 0.1
     wrong = int((clear & (native.argmax(-1) != best.indices[..., 0])).sum())
-    return Comparison(distances(own, exact), distances(native, exact), wrong)
+    jittered = torch.cat([_errors(reference(_jittered(model, seed), tokens), exact) for seed in range(JITTERS)])
+    return Comparison(_errors(own, exact), jittered, _errors(native, exact), wrong)
+
+
+def _errors(found: Tensor, expected: Tensor) -> Tensor:
+    return distances(found, expected).view(found.shape[:-1])
+
+
+@torch.no_grad()
+def _jittered(model: Transformer, seed: int) -> Transformer:
+    moved = copy.deepcopy(model)
+    noise = torch.rand(moved.embedding.weight.shape, generator=torch.Generator().manual_seed(seed)) - 0.5
+    moved.embedding.weight.mul_(1.0 + noise * 2 * torch.finfo(torch.float32).eps)
+    return moved
 
 
 def distances(found: Tensor, expected: Tensor) -> Tensor:

@@ -34,10 +34,8 @@ CASES: dict[str, Case] = {
     "scale one": ("product", "scale_sums", "*i32 i32 *fp32 *fp32 *bf16 i32 i32 i32", {"splits": 1, "tokens": 1, "GROUPED": False, "BLOCK": 1024}, HOPPER),
     "token_codes": ("quantise", "token_codes", TOKENS.format(x="*fp32"), {"groups": 1, **PLAIN}, HOPPER),
     "padded codes": ("quantise", "token_codes", TOKENS.format(x="*bf16"), {"OFFSETS": True, "GROUPS": 4, "BLOCK": 256, "READ": 2048}, HOPPER),
-    "magnitudes": ("quantise", "magnitude_sums", "*fp32 *fp32 i32", {"BLOCK": 4096}, HOPPER),
-    "tensor codes": ("quantise", "tensor_codes", "*fp32 *fp32 i32 *i8 *fp32 i32", {"PARTS": 1024, "BLOCK": 4096}, HOPPER),
-    "one weight": ("quantise", "tensor_codes", "*fp32 *fp32 i32 *i8 *fp32 i32", {"parts": 1, "count": 1, "PARTS": 1, "BLOCK": 4096}, HOPPER),
-    "group codes": ("quantise", "group_codes", "*fp32 *i8 *fp32 i32 i32", {"GROUPS": 32, "WIDTH": 128}, HOPPER),
+    "weight codes": ("quantise", "weight_codes", "*fp32 *fp32 *i8 i32 i32 i32 i32", {"GROUPED": False, "ROWS": 2, "COLUMNS": 2048}, HOPPER),
+    "weight group codes": ("quantise", "weight_codes", "*bf16 *fp32 *i8 i32 i32 i32 i32", {"GROUPED": True, "ROWS": 2, "COLUMNS": 2048}, HOPPER),
     "dequantise": ("quantise", "dequantise", "*i8 *fp32 *bf16 i32 i32 i32 i32", {"GROUPED": False, "ROWS": 2, "COLUMNS": 2048}, HOPPER),
     "dequantise groups": ("quantise", "dequantise", "*i8 *fp32 *fp16 i32 i32 i32 i32", {"GROUPED": True, "ROWS": 2, "COLUMNS": 2048}, HOPPER),
 }  # fmt: skip

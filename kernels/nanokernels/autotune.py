@@ -1,7 +1,7 @@
 """The fastest path, thread count and layout for a shape on this machine: measured once, remembered on disk.
 
-The file is keyed by what the figures depend on: CPU model and flags, number of CPUs, and the version of the C sources. A
-file that cannot be read is measured anew.
+The file is keyed by what the figures depend on: CPU model and flags, number of CPUs, and the version of the C sources. What
+was measured on a GPU stands in it too, its key naming the GPU and versions. A file that cannot be read is measured anew.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _chosen: dict[str, Choice] = {}
 
 
 def choose(packed: PackedTernary, tokens: int, linear: Linear) -> Choice:
-    """The fastest of `candidates` for this matrix and number of tokens. On a GPU it is Triton, which tunes itself."""
+    """The fastest of `candidates` for this matrix and number of tokens. On a GPU it is Triton: see `triton_tune`."""
     device = packed.data.device
     if device.type != "cpu":
         return Choice(active_path(device), 1, 0.0)
@@ -70,8 +70,27 @@ def candidates(work: int) -> list[tuple[Path, int]]:
     paths = available_paths()
     vectors: list[Path] = [path for path in VECTOR if path in paths]
     tried: list[Path] = vectors or [path for path in paths if path == "scalar"]
-    counts = [1 << i for i in range(cpus().bit_length())] if work >= ONE_THREAD_BELOW else [1]
-    return [("torch", 1), *((path, count) for path in tried for count in counts if count <= cpus())]
+    counts = thread_counts(cpus()) if work >= ONE_THREAD_BELOW else [1]
+    return [("torch", 1), *((path, count) for path in tried for count in counts)]
+
+
+def choose_threads(what: str, most: int, seconds: Callable[[int], float]) -> int:
+    """How many threads of at most `most` do `what` fastest: measured once with `seconds`, remembered."""
+    key = f"threads {what} at most {most}"
+    known = (tuned_file.read(key) or {}).get("threads")
+    if isinstance(known, int) and 1 <= known <= most:
+        return known
+    taken = {count: seconds(count) for count in thread_counts(most)}
+    best = min(taken, key=lambda count: taken[count])
+    tuned_file.write(
+        key, {"threads": best, **{f"seconds with {count}": round(each, 6) for count, each in taken.items()}}
+    )
+    return best
+
+
+def thread_counts(most: int) -> list[int]:
+    """Numbers of threads that may be fastest: powers of two, all, and half, which leaves hyperthreads out."""
+    return sorted({count for count in (*(1 << i for i in range(most.bit_length())), most // 2, most) if count})
 
 
 def inspect() -> dict[str, dict]:
@@ -79,10 +98,10 @@ def inspect() -> dict[str, dict]:
     return tuned_file.entries()
 
 
-def reset() -> None:
-    """Forget all measurements of this machine."""
+def reset() -> dict[str, dict[str, dict]]:
+    """Forget all measurements of this machine. Returns what was forgotten: each file's entries. Raises OSError."""
     _chosen.clear()
-    tuned_file.reset()
+    return tuned_file.reset()
 
 
 def _remembered(key: str) -> Choice | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import platform
 import shutil
@@ -18,6 +19,8 @@ CSRC = Path(__file__).parent / "csrc"
 # No contraction: a fused multiply-add would round differently from one instruction set to the next.
 FLAGS = ("-std=gnu11", "-O3", "-ffp-contract=off", "-fPIC", "-fvisibility=default")
 SECONDS = 300
+ADVICE = "install gcc or clang; the next command then compiles the kernels, a reinstallation builds them in"
+log = logging.getLogger(__name__)
 
 
 class BuildError(Exception):
@@ -43,24 +46,26 @@ def compiler() -> str:
     chosen = os.environ.get("CC")
     found = [path for name in ([chosen] if chosen else ["cc", "gcc", "clang"]) if (path := shutil.which(name))]
     if not found:
-        raise BuildError(f"no C compiler: {chosen} is not there" if chosen else "no C compiler: install gcc or clang")
+        raise BuildError(f"no C compiler: {f'CC is {chosen}, which is not there' if chosen else ADVICE}")
     return found[0]
 
 
 def library_path() -> Path:
-    """Where this version's shared object lies in the cache, whether or not it does. Raises BuildError."""
-    key = hashlib.sha256("\0".join([version(), compiler(), platform.machine(), *FLAGS]).encode()).hexdigest()[:16]
+    """Where this version's shared object lies in the cache, whether or not it does and whatever would compile it."""
+    key = hashlib.sha256("\0".join([version(), platform.machine(), *FLAGS]).encode()).hexdigest()[:16]
     return folder("native") / key / "nanokernels.so"
 
 
 def compiled() -> Path:
-    """The shared object, compiled now if it is not in the cache. Raises BuildError."""
+    """The shared object; one that is not in the cache is compiled now, with a line in the log. Raises BuildError."""
     target = library_path()
     if not target.is_file():
+        program = compiler()
+        log.warning("compiling the native kernels with %s: once, some seconds; later commands find them", program)
         try:
             target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-                make(compiler(), Path(scratch)).replace(target)
+                make(program, Path(scratch)).replace(target)
         except OSError as error:
             raise BuildError(f"the cache folder {target.parent}: {error.strerror}") from None
     return target

@@ -99,9 +99,9 @@ class Model(ctypes.Structure):
 
     _fields_ = [
         ("blocks", POINTER(Block)),
-        *((name, c_void_p) for name in ("embedding", "cosines", "sines", "norm", "gate_norm", "gate", "gate_bias")),
+        *((name, c_void_p) for name in ("embedding", "norm", "gate_norm", "gate", "gate_bias")),
         ("head", Dense),
-        *((name, c_int32) for name in ("block_count", "width", "streams", "vocabulary", "context")),
+        *((name, c_int32) for name in ("block_count", "width", "streams", "vocabulary")),
         *((name, c_int32) for name in ("heads", "kv_heads", "head_dim", "turns", "before", "after")),
         ("exit_threshold", c_float),
         ("eps", c_float),
@@ -161,18 +161,31 @@ class Tables:
 class Decoder:
     """Reads tokens of one sequence with the model that `model` describes and `tables` keeps alive.
 
-    It has room for `capacity` tokens. Raises OSError where the native library is missing, MemoryError without memory.
+    It has room for `capacity` tokens: none at first, and more by `reserve`. Raises OSError where the native library is
+    missing, MemoryError without memory.
     """
 
-    def __init__(self, model: Model, tables: Tables, *, capacity: int, threads: int = 1) -> None:
+    def __init__(self, model: Model, tables: Tables, *, threads: int = 1) -> None:
         self._library, self._tables = _library(), tables
         self.path = self._library.nk_active().contents.name.decode()  # the instruction set it will keep to
-        self.capacity, self.vocabulary, self.width = capacity, int(model.vocabulary), int(model.width)
-        address = self._library.nk_decoder_new(ctypes.byref(model), capacity, native_ops.pool(threads))
+        self.capacity, self.vocabulary, self.width = 0, int(model.vocabulary), int(model.width)
+        self._angles: tuple[Tensor, ...] = ()
+        address = self._library.nk_decoder_new(ctypes.byref(model), native_ops.pool(threads))
         if not address:
-            raise MemoryError(f"no memory for a decoder of {capacity} tokens")
+            raise MemoryError("no memory for a decoder")
         self._decoder = c_void_p(address)
         weakref.finalize(self, self._library.nk_decoder_free, self._decoder)
+
+    def reserve(self, kept: int, cosines: Tensor, sines: Tensor) -> None:
+        """Make room for as many tokens as there are angles (tokens, head_dim / 2) of rotary positions, more than before.
+
+        The first `kept` of the tokens that were read stay. Raises MemoryError; then all is as it was.
+        """
+        angles = tuple(part.to("cpu", torch.float32).contiguous() for part in (cosines, sines))
+        addresses = [part.data_ptr() for part in angles]
+        if not self._library.nk_decoder_reserve(self._decoder, len(cosines), kept, *addresses):
+            raise MemoryError(f"no memory for a text of {len(cosines)} tokens")
+        self._angles, self.capacity = angles, len(cosines)
 
     @property
     def nbytes(self) -> int:
@@ -214,7 +227,9 @@ def _library() -> ctypes.CDLL:
     if found.library is None:
         raise OSError(f"no native kernels: {found.reason}")
     library = found.library
-    library.nk_decoder_new.restype, library.nk_decoder_new.argtypes = c_void_p, [POINTER(Model), c_int32, c_void_p]
+    library.nk_decoder_new.restype, library.nk_decoder_new.argtypes = c_void_p, [POINTER(Model), c_void_p]
+    library.nk_decoder_reserve.restype = c_int32
+    library.nk_decoder_reserve.argtypes = [c_void_p, c_int32, c_int32, c_void_p, c_void_p]
     library.nk_decoder_free.restype, library.nk_decoder_free.argtypes = None, [c_void_p]
     library.nk_decoder_bytes.restype, library.nk_decoder_bytes.argtypes = c_int64, [c_void_p]
     library.nk_decoder_forward.restype = None

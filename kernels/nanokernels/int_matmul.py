@@ -3,17 +3,20 @@
 int8 codes can be multiplied as int8 with int32 sums (`torch._int_mm`), or as float32: products of codes up to 127 with
 codes up to 127 have sums below 2^24 for up to 1040 terms; ternary codes for up to 132,104. Float32 holds every such sum
 exactly, so both paths give the same bits and the choice is a matter of speed alone: int8 is 8 times as fast as float32
-with VNNI or tensor cores, and 40 times slower on a CPU with AVX2 only. It is measured once for each device.
+with VNNI or tensor cores, and 40 times slower on a CPU with AVX2 only. It is measured once for each device and remembered
+with what else was measured on this machine.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, cast, get_args
 
 import torch
 from torch import Tensor
+
+from nanokernels import tuned_file
 
 Path = Literal["int8", "float32"]
 FEW_ROWS = 16  # up to here a product is bound by reading the matrix, and CUDA's int8 path wants more rows
@@ -66,8 +69,20 @@ def chosen_path(device: torch.device, rows: int) -> Path:
     """The path that products of so many rows take on this device."""
     key = (device.type, rows <= FEW_ROWS)
     if key not in _chosen:
-        _chosen[key] = _measure(device, rows=1 if rows <= FEW_ROWS else 128)
+        _chosen[key] = _remembered(device, 1 if rows <= FEW_ROWS else 128)
     return _chosen[key]
+
+
+def _remembered(device: torch.device, rows: int) -> Path:
+    """Of this version of torch, whose product it is."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    key = f"torch {torch.__version__} on {name}, {rows} tokens"
+    known = (tuned_file.read(key) or {}).get("path")
+    if known in get_args(Path):
+        return cast(Path, known)
+    measured = _measure(device, rows=rows)
+    tuned_file.write(key, {"path": measured})
+    return measured
 
 
 def _measure(device: torch.device, *, rows: int, width: int = 512) -> Path:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from nanokernels import build
 
-VERSION = 1  # NK_VERSION of csrc/nanokernels.h
+VERSION = 3  # NK_VERSION of csrc/nanokernels.h
 LAYOUTS = {"t2": 2, "t5": 5}
 
 
@@ -66,7 +66,7 @@ _SIGNATURES = {
     "nk_multiply_all": (None, [POINTER(Isa), c_void_p, POINTER(Matrix), POINTER(Tokens), c_void_p, c_ssize_t]),
     "nk_int_sums_all": (None, [POINTER(Isa), c_void_p, POINTER(Matrix), POINTER(Tokens), c_void_p]),
     "nk_place": (None, [c_void_p, POINTER(Matrix), c_void_p]),
-    "nk_pool_new": (c_void_p, [c_int, POINTER(c_int)]),
+    "nk_pool_new": (c_void_p, [c_int]),
     "nk_pool_free": (None, [c_void_p]),
 }
 

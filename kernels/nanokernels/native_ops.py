@@ -95,7 +95,7 @@ def pool(threads: int) -> int | None:
     with _pools_lock:
         key = os.getpid(), threads
         if key not in _pools:
-            made = library().nk_pool_new(threads, None)
+            made = library().nk_pool_new(threads)
             if not made:
                 raise OSError(f"{threads} threads could not be started")
             _pools[key] = made

@@ -12,7 +12,7 @@ from nanokernels import triton_product
 from nanokernels.triton_language import launch, triton
 from nanokernels.triton_ops import FLOATS, add_and_scale, padded_token_codes
 from nanokernels.triton_planes import Planes, pad_groups, plane_offsets
-from nanokernels.triton_tune import Blocks, blocks_for, candidates, chosen, fastest, key, processors, share
+from nanokernels.triton_tune import Blocks, blocks_for, candidates, fastest, processors, remember, share
 
 
 def int_sums(codes: Tensor, planes: Planes, blocks: Blocks | None = None) -> Tensor:
@@ -72,7 +72,7 @@ def scaled_product(
 
 
 def tune(planes: Planes, tokens: int) -> Blocks:
-    """Time the candidates for this shape and number of tokens on the GPU, and remember the fastest in `chosen`."""
+    """Time the candidates for this shape and number of tokens on the GPU, and remember the fastest."""
     device = planes.data.device
     x = torch.randn(tokens, planes.columns, device=device)
     codes, token_scale, offsets = padded_token_codes(x, planes.groups)
@@ -88,7 +88,7 @@ def tune(planes: Planes, tokens: int) -> Blocks:
             return math.inf
 
     best = fastest(candidates(planes, tokens, processors(device)), seconds)
-    chosen[key(planes, tokens)] = best
+    remember(planes, tokens, best)
     return best
 
 

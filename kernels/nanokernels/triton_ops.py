@@ -3,15 +3,17 @@
 What each function replaces in `nanocore.model` on a GPU, bit for bit:
 
     token_codes   quantize.token_codes    two passes over x instead of six; codes come as int8, not float32
-    ternary_codes quantize.ternary_weight three passes over W instead of eight; the mean is summed in another order
-    scale_sums    bitlinear.scaled_product's scaling of one group's sums: one pass instead of four
-    dequantise    TernaryWeight.dequantise, and Xq in _TernaryProducts.backward: straight to the gradient's dtype
+    weight_codes  quantize.weight_codes   one pass over W instead of four; the scale is torch's, whose sums no other way repeats
+    scale_sums    ternary_products.scaled_product's scaling of one group's sums: one pass instead of four
+    dequantise    ternary_products.dequantised: straight to the gradient's dtype
 
 Every function raises Unavailable with the reason where Triton cannot run (`triton_language.unavailable` asks beforehand) and
 ValueError for float64, which is left to torch.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,7 +24,6 @@ from nanokernels.triton_planes import MULTIPLE
 
 FLOATS = (torch.float32, torch.bfloat16, torch.float16)
 WIDEST = 2048  # columns that one step of a loop takes
-PARTS = 1024  # programs that sum a weight's magnitudes
 
 
 def token_codes(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -61,55 +62,32 @@ def _quantise_tokens(
     return scale, offsets
 
 
-def ternary_codes(weight: Tensor, group_size: int = 0) -> tuple[Tensor, Tensor]:
-    """Absmean codes int8 (out, in) of a weight and their scale float32, (1, 1) or (out, groups).
-
-    The codes are those of the returned scale to the bit; the scale differs from torch's in its last bits.
-    """
+def weight_codes(weight: Tensor, scale: Tensor) -> Tensor:
+    """Absmean codes int8 (out, in) of a weight, for its scale float32: (1, 1) or (out, groups)."""
     weight = _float(weight)
     codes = torch.empty(weight.shape, dtype=torch.int8, device=weight.device)
-    return codes, _group_codes(weight, codes, group_size) if group_size else _tensor_codes(weight, codes)
-
-
-def _tensor_codes(weight: Tensor, codes: Tensor) -> Tensor:
-    count, block = weight.numel(), 2 * WIDEST
-    parts = min(PARTS, -(-count // block))
-    sums = torch.empty(parts, dtype=torch.float32, device=weight.device)
-    scale = torch.empty((1, 1), dtype=torch.float32, device=weight.device)
-    launch(triton_quantise.magnitude_sums, (parts,), weight, sums, count, BLOCK=block)
-    launch(
-        triton_quantise.tensor_codes, (-(-count // block),), weight, sums, parts, codes, scale, count,
-        PARTS=power_of_two(parts), BLOCK=block,
-    )  # fmt: skip
-    return scale
-
-
-def _group_codes(weight: Tensor, codes: Tensor, group_size: int) -> Tensor:
-    groups = weight.numel() // group_size
-    scale = torch.empty((weight.shape[0], weight.shape[1] // group_size), dtype=torch.float32, device=weight.device)
-    wide = power_of_two(group_size)
-    at_once = max(1, 2 * WIDEST // wide)
-    launch(
-        triton_quantise.group_codes, (-(-groups // at_once),), weight, codes, scale, groups, group_size,
-        GROUPS=at_once, WIDTH=wide,
-    )  # fmt: skip
-    return scale
+    _tiled(triton_quantise.weight_codes, weight, scale, codes)
+    return codes
 
 
 def dequantise(codes: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
     """codes int8 (R, C) times scale float32, (1, 1), (R, 1) or (R, groups), rounded once to dtype."""
-    rows, columns = codes.shape
     _supported(dtype)
     out = torch.empty(codes.shape, dtype=dtype, device=codes.device)
+    _tiled(triton_quantise.dequantise, codes.contiguous(), scale, out)
+    return out
+
+
+def _tiled(kernel: Any, given: Tensor, scale: Tensor, out: Tensor) -> None:
+    """Run a kernel that makes each value of `out` (R, C) of the one of `given` and its scale."""
+    rows, columns = out.shape
     row_scales = scale.shape[1] if scale.shape[0] == rows else 0
     block = power_of_two(min(columns, WIDEST))
     at_once = 2 * WIDEST // block
     launch(
-        triton_quantise.dequantise, (-(-rows // at_once), -(-columns // block)), codes.contiguous(), scale.contiguous(),
-        out, rows, columns, row_scales, columns // scale.shape[1], GROUPED=scale.shape[1] > 1, ROWS=at_once,
-        COLUMNS=block,
+        kernel, (-(-rows // at_once), -(-columns // block)), given, scale.contiguous(), out, rows, columns, row_scales,
+        columns // scale.shape[1], GROUPED=scale.shape[1] > 1, ROWS=at_once, COLUMNS=block,
     )  # fmt: skip
-    return out
 
 
 def scale_sums(sums: Tensor, weight_scale: Tensor, token_scale: Tensor, dtype: torch.dtype) -> Tensor:

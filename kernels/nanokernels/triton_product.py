@@ -32,26 +32,25 @@ def tile_sums(row, token, plane, start, stop, row_mask, token_mask, BYTES: const
 
 
 @jit
+def group_totals(
+    row, token, offsets, weight_scale, m, n, rows, plane, groups, first, stop, m_mask, n_mask,
+    ROWS: constexpr, TOKENS: constexpr, BYTES: constexpr,
+):  # fmt: skip
+    """Sums of groups first..stop, each times the scale of its row, added up: (ROWS, TOKENS) float32."""
+    total = tl.zeros((ROWS, TOKENS), tl.float32)
+    for group in range(first, tl.minimum(stop, groups)):
+        here, there = row + group * plane, token + group * 4 * plane
+        sums = tile_sums(here, there, plane, 0, plane, m_mask[:, None], n_mask[:, None], BYTES)
+        sums -= tl.load(offsets + n * groups + group, mask=n_mask, other=0)[None, :]
+        total += sums.to(tl.float32) * tl.load(weight_scale + group * rows + m, mask=m_mask, other=0.0)[:, None]
+    return total
+
+
+@jit
 def ternary_product(
-    packed,
-    packed_stride,
-    codes,
-    codes_stride,
-    offsets,
-    weight_scale,
-    token_scale,
-    out,
-    rows,
-    tokens,
-    plane,
-    groups,
-    share,
-    ROWS: constexpr,
-    TOKENS: constexpr,
-    BYTES: constexpr,
-    GROUPED: constexpr,
-    SCALED: constexpr,
-):
+    packed, packed_stride, codes, codes_stride, offsets, weight_scale, token_scale, out, rows, tokens, plane, groups, share,
+    ROWS: constexpr, TOKENS: constexpr, BYTES: constexpr, GROUPED: constexpr, SCALED: constexpr,
+):  # fmt: skip
     """One tile (ROWS, TOKENS) of the product, over one share of the columns.
 
     Grid: tiles of rows, tiles of tokens, splits. `share` is how many groups a split takes if GROUPED, else how many bytes.
@@ -65,16 +64,13 @@ def ternary_product(
     m_mask, n_mask = m < rows, n < tokens
     row = packed + m[:, None].to(tl.int64) * packed_stride
     token = codes + n[:, None].to(tl.int64) * codes_stride
+    first, stop = split * share, (split + 1) * share
     if GROUPED:
-        total = tl.zeros((ROWS, TOKENS), tl.float32)
-        for group in range(split * share, tl.minimum((split + 1) * share, groups)):
-            here, there = row + group * plane, token + group * 4 * plane
-            sums = tile_sums(here, there, plane, 0, plane, m_mask[:, None], n_mask[:, None], BYTES)
-            sums -= tl.load(offsets + n * groups + group, mask=n_mask, other=0)[None, :]
-            total += sums.to(tl.float32) * tl.load(weight_scale + group * rows + m, mask=m_mask, other=0.0)[:, None]
+        total = group_totals(
+            row, token, offsets, weight_scale, m, n, rows, plane, groups, first, stop, m_mask, n_mask, ROWS, TOKENS, BYTES
+        )  # fmt: skip
     else:
-        stop = tl.minimum((split + 1) * share, plane)
-        total = tile_sums(row, token, plane, split * share, stop, m_mask[:, None], n_mask[:, None], BYTES)
+        total = tile_sums(row, token, plane, first, tl.minimum(stop, plane), m_mask[:, None], n_mask[:, None], BYTES)
         if split == 0:
             total -= tl.load(offsets + n * groups, mask=n_mask, other=0)[None, :]
     if SCALED:

@@ -83,38 +83,36 @@ def ternary_of(weight, mean):
 
 
 @jit
-def magnitude_sums(weight, sums, count, BLOCK: constexpr):
-    """sums[program] = sum of |w| over every BLOCK that is this program's turn."""
-    total = tl.zeros((BLOCK,), tl.float32)
-    for first in range(tl.program_id(0).to(tl.int64) * BLOCK, count, tl.num_programs(0).to(tl.int64) * BLOCK):
-        place = first + tl.arange(0, BLOCK)
-        total += tl.abs(tl.load(weight + place, mask=place < count, other=0.0).to(tl.float32))
-    tl.store(sums + tl.program_id(0), tl.sum(total, axis=0))
+def scale_of(scale, row, column, rows, columns, row_scales, width, GROUPED: constexpr):
+    """scale[row * row_scales], plus column // width places if GROUPED; `row_scales` 0 means one for all rows."""
+    place, mask = row.to(tl.int64) * row_scales, row < rows
+    if GROUPED:
+        place = place + column // width
+        mask = mask & (column < columns)
+    return tl.load(scale + place, mask=mask, other=0.0)
 
 
 @jit
-def tensor_codes(weight, sums, parts, codes, scale, count, PARTS: constexpr, BLOCK: constexpr):
-    """Absmean codes int8 of a block of the matrix, the scale being the mean of |w| over it all, from `magnitude_sums`."""
-    part = tl.arange(0, PARTS)
-    mean = tl.div_rn(tl.sum(tl.load(sums + part, mask=part < parts, other=0.0), axis=0), count * 1.0)
-    if tl.program_id(0) == 0:
-        tl.store(scale, mean)
-    place = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    w = tl.load(weight + place, mask=place < count, other=0.0).to(tl.float32)
-    tl.store(codes + place, ternary_of(w, mean), mask=place < count)
-
-
-@jit
-def group_codes(weight, codes, scale, groups, width, GROUPS: constexpr, WIDTH: constexpr):
-    """Absmean codes int8 and scale of each run of `width` weights; `groups` runs lie one behind the other."""
-    group = tl.program_id(0) * GROUPS + tl.arange(0, GROUPS)
-    column = tl.arange(0, WIDTH)[None, :]
-    mask = (group[:, None] < groups) & (column < width)
-    place = group[:, None].to(tl.int64) * width + column
+def weight_codes(
+    weight,
+    scale,
+    codes,
+    rows,
+    columns,
+    row_scales,
+    width,
+    GROUPED: constexpr,
+    ROWS: constexpr,
+    COLUMNS: constexpr,
+):
+    """Absmean codes int8 (rows, columns) of a weight whose means |w| are given: `scale_of` says which is whose."""
+    row = (tl.program_id(0) * ROWS + tl.arange(0, ROWS))[:, None]
+    column = (tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS))[None, :]
+    mask = (row < rows) & (column < columns)
+    place = row.to(tl.int64) * columns + column
     w = tl.load(weight + place, mask=mask, other=0.0).to(tl.float32)
-    mean = tl.div_rn(tl.sum(tl.abs(w), axis=1), width * 1.0)
-    tl.store(scale + group, mean, mask=group < groups)
-    tl.store(codes + place, ternary_of(w, mean[:, None]), mask=mask)
+    mean = scale_of(scale, row, column, rows, columns, row_scales, width, GROUPED)
+    tl.store(codes + place, ternary_of(w, mean), mask=mask)
 
 
 @jit
@@ -130,17 +128,11 @@ def dequantise(
     ROWS: constexpr,
     COLUMNS: constexpr,
 ):
-    """out (rows, columns) = codes * scale, rounded from float32 to the dtype of `out`.
-
-    The scale is scale[row * row_scales], plus column // width places if GROUPED; `row_scales` 0 means one for all rows.
-    """
+    """out (rows, columns) = codes * scale, rounded from float32 to the dtype of `out`: `scale_of` says which is whose."""
     row = (tl.program_id(0) * ROWS + tl.arange(0, ROWS))[:, None]
     column = (tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS))[None, :]
     mask = (row < rows) & (column < columns)
     place = row.to(tl.int64) * columns + column
     value = tl.load(codes + place, mask=mask, other=0).to(tl.float32)
-    if GROUPED:
-        value *= tl.load(scale + row.to(tl.int64) * row_scales + column // width, mask=mask, other=0.0)
-    else:
-        value *= tl.load(scale + row.to(tl.int64) * row_scales, mask=row < rows, other=0.0)
+    value *= scale_of(scale, row, column, rows, columns, row_scales, width, GROUPED)
     tl.store(out + place, value.to(out.dtype.element_ty), mask=mask)

@@ -1,18 +1,22 @@
 """How the ternary product is cut into programs: a rule that is right without measuring, and a choice by measurement.
 
 The best cut depends on the shape, the number of tokens and the GPU. `default_blocks` occupies the GPU; `tune` in
-`triton_linear` times `candidates` and keeps the fastest in `chosen`. (Triton's own autotuner can neither size the buffer of a
-split product nor run in the interpreter.)
+`triton_linear` times `candidates`, which compiles each, and the fastest is remembered in the file of `autotune`, for this GPU
+and these versions. (Triton's own autotuner can neither size the buffer of a split product nor run in the interpreter.)
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cache
+from pathlib import Path
 
 import torch
 
-from nanokernels.triton_language import power_of_two
+from nanokernels import tuned_file
+from nanokernels.triton_language import power_of_two, triton
 from nanokernels.triton_planes import Planes
 
 FEW_TOKENS = 16  # the narrowest tile of the tensor cores; up to here the product is bound by reading the matrix
@@ -43,8 +47,44 @@ def key(planes: Planes, tokens: int) -> Key:
 
 
 def blocks_for(planes: Planes, tokens: int) -> Blocks:
-    """What was measured to be fastest, or else the default."""
-    return chosen.get(key(planes, tokens)) or default_blocks(planes, tokens, processors(planes.data.device))
+    """What was measured to be fastest, now or by an earlier process, or else the default."""
+    place = key(planes, tokens)
+    if place not in chosen:
+        default = default_blocks(planes, tokens, processors(planes.data.device))
+        chosen[place] = _read(place) or default
+    return chosen[place]
+
+
+def remember(planes: Planes, tokens: int, blocks: Blocks) -> None:
+    """These blocks are the fastest, here and for later processes."""
+    place = key(planes, tokens)
+    chosen[place] = blocks
+    tuned_file.write(_name(place), asdict(blocks))
+
+
+def _name(place: Key) -> str:
+    device, rows, columns, groups, tokens = place
+    return f"triton {_version()} on {device}: {rows}x{columns} groups {groups} tokens {tokens}"
+
+
+@cache
+def _version() -> str:
+    """Of Triton, and of what it compiles."""
+    digest = hashlib.sha256(Path(__file__).with_name("triton_product.py").read_bytes()).hexdigest()[:8]
+    return f"{getattr(triton, '__version__', 'missing')} {digest}"
+
+
+def _read(place: Key) -> Blocks | None:
+    """What the file has, if it is whole and could have been written here."""
+    known = tuned_file.read(_name(place)) or {}
+    names = [field.name for field in fields(Blocks)]
+    sizes = {name: known[name] for name in names if type(known.get(name)) is int and known[name] > 0}
+    if len(sizes) < len(names):
+        return None
+    blocks = Blocks(**sizes)
+    tiles = (blocks.rows, blocks.tokens, blocks.bytes)
+    legal = all(size == power_of_two(size) for size in tiles) and blocks.tokens >= 16 and blocks.bytes >= 32
+    return blocks if legal else None
 
 
 def processors(device: torch.device) -> int:

@@ -50,12 +50,18 @@ def path() -> Path:
 
 def entries() -> dict[str, dict]:
     """What is in the file: nothing where it is missing, damaged, or of another schema."""
+    return _content(path())[1]
+
+
+def _content(file: Path) -> tuple[dict, dict[str, dict]]:
+    """The machine that a file is for and what was measured there; nothing of either where it is no such file."""
     try:
-        content = json.loads(path().read_text())
+        content = json.loads(file.read_text())
         known = content["entries"] if content["schema"] == SCHEMA else {}
-        return {key: value for key, value in known.items() if isinstance(value, dict)}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
+        json.dumps(known, allow_nan=False)  # infinities are read without a complaint
+        return dict(content.get("machine", {})), {key: value for key, value in known.items() if isinstance(value, dict)}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}, {}
 
 
 def read(key: str) -> dict | None:
@@ -76,6 +82,15 @@ def write(key: str, value: dict) -> None:
         return
 
 
-def reset() -> None:
-    """Delete the file."""
-    path().unlink(missing_ok=True)
+def reset() -> dict[str, dict[str, dict]]:
+    """Delete the files of this machine: of any version and number of CPUs, and damaged ones. Names them and what they held.
+
+    Raises OSError for a file that cannot be deleted.
+    """
+    removed: dict[str, dict[str, dict]] = {}
+    for file in sorted(path().parent.glob("autotune-*.json")):
+        of, known = _content(file)
+        if not of or all(of.get(name) == machine()[name] for name in ("cpu", "flags")):
+            file.unlink(missing_ok=True)
+            removed[file.name] = known
+    return removed

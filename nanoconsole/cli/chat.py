@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
 
 
 def chat(
+    context: typer.Context,
     model: shared.Model,
     user: Annotated[str, typer.Option("--user", metavar="TEXT", help="Stands before what you say, as 'Q: '.")] = "",
     assistant: Annotated[str, typer.Option("--assistant", metavar="TEXT", help="Stands before each reply.")] = "",
@@ -63,12 +64,11 @@ def chat(
     With --json: lines of kind "text" with the pieces, then one of kind "reply" for each turn.
     """
     layout = Layout(*(shared.plain_text(*each) for each in ((user, "--user"), (assistant, "--assistant"))))
-    request = {"verb": "chat", **shared.source(model, step, runs), "tokens": tokens, "seed": seed}
-    request |= {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
-    request |= {"repetition_penalty": repetition_penalty, "repetition_window": repetition_window}
-    request |= {"stop": [*shared.unescaped(stop, "--stop"), *layout.stops()], "speculate": speculate}
-    request |= {"backend": backend, "threads": threads, "text": shared.plain_text(text, "--text")}
-    _converse(request, layout, str(request["text"]), _Printer(as_json=json), model)
+    begun = shared.plain_text(text, "--text")
+    request = (
+        shared.writing("chat", context.params, layout.stops()) | shared.source(model, step, runs) | {"text": begun}
+    )
+    _converse(request, layout, begun, _Printer(as_json=json), model)
 
 
 def _converse(request: dict[str, Any], layout: Layout, text: str, printer: _Printer, model: str) -> None:
@@ -93,6 +93,8 @@ def _until(kind: str, worker: Worker, printer: _Printer) -> dict[str, Any]:
 
     while (answer := worker.next()) is not None:
         shared.raise_error(answer)
+        if shared.noticed(answer):
+            continue
         printer(answer)
         if answer["kind"] == kind:
             return answer
@@ -139,12 +141,21 @@ class _interrupts:
 
 
 class _Printer:
-    """Pieces as they come, and a line's end after each reply; with `as_json` every answer as a line."""
+    """Pieces as they come, and a line's end after each reply; with `as_json` every answer as a line.
+
+    The first time that the conversation has outgrown the context, that is said.
+    """
 
     def __init__(self, *, as_json: bool) -> None:
-        self._as_json, self._last = as_json, ""
+        self._as_json, self._last, self._cut = as_json, "", False
 
     def __call__(self, answer: dict[str, Any]) -> None:
+        self._print(answer)
+        if answer["kind"] == "reply" and not self._cut and (line := shared.cut_line(answer, "the conversation")):
+            say(f"{line}, and so on from here")
+            self._cut = True
+
+    def _print(self, answer: dict[str, Any]) -> None:
         if self._as_json:
             emit_line(answer)
         elif answer["kind"] == "text":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -11,32 +11,43 @@ from nanoconsole.cli.options import Json, Runs, examples
 from nanoconsole.cli.output import emit, table, tell
 
 NOT_FOUND = "not installed"
+ResetTuning = Annotated[
+    bool, typer.Option("--reset-tuning", help="Only forget what was measured here to choose fast kernels.")
+]
 
 
 def register(app: typer.Typer) -> None:
-    app.command("doctor", epilog=examples("doctor", "doctor --json"))(doctor)
+    app.command("doctor", epilog=examples("doctor", "doctor --json", "doctor --reset-tuning"))(doctor)
 
 
-def doctor(runs: Runs = None, json: Json = False) -> None:
+def doctor(reset_tuning: ResetTuning = False, runs: Runs = None, json: Json = False) -> None:
     """Look at this machine.
 
-    Versions, processor and its instructions, the path that ternary products take and why not a faster one, torch, GPUs,
-    folders and their space. Problems stand at the end.
+    Versions, processor and its instructions, the path that ternary products take and why not a faster one, torch, what was
+    measured here to choose between them, GPUs, folders and their space. Problems stand at the end.
     """
     from nanocore.runs.layout import run_root
 
-    done = answers({"verb": "doctor", "runs": str(run_root(runs))}, lambda _: None)
-    facts = {key: value for key, value in done.items() if key != "kind"}
+    request = {"verb": "doctor", "runs": str(run_root(runs)), "reset_tuning": reset_tuning}
+    facts = {key: value for key, value in answers(request, lambda _: None).items() if key != "kind"}
     if json:
         return emit(facts)
+    return _show_removed(facts) if reset_tuning else _show(facts)
+
+
+def _show_removed(facts: dict[str, Any]) -> None:
+    entries = sum(map(len, facts["removed"].values()))
+    tell(f"{entries} measurements in {len(facts['removed'])} files removed from {facts['folder']}")
+
+
+def _show(facts: dict[str, Any]) -> None:
     problems = facts.pop("problems")
     for index, (section, found) in enumerate(facts.items()):
         if index:
             tell("")
         rows = [(key.removesuffix("_bytes").replace("_", " "), _words(key, value)) for key, value in found.items()]
-        table((section, ""), rows)
+        table((section, ""), rows or [("nothing so far", "")])
     tell("\n" + ("\n".join(f"problem: {problem}" for problem in problems) or "no problems found"))
-    return None
 
 
 def _words(key: str, value: Any) -> str:

@@ -1,4 +1,4 @@
-"""`nanoconsole export`: a run's checkpoint as a file or folder for other programs, written by a worker process."""
+"""`nanoconsole export`: a checkpoint as a file or folder for other programs, written by a worker process."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from nanoconsole.cli import complete
 from nanoconsole.cli import model as shared
-from nanoconsole.cli.options import Json, Run, Runs, examples
+from nanoconsole.cli.options import Json, Runs, examples
 from nanoconsole.cli.output import emit, say, tell
 from nanocore.errors import UsageError
 
@@ -32,12 +33,18 @@ def register(app: typer.Typer) -> None:
         "export tiny-cpu-0001",
         "export tiny-cpu-0001 --step best --scheme tq1_0 --output tiny.gguf",
         "export tiny-cpu-0001 --to hf --output tiny-hf",
+        "export runs/tiny-cpu-0001/checkpoints/step-00000100 --output tiny-100.gguf",
     )
     app.command("export", epilog=examples(*lines))(export)
 
 
 def export(
-    run: Run,
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN|FOLDER", help="A run, its folder, or the folder of a checkpoint.", autocompletion=complete.runs
+        ),
+    ],
     to: Annotated[
         Literal["gguf", "hf", "mhc"],
         typer.Option("--to", help="A GGUF file, a Hugging Face folder, or a .mhc file of stream maps."),
@@ -68,17 +75,12 @@ def export(
     Prints the path. Where a stock architecture computes exactly what the model computes, llama.cpp runs the file; other
     models become files that list everywhere and run here. What was dropped, and why it is not stock, is said.
     """
-    from nanocore.runs.layout import find_run, run_root
-
     given = {"scheme": scheme, "scale_mode": scale_mode, "head": head, "architecture": architecture, "form": form}
-    given["license"] = license
-    options = {key: value for key, value in given.items() if value is not None}
-    for key in options:
-        if to not in MEANS[key]:
-            raise UsageError(f"means nothing for --to {to}", where=f"--{key.replace('_', '-')}", fix="leave it out")
-    folder = find_run(run_root(runs), run).path
-    request = {"verb": "export", **shared.source(str(folder), step, runs), "to": to, "force": force}
-    request |= options | ({"output": str(output.absolute())} if output else {})
+    request = {"verb": "export", **shared.source(run, step, runs), "to": to, "force": force}
+    request |= _meant(given | {"license": license}, to)
+    if output is not None:
+        shared.check_text(str(output), "--output")
+        request["output"] = str(output.absolute())
     report = shared.answers(request, lambda _: None)
     report.pop("kind")
     if json:
@@ -88,13 +90,26 @@ def export(
     return tell(report["path"])
 
 
+def _meant(given: dict[str, str | None], to: str) -> dict[str, str]:
+    """The options that were given. Raises UsageError for one that means nothing for `to`, or is no text."""
+    options = {key: value for key, value in given.items() if value is not None}
+    for key, value in options.items():
+        where = f"--{key.replace('_', '-')}"
+        if to not in MEANS[key]:
+            raise UsageError(f"means nothing for --to {to}", where=where, fix=_advice(MEANS[key]))
+        if not value.strip():
+            raise UsageError("is empty", where=where, fix="leave it out")
+        shared.check_text(value, where)
+    return options
+
+
+def _advice(means: tuple[str, ...]) -> str:
+    return f"leave it out, or use --to {' or '.join(means)}"
+
+
 def _talk(report: dict[str, Any]) -> list[str]:
     from nanoconsole.services.format import size
 
     types = ", ".join(f"{count} {kind}" for kind, count in sorted(report["types"].items()))
-    return [
-        f"{report['architecture']}, {size(report['bytes'])}: {types}",
-        *report["notes"],
-        *(f"left out: {each}" for each in report["dropped"]),
-        *(f"not {name}: {reason}" for name, reason in report["refused"].items()),
-    ]
+    what = f"{report['architecture']}, {size(report['bytes'])}: {types}"
+    return [what, *report["notes"], *(f"left out: {each}" for each in report["dropped"])]

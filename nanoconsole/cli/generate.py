@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import exp
 from typing import Annotated, Any
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from nanoconsole.cli import model as shared
 from nanoconsole.cli.model import answers
 from nanoconsole.cli.options import Json, Runs, examples
-from nanoconsole.cli.output import emit_line, say, write
+from nanoconsole.cli.output import emit_line, say, table, tell, write
 
 
 def register(app: typer.Typer) -> None:
@@ -23,6 +24,7 @@ def register(app: typer.Typer) -> None:
 
 
 def generate(
+    context: typer.Context,
     model: shared.Model,
     prompt: Annotated[list[str], typer.Option("--prompt", help="The text to go on from; several make several texts.")],
     tokens: shared.Tokens = 200,
@@ -35,7 +37,9 @@ def generate(
     seed: shared.Seed = 0,
     stop: shared.Stop = None,
     speculate: shared.Speculate = False,
-    logprobs: Annotated[bool, typer.Option("--logprobs", help="With --json: ids and log-probabilities.")] = False,
+    logprobs: Annotated[
+        bool, typer.Option("--logprobs", help="Then list each token with its log-probability.")
+    ] = False,
     backend: shared.BackendName = "auto",
     threads: shared.Threads = 0,
     step: shared.Step = "latest",
@@ -44,27 +48,51 @@ def generate(
 ) -> None:
     """Write text with a run's checkpoint or a GGUF file.
 
-    Prints the prompt and what the model goes on to write, as it is written; of several prompts each text when all are done.
+    Prints the prompt and what the model goes on to write, as it is written; of several prompts each text when all are
+    done. Of a prompt that is longer than the model's context only the end is read, which is said on stderr.
 
     With --json: lines of kind "text" with the pieces, then one of kind "done" with the whole text.
     """
-    request = {"verb": "generate", **shared.source(model, step, runs), "tokens": tokens, "seed": seed}
-    request |= {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
-    request |= {"repetition_penalty": repetition_penalty, "repetition_window": repetition_window}
-    request |= {"stop": shared.unescaped(stop, "--stop"), "speculate": speculate, "logprobs": logprobs}
-    request |= {"backend": backend, "threads": threads}
+    request = shared.writing("generate", context.params) | shared.source(model, step, runs) | {"logprobs": logprobs}
     for text in prompt:
         shared.check_text(text, "--prompt")
     request |= {"prompt": prompt[0]} if len(prompt) == 1 else {"prompts": prompt}
-    if json:
-        answers(request, emit_line)
-        return
+    done = _written(request, prompt, as_json=json)
+    _say_cuts(done)
+    if not json:
+        _list_logprobs(done)
+        say(f"{shared.computed(model, done)}, {done['seconds']:.1f} s{_drafted(done)}")
+
+
+def _written(request: dict[str, Any], prompt: list[str], *, as_json: bool) -> dict[str, Any]:
+    """Print what the worker answers, and return its last answer."""
+    if as_json:
+        return answers(request, emit_line)
     printed = _Text(prompt[0]) if len(prompt) == 1 else _Texts(prompt)
     try:
-        done = answers(request, printed)
+        return answers(request, printed)
     finally:
         printed.end()
-    say(f"{shared.computed(model, done)}, {done['seconds']:.1f} s{_drafted(done)}")
+
+
+def _say_cuts(done: dict[str, Any]) -> None:
+    for index, text in enumerate(done.get("texts", [done])):
+        if line := shared.cut_line(text, f"prompt {index + 1}" if "texts" in done else "the prompt"):
+            say(line)
+
+
+def _list_logprobs(done: dict[str, Any]) -> None:
+    """Below the text, a line for each token of each text, where they were asked for."""
+    for index, text in enumerate(done.get("texts", [done])):
+        if "logprobs" not in text:
+            continue
+        tell("")
+        heading = f"token of text {index + 1}" if "texts" in done else "token"
+        lines = zip(text["token_texts"], text["token_ids"], text["logprobs"], strict=True)
+        rows = [
+            (repr(token), number, f"{logprob:.3f}", f"{100 * exp(logprob):.2f} %") for token, number, logprob in lines
+        ]
+        table((heading, "id", "log-probability", "probability"), rows)
 
 
 def _drafted(done: dict[str, Any]) -> str:

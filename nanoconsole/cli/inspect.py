@@ -10,6 +10,8 @@ from nanoconsole.cli import model as shared
 from nanoconsole.cli.options import Json, Runs, examples
 from nanoconsole.cli.output import emit, say, table, tell
 
+PARTS = {"model": "model weights", "optimizer": "optimizer state", "other": "other bytes"}
+
 
 def register(app: typer.Typer) -> None:
     lines = ("inspect tiny-cpu-0001", "inspect tiny-cpu-0001 --step best --json", "inspect model.gguf")
@@ -19,8 +21,9 @@ def register(app: typer.Typer) -> None:
 def inspect(model: shared.Model, step: shared.Step = "latest", runs: Runs = None, json: Json = False) -> None:
     """Show what is inside a checkpoint or an exported file.
 
-    Its architecture and settings, then every tensor: type, shape, bytes, and of each ternary matrix its scale (the mean
-    where it has several) and the share of zeros. Checkpoints hold latent weights: their zeros are those that the model
+    What it computes, the bytes of its weights, of the optimizer's state (which only a checkpoint has) and of the rest, its
+    settings, then every tensor: type, shape, bytes, and of each ternary matrix its scale (the mean where it has several)
+    and the share of zeros. Checkpoints hold latent weights: their zeros are those that the model
     computes with. Of very large models not every matrix is measured.
     """
     request = {"verb": "inspect", **shared.source(model, step, runs)}
@@ -43,7 +46,9 @@ def _summary(found: dict[str, Any], totals: dict[str, Any]) -> list[tuple[str, A
     return [
         ("kind", found["kind"]),
         ("architecture", found["architecture"]),
-        ("size", size(found["bytes"])),
+        *([("computes", found["description"])] if found["description"] else ()),
+        *((PARTS[part], size(held)) for part, held in found["parts"].items()),
+        ("all on disk", size(found["bytes"])),
         ("tensors", totals["tensors"]),
         ("parameters", count(totals["parameters"])),
         ("ternary parameters", count(totals["ternary_parameters"])),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,11 +11,11 @@ import typer
 from nanoconsole.cli import complete
 
 Answers = Callable[[dict[str, Any]], None]
-Backend = Literal["auto", "native", "torch"]
+Backend = Literal["auto", "native", "torch", "cuda"]
 Model = Annotated[
     str,
     typer.Argument(
-        metavar="FILE|RUN", help="A GGUF file, a checkpoint's folder, or a run.", autocompletion=complete.models
+        metavar="FILE|RUN", help="A run, a checkpoint's folder, or what was exported.", autocompletion=complete.models
     ),
 ]
 Step = Annotated[
@@ -38,9 +38,15 @@ Stop = Annotated[
     list[str] | None,
     typer.Option("--stop", metavar="TEXT", help="End before this text (\\n is a line break); repeatable."),
 ]
-Speculate = Annotated[bool, typer.Option("--speculate", help="Let prediction heads draft tokens, several per reading.")]
+Speculate = Annotated[
+    bool, typer.Option("--speculate", help="Let prediction heads draft tokens; slower than the native decoder alone.")
+]
 BackendName = Annotated[Backend, typer.Option("--backend", help="What computes; auto takes the fastest that can.")]
 Threads = Annotated[int, typer.Option("--threads", min=0, max=1024, help="Threads to compute with; 0 chooses.")]
+SETTINGS = (  # options of every verb that writes text, which the worker knows by the same names
+    "tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "repetition_window", "seed", "speculate",
+    "backend", "threads",
+)  # fmt: skip
 
 
 def source(model: str, step: str, runs: Path | None) -> dict[str, Any]:
@@ -50,6 +56,22 @@ def source(model: str, step: str, runs: Path | None) -> dict[str, Any]:
     from nanocore.runs.layout import run_root
 
     return {"source": str(named(model, run_root(runs))), "step": parse_step(step)}
+
+
+def writing(verb: str, options: dict[str, Any], stops: Sequence[str] = ()) -> dict[str, Any]:
+    """A worker's request to write text, but for the model, from a command's options by their names.
+
+    A text ends before the strings of the option `stop`, and before `stops`, which are meant as they stand.
+    """
+    stop = [*unescaped(options["stop"], "--stop"), *stops]
+    return {"verb": verb, "stop": stop, **{name: options[name] for name in SETTINGS}}
+
+
+def cut_line(answer: dict[str, Any], what: str) -> str:
+    """That the model did not read all of `what`, from an answer with a text; empty when it did."""
+    tokens, cut = answer["prompt_tokens"], answer["prompt_cut"]
+    read = f"the model reads {tokens - cut} at most, so the first {cut} were left out"
+    return f"{what} has {tokens} tokens; {read}" if cut else ""
 
 
 def unescaped(texts: list[str] | None, option: str) -> list[str]:
@@ -80,7 +102,10 @@ def check_text(text: str, option: str) -> None:
 
 
 def answers(request: dict[str, Any], take: Answers) -> dict[str, Any]:
-    """Give every answer of a worker to `take`; returns the last one. Raises the worker's error as a NanoError."""
+    """Give every answer of a worker to `take`; returns the last one. Raises the worker's error as a NanoError.
+
+    Its notices go to stderr instead.
+    """
     from nanoconsole.services.workers import Worker
     from nanocore.errors import NanoError
 
@@ -88,12 +113,23 @@ def answers(request: dict[str, Any], take: Answers) -> dict[str, Any]:
     try:
         for answer in worker:
             raise_error(answer)
+            if noticed(answer):
+                continue
             take(answer)
             if answer["kind"] == "done":
                 return answer
     finally:
         worker.cancel()
     raise NanoError("the worker process ended without an answer")
+
+
+def noticed(answer: dict[str, Any]) -> bool:
+    """Whether an answer only tells what takes long; it then stands on stderr now."""
+    from nanoconsole.cli.output import say
+
+    if answer["kind"] == "notice":
+        say(answer["text"])
+    return answer["kind"] == "notice"
 
 
 def raise_error(answer: dict[str, Any]) -> None:

@@ -58,6 +58,18 @@ def test_each_line_of_a_pipe_is_a_turn_and_the_conversation_is_one_text(root: Pa
     assert "torch" in err and "Ctrl-D" in err
 
 
+def test_a_conversation_that_outgrows_the_context_is_said_once(root: Path) -> None:
+    """The context is 256 tokens, the text bytes: the second of three turns passes it."""
+    done = start(root, "--tokens", "4", "--json")
+    out, err = done.communicate(f"{'a' * 200}\n{'b' * 200}\n{'c' * 200}\n", timeout=60)
+    assert done.returncode == 0, err
+    replies = [record for record in map(json.loads, out.splitlines()) if record["kind"] == "reply"]
+    cuts = [reply["prompt_cut"] for reply in replies]
+    assert cuts == [max(reply["prompt_tokens"] - 256, 0) for reply in replies] and cuts[0] == 0 < cuts[1] < cuts[2]
+    assert [f"the first {cuts[1]} were left out" in line for line in err.splitlines()].count(True) == 1
+    assert err.count("left out") == 1
+
+
 def test_the_ith_reply_draws_with_seed_plus_i(root: Path) -> None:
     """Each reply is the text that `generate` writes after the same conversation with that seed."""
     done = start(root, "--tokens", "12", "--seed", "7", "--temperature", "2", "--json")

@@ -67,7 +67,7 @@ def test_a_killed_comparison_goes_on_with_what_is_left(
     one_seed(spec)
     monkeypatch.setenv("FAKE_FAULT", "suspend@20")  # behind the end of a calibration
     started = nano("compare", str(spec), "--detach", "--json")
-    assert (started.code, len(started.data["queued"])) == (0, 10)
+    assert (started.code, len(started.data["queued"])) == (0, 5)
     wait_for(lambda: len(queue.read_queue(root).pending("running")) == 2 and _suspended(root) == 2)
     for pid in (queue.supervisor_pid(root), *(observe(run).pid for run in _working(root))):
         assert pid

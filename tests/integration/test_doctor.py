@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import psutil
 import pytest
 import torch
 
+from nanokernels import tuned_file
 from tests import command_line
 from tests.command_line import Nano
 
@@ -25,6 +27,20 @@ def test_doctor_tells_what_is_used_and_why(nano: Nano, monkeypatch: pytest.Monke
     assert facts["folders"]["runs"] == str(nano.root)
     assert facts["torch"]["ternary_matmul_many_tokens"] in ("int8", "float32")
     assert any("NANOKERNELS_NATIVE=0" in problem for problem in facts["problems"])
+
+
+def test_what_was_measured_is_shown_and_can_be_forgotten(
+    nano: Nano, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NANOCONSOLE_CACHE", str(tmp_path / "cache"))
+    entry = {"path": "torch", "threads": 1, "gops": 2.5}
+    tuned_file.write("t2 64x64 groups 1 tokens 1", entry)
+    assert nano("doctor", "--json").data["measured"]["t2 64x64 groups 1 tokens 1"] == entry
+    removed = nano("doctor", "--reset-tuning", "--json").data["removed"]
+    assert removed[tuned_file.path().name]["t2 64x64 groups 1 tokens 1"] == entry
+    assert not tuned_file.path().exists()
+    again = nano("doctor", "--reset-tuning")
+    assert again.out == f"0 measurements in 0 files removed from {tuned_file.path().parent}\n"
 
 
 def test_a_part_that_cannot_be_looked_at_is_a_finding(nano: Nano, monkeypatch: pytest.MonkeyPatch) -> None:

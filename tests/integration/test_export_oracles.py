@@ -6,6 +6,7 @@ with ours under an emulation of its quantiser, tightly, and with ours as trained
 
 from __future__ import annotations
 
+import re
 import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from nanocore.export.load import load_gguf
 from nanocore.export.unquantised import float_twin
 from nanocore.infer.generate import generate
 from nanocore.infer.sampler import Sampling
-from nanocore.model import bitlinear
+from nanocore.model import ternary_products
 from nanocore.model.quantize import TernaryWeight, TokenCodes
 from nanocore.model.transformer import Transformer
 from tests.exports import BITNET, NO_NORMS, export, exported_model
@@ -106,8 +107,8 @@ def ggml_activations(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return (quantised(tokens.codes) @ matrix.dequantise().double().mT).to(dtype)
 
     with monkeypatch.context() as patch:
-        patch.setattr(bitlinear, "token_codes", lambda x: TokenCodes(x, x.new_ones(len(x), 1)))
-        patch.setattr(bitlinear, "scaled_product", product)
+        patch.setattr(ternary_products, "token_codes", lambda x: TokenCodes(x, x.new_ones(len(x), 1)))
+        patch.setattr(ternary_products, "scaled_product", product)
         yield
 
 
@@ -185,7 +186,13 @@ def test_llama_cpp_says_that_it_does_not_know_our_own_architecture(tmp_path: Pat
     "sets", [(), ("model.tie_embeddings=false", *NO_NORMS), BITNET], ids=["qwen3", "llama", "bitnet"]
 )
 @pytest.mark.parametrize("form", ["plain", "bitnet"])
-def test_transformers_computes_the_same_logits(form: Any, sets: tuple[str, ...], tmp_path: Path) -> None:
+def test_transformers_computes_the_same_logits(
+    form: Any,
+    sets: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """`bitnet` is our model to float32's rounding, `plain` the same without quantised activations."""
     transformers = pytest.importorskip("transformers")
     if form == "bitnet":
@@ -198,6 +205,11 @@ def test_transformers_computes_the_same_logits(form: Any, sets: tuple[str, ...],
     same, other = (float_twin(model), model) if form == "plain" else (model, float_twin(model))
     check_equal(theirs, logits(same, tokens), 2e-3)
     assert 1e-3 < errors(theirs, logits(other, tokens)).median() < INHERENT
+    card = (tmp_path / "hf" / "README.md").read_text()
+    (block,) = re.findall(r"^```python\n(.*?)^```", card, re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(tmp_path / "hf")
+    exec(compile(block, "README.md", "exec"), {})  # noqa: S102
+    assert capsys.readouterr().out.startswith("<|bos|>def mean(values):")
     text = "héllo <x>\n\n  wörld"
     ids = transformers.AutoTokenizer.from_pretrained(tmp_path / "hf")(text)["input_ids"]
     assert ids == [256, *ByteTokenizer().encode(text).tolist()]

@@ -56,12 +56,17 @@ def test_a_run_becomes_a_gguf_file_that_writes_the_same_text(nano: Nano) -> None
     assert "exists already" in again.err
 
 
-def test_a_run_becomes_a_hugging_face_folder(nano: Nano, tmp_path: Path) -> None:
-    saved_run(nano.root, "mhc.streams=1")
+def test_a_run_becomes_a_hugging_face_folder_that_writes_the_same_text(nano: Nano, tmp_path: Path) -> None:
+    run = saved_run(nano.root, "mhc.streams=1")
     done = nano("export", "saved", "--to", "hf", "--output", str(tmp_path / "folder"))
     assert done.code == 0, done.err
     assert json.loads((tmp_path / "folder" / "config.json").read_text())["model_type"] == "qwen3"
     assert done.out == f"{tmp_path / 'folder'}\n"
+    assert done.err.startswith("Qwen3ForCausalLM, ") and "not " not in done.err.splitlines()[0]
+    wish = ("--prompt", "def ", "--tokens", "8", "--temperature", "0", "--json")
+    text = nano("generate", str(tmp_path / "folder"), *wish).lines[-1]["text"]
+    engine = open_engine(locate(run.path), backend="torch", threads=1).engine
+    assert text == engine.generate("def ", Request(8, Sampling(temperature=0.0))).finished().text
 
 
 def test_static_stream_maps_become_a_mhc_file_that_inspect_reads(nano: Nano) -> None:
@@ -97,6 +102,7 @@ def test_what_cannot_be_exported_is_refused_in_one_line(nano: Nano) -> None:
     saved_run(nano.root, "mhc.streams=1", name="one-stream")
     alone = nano("export", "one-stream", "--to", "mhc")
     assert (alone.code, alone.out) == (2, "") and "no .mhc file can hold" in alone.err and alone.err.count("\n") == 1
+    assert "use --to gguf" in alone.err
     for options, words in (
         (("--architecture", "stock"), "one residual stream"),
         (("--to", "hf", "--scheme", "tq1_0"), "--scheme: means nothing for --to hf"),

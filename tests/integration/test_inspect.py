@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from nanocore.checkpoint.state import load_checkpoint, save_checkpoint
+from nanocore.export.gguf_write import export_gguf
 from nanocore.infer.contents import contents
 from nanocore.infer.load import load_model
 from nanocore.infer.locate import locate
@@ -60,3 +62,44 @@ def test_the_verb_prints_tables_and_refuses_damage_in_one_line(nano: Nano, tmp_p
     for name, code in ((str(broken), 2), (str(run.checkpoints_dir / "step-00000003"), 5), ("nothing", 2)):
         refused = nano("inspect", name)
         assert (refused.code, refused.out, len(refused.err.splitlines())) == (code, "", 1), refused
+
+
+def test_weights_optimizer_state_and_the_rest_are_told_apart(nano: Nano) -> None:
+    run = saved_run(nano.root, "mhc.streams=2", "mtp.horizon=1")
+    held = load_checkpoint(run.checkpoints_dir / "step-00000003")
+    moments = {
+        f"{name}.{moment}": tensor.clone() for name, tensor in held.model.items() for moment in ("first", "second")
+    }
+    folder = save_checkpoint(
+        run, 4, model=held.model, optimizer=moments, state=held.state, tokenizer_json=held.tokenizer_json
+    )
+    found, sizes = (
+        nano("inspect", "saved", "--json").data,
+        {path.name: path.stat().st_size for path in folder.iterdir()},
+    )
+    model, optimizer = sizes["model.safetensors"], sizes["optim.safetensors"]
+    assert found["parts"] == {"model": model, "optimizer": optimizer, "other": sum(sizes.values()) - model - optimizer}
+    assert found["bytes"] == sum(sizes.values()) and optimizer > 1.9 * model
+    assert found["totals"]["tensor_bytes"] == sum(each["bytes"] for each in found["tensors"]) <= model
+    assert found["architecture"] == "nanoconsole" and "2 residual streams" in found["description"]
+    shown = nano("inspect", "saved").out
+    assert all(words in shown for words in ("model weights", "optimizer state", "all on disk", found["description"]))
+
+
+def test_a_checkpoint_has_the_architecture_of_the_file_that_it_becomes(tmp_path: Path) -> None:
+    source = locate(saved_run(tmp_path, "mhc.streams=1").path)
+    model, tokenizer, config = load_model(source.path)
+    report = export_gguf(model, tokenizer, config, tmp_path / "a.gguf")
+    checkpoint, file = contents(source).table(), contents(locate(tmp_path / "a.gguf")).table()
+    assert checkpoint["architecture"] == file["architecture"] == report.architecture != "nanoconsole"
+    assert file["parts"]["model"] == file["totals"]["tensor_bytes"] < file["bytes"] == report.bytes
+    assert "optimizer" not in file["parts"]
+
+
+def test_an_empty_file_is_called_empty(nano: Nano, tmp_path: Path) -> None:
+    for name in ("a.gguf", "a.safetensors", "a.mhc", "a"):
+        (tmp_path / name).touch()
+        refused = nano("inspect", str(tmp_path / name))
+        assert (refused.code, refused.out, refused.err) == (
+            2, "", f"nanoconsole: {tmp_path / name}: is empty; fetch or write it again\n",
+        )  # fmt: skip

@@ -31,7 +31,7 @@ int main(int argc, char **argv) {
     nk_tokens t = {room((size_t)tokens * stride, 1), room(tokens, sizeof(float)), room((size_t)tokens * groups, 4),
                    tokens, w.columns, groups, stride};
     int32_t *sums = room((size_t)groups * tokens * w.rows, sizeof *sums);
-    nk_pool *pool = nk_pool_new(3, NULL);
+    nk_pool *pool = nk_pool_new(3);
     isa->quantise(x, w.columns, &t);
     nk_int_sums_all(isa, pool, &w, &t, sums);
     nk_multiply_all(isa, pool, &w, &t, y, w.rows);

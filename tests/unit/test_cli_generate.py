@@ -14,7 +14,9 @@ from tests import command_line
 from tests.command_line import Nano
 
 nano = command_line.nano
-DONE = {"kind": "done", "checkpoint": "step-00000004", "text": "x", "seconds": 1.5}
+DONE: dict[str, Any] = {
+    "kind": "done", "checkpoint": "step-00000004", "text": "x", "seconds": 1.5, "prompt_tokens": 5, "prompt_cut": 0,
+}  # fmt: skip
 
 
 class ScriptedWorker:
@@ -64,6 +66,17 @@ def test_json_gives_the_answers_as_lines(nano: Nano, worker: type[ScriptedWorker
     assert result.lines == worker.answers
     assert result.out.isascii()
     assert worker.request["step"] == "latest"
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_what_takes_long_is_told_on_stderr_and_is_no_part_of_the_text(
+    options: tuple[str, ...], nano: Nano, worker: type[ScriptedWorker]
+) -> None:
+    text = {"kind": "text", "text": "x"}
+    worker.answers = [{"kind": "notice", "text": "compiling\x1b[31m the kernels"}, text, DONE]
+    result = nano("generate", "a-run", "--prompt", "a", *options)
+    assert result.err.splitlines()[0] == "compiling␛[31m the kernels"
+    assert "compiling" not in result.out and (result.lines == [text, DONE] if options else result.out == "ax\n")
 
 
 def test_the_workers_error_is_the_commands_and_the_worker_is_ended(nano: Nano, worker: type[ScriptedWorker]) -> None:
@@ -148,6 +161,40 @@ def test_what_computed_and_how_drafts_fared_is_said(nano: Nano, worker: type[Scr
     said = nano("generate", "a-run", "--prompt", "a").err
     assert "a-run step-00000004 with torch (not native: no compiler), 1.5 s" in said
     assert "50 % of 90 drafts accepted, 2.12 tokens a reading" in said
+
+
+@pytest.mark.parametrize("json_option", [(), ("--json",)])
+def test_a_prompt_that_was_cut_is_said_in_a_line(
+    nano: Nano, worker: type[ScriptedWorker], json_option: tuple[str, ...]
+) -> None:
+    worker.answers = [{**DONE, "prompt_tokens": 300, "prompt_cut": 44}]
+    result = nano("generate", "a-run", "--prompt", "a", *json_option)
+    line = "the prompt has 300 tokens; the model reads 256 at most, so the first 44 were left out"
+    assert (result.code, result.err.splitlines()[0]) == (0, line) and "44" not in result.out.replace(
+        '"prompt_cut": 44', ""
+    )
+    whole, cut = {"prompt_tokens": 9, "prompt_cut": 0}, {"prompt_tokens": 300, "prompt_cut": 44}
+    worker.answers = [{"kind": "done", "checkpoint": "c", "seconds": 1.0, "texts": [whole, cut]}]
+    said = nano("generate", "a-run", "--prompt", "a", "--prompt", "b", *json_option).err.splitlines()
+    assert said[0] == line.replace("the prompt", "prompt 2")
+    worker.answers = [DONE]
+    assert "left out" not in nano("generate", "a-run", "--prompt", "a", *json_option).err
+
+
+def test_log_probabilities_are_listed_below_the_text(nano: Nano, worker: type[ScriptedWorker]) -> None:
+    told = {"token_texts": [" b", "\n\x1b["], "token_ids": [270, 9], "logprobs": [-0.25, -4.605170]}
+    worker.answers = [{"kind": "text", "text": " b\n"}, {**DONE, **told}]
+    lines = nano("generate", "a-run", "--prompt", "a", "--logprobs").out.splitlines()
+    assert lines[:3] == ["a b", "", ""] and lines[3].split() == ["token", "id", "log-probability", "probability"]
+    assert [line.split() for line in lines[4:]] == [
+        ["'", "b'", "270", "-0.250", "77.88", "%"], [r"'\n\x1b['", "9", "-4.605", "1.00", "%"],
+    ]  # fmt: skip
+    texts = [{**told, "text": "x", "prompt_tokens": 1, "prompt_cut": 0}] * 2
+    worker.answers = [{"kind": "done", "checkpoint": "c", "seconds": 1.0, "texts": texts}]
+    shown = nano("generate", "a-run", "--prompt", "a", "--prompt", "b", "--logprobs").out
+    assert "token of text 1" in shown and "token of text 2" in shown
+    worker.answers = [{**DONE, **told}]
+    assert nano("generate", "a-run", "--prompt", "a", "--logprobs", "--json").lines == worker.answers
 
 
 @pytest.mark.parametrize("options", [("--step", "newest"), ("--stop", ""), ("--backend", "gpu"), ("--min-p", "2")])

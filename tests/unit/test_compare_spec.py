@@ -11,6 +11,7 @@ from nanocore.compare.spec import POWER_CHECK, Spec, read
 from nanocore.config.fields import get
 from nanocore.config.resolve import resolve
 from nanocore.errors import ConfigError, UsageError
+from nanocore.runs.pace import Pace
 
 GOOD = """
 preset = "tiny-cpu"
@@ -32,20 +33,17 @@ def test_a_file_becomes_runs_paired_by_seed(tmp_path: Path) -> None:
     spec = read(written(tmp_path, GOOD))
     planned = {item.name: item for item in plan(spec)}
     assert sorted(planned) == sorted(
-        [f"first-look-{name}-calibration{turn}" for name in ("baseline", "mtp") for turn in (1, 2, 3)]
+        ["first-look-mtp-calibration"]
         + [f"first-look-{name}-s{seed}" for name in ("baseline", "power-check", "mtp") for seed in (1, 2)]
         + [f"first-look-mtp-s{seed}-time" for seed in (1, 2)]
     )
-    mtp, base, short = (planned[f"first-look-{name}"] for name in ("mtp-s2", "baseline-s2", "mtp-calibration2"))
+    mtp, base, short = (planned[f"first-look-{name}"] for name in ("mtp-s2", "baseline-s2", "mtp-calibration"))
     assert (mtp.config.mtp.horizon, mtp.config.training.seed, mtp.config.training.steps) == (2, 2, 40)
     assert (base.config.mtp.horizon, base.config.optimizer.matrix_lr, base.config.hardware.threads) == (0, 0.01, 1)
-    assert (short.config.training.steps, short.config.logging.every, short.config.checkpoint.every) == (16, 1, 0)
+    assert (short.config, short.facts(spec)["sets"]) == (planned["first-look-baseline-s1"].config, ["mtp.horizon=2"])
     pace = planned["first-look-mtp-s1-time"].pace
-    assert pace is not None
-    rounds = {name: tuple(f"first-look-{name}-calibration{turn}" for turn in (1, 2, 3)) for name in ("baseline", "mtp")}
-    assert (pace.steps, pace.baseline, pace.own) == (40, rounds["baseline"], rounds["mtp"])
-    first = [item.name for item in plan(spec)][:6]  # alone, before all others, the variants in turn
-    assert first == [f"first-look-{name}-calibration{turn}" for turn in (1, 2, 3) for name in ("baseline", "mtp")]
+    assert pace == Pace(steps=40, calibration="first-look-mtp-calibration")
+    assert plan(spec)[0].kind == "calibration"  # alone, before all others
 
 
 def test_the_power_check_divides_every_learning_rate_by_eight(tmp_path: Path) -> None:
@@ -84,7 +82,7 @@ def test_two_experiments_may_share_a_baseline_and_its_power_check(tmp_path: Path
     other.write_text('baseline = "first-look"\n' + text)
     shared = {"first-look-baseline-s1", "first-look-power-check-s2"}
     names = {item.name for item in plan(read(other))}
-    assert shared <= names and {"other-baseline-calibration1", "other-moe-s1", "other-moe-s1-time"} <= names
+    assert shared <= names and {"other-moe-calibration", "other-moe-s1", "other-moe-s1-time"} <= names
     assert not any(name.startswith(("other-baseline-s", "other-power-check")) for name in names)
 
     root = tmp_path / "runs"
@@ -153,4 +151,4 @@ def test_the_example_in_the_documentation_of_the_file_is_one(tmp_path: Path) -> 
     found = read(written(tmp_path, example))
     assert isinstance(found, Spec)
     assert (found.name, found.seeds, list(found.variants)) == ("mtp", [1, 2, 3], ["mtp2", "smooth"])
-    assert len(plan(found)) == 3 * 2 + 3 * 4 + 3  # calibrations; baseline, power check, mtp2 twice; smooth once
+    assert len(plan(found)) == 1 + 3 * 4 + 3  # calibration; baseline, power check, mtp2 twice; smooth once

@@ -140,33 +140,47 @@ def test_prediction_heads_travel_in_our_own_files_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("sets", "reason"),
     [
-        (("mhc.streams=2",), "qwen3: it has one residual stream, this model 2"),
-        (("loop.count=2",), "qwen3: it runs every block once"),
-        (("delta.pattern=DA",), "DeltaNet layers"),
-        (("model.activation=relu2",), "qwen3: its feed-forward is SwiGLU, not relu2"),
-        (("model.sub_norm=true",), "qwen3: it has no SubLN"),
-        (CASES["bitnet-untied"][0], "bitnet: its head is always the embedding"),
-        (CASES["bitnet-narrow"][0], "bitnet: its query heads together are d_model wide"),
-        (("model.group_size=8",), "qwen3: a stock tensor has one scale"),
-        ((*MOE, "model.qk_norm=false"), "hy_v3: it normalises queries and keys"),
+        (("mhc.streams=2",), "stock architectures have one residual stream, this model 2 (mhc.streams)"),
+        (("loop.count=2",), "stock architectures run every block once"),
+        (("delta.pattern=DA",), "DeltaNet layers (delta.pattern)"),
+        (("model.activation=relu2",), "stock architectures have SwiGLU, this model relu2 (model.activation)"),
+        (("model.sub_norm=true",), "bitnet, the one with SubLN, does not normalise queries and keys (model.qk_norm)"),
+        (CASES["bitnet-untied"][0], "always has the embedding as head (model.tie_embeddings)"),
+        (CASES["bitnet-narrow"][0], "query heads that together are d_model wide (model.head_dim)"),
+        (("model.group_size=8",), "a stock tensor has one scale, this model one for each 8 columns"),
+        ((*MOE, "model.qk_norm=false"), "hy_v3, the one for such experts, normalises queries and keys"),
+        ((*MOE, "model.sub_norm=true"), "hy_v3, the one for such experts, has no SubLN (model.sub_norm)"),
     ],
 )
 def test_a_stock_file_is_refused_with_the_reason(sets: tuple[str, ...], reason: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         export(exported_model(*sets), tmp_path / "x.gguf", architecture="stock")
-    assert reason in str(caught.value) and "\n" not in str(caught.value)
+    line = str(caught.value)
+    assert reason in line and "\n" not in line and line.endswith("; use --architecture auto")
     assert not list(tmp_path.iterdir())
+
+
+def test_our_own_architecture_says_in_one_line_why_and_a_stock_one_says_nothing(tmp_path: Path) -> None:
+    own = export(exported_model("mhc.streams=2"), tmp_path / "own.gguf")
+    assert own.reason == "stock architectures have one residual stream, this model 2 (mhc.streams)"
+    assert [note for note in own.notes if own.reason in note] == [
+        f"stock tools list this file, and only nanoconsole runs it: {own.reason}"
+    ]
+    stock, wished = export(exported_model(), tmp_path / "x.gguf"), exported_model()
+    assert stock.reason == "" and not any("nanoconsole" in note for note in stock.notes)
+    asked = export(wished, tmp_path / "asked.gguf", architecture="nanoconsole")
+    assert asked.reason == "" and "stock tools list this file, and only nanoconsole runs it" in asked.notes
 
 
 def test_what_cannot_be_written_is_refused_before_a_file_appears(tmp_path: Path) -> None:
     path, model = tmp_path / "x.gguf", exported_model()
-    with pytest.raises(UsageError, match="multiples of 32, not 16"):
+    with pytest.raises(UsageError, match="multiples of 32, not 16; use --head f16 or f32"):
         export(model, path, head="q8_0")
     with pytest.raises(UsageError, match="the tokenizer has 257 tokens, the model 300"):
         export(exported_model(vocabulary=300), path)
     with torch.no_grad():
         model.norm.weight[3] = float("nan")
-    with pytest.raises(UsageError, match=r"norm\.weight holds numbers that are not finite"):
+    with pytest.raises(UsageError, match=r"norm\.weight holds numbers that are not finite; .* --step"):
         export(model, path)
     model = exported_model()
     with torch.no_grad():
@@ -192,7 +206,13 @@ def test_widths_that_no_ternary_block_fits_are_written_in_others_and_said(tmp_pa
     report = export(exported_model("model.d_model=256", "model.n_heads=4", "model.d_ff=96"), tmp_path / "x.gguf")
     assert report.types == {"TQ2_0": 12, "Q4_0": 2, "F32": report.types["F32"]}
     assert report.notes == (
-        "2 matrices are Q4_0: tq2_0 takes rows and scale groups of 256 n columns, they have 96; the codes are the same",
+        "2 matrices are Q4_0: tq2_0 takes rows whose columns are a multiple of 256, not 96; the codes are the same",
+    )
+    wide = exported_model("model.d_model=256", "model.d_ff=256", "model.n_heads=4", "model.group_size=128")
+    grouped = export(wide, tmp_path / "groups.gguf", scale_mode="block")
+    assert (
+        "14 matrices are Q4_0: tq2_0 takes scale groups whose columns are a multiple of 256, not 128"
+        in grouped.notes[0]
     )
 
 

@@ -77,6 +77,18 @@ def test_requests_that_mean_nothing_are_refused_in_one_line(keys: dict[str, Any]
     assert str(caught.value) == words
 
 
+@pytest.mark.parametrize(("length", "cut"), [(10, 0), (15, 0), (16, 1), (100, 85)])
+def test_a_prompt_longer_than_the_context_is_read_from_its_end_and_that_is_told(length: int, cut: int) -> None:
+    engine = Engine(make_model(vocabulary=257, context_length=16), BYTES)
+    prompts = ["ab" * (length // 2) + "c" * (length % 2), "x"]
+    done = engine.generate(prompts[0], Request(20, GREEDY)).finished()
+    assert (done.prompt_tokens, done.prompt_cut) == (1 + length, cut)
+    assert [each.prompt_cut for each in engine.complete(prompts, Request(20, GREEDY))] == [cut, 0]
+    if cut:  # without BOS, whose place another token takes
+        read = engine.generate(prompts[0][cut - 1 :], Request(1, GREEDY)).finished()
+        assert read.prompt_cut == 1 and read.tokens == done.tokens[:1]
+
+
 def test_pieces_never_hold_a_part_of_a_stop_string() -> None:
     generation = scripted("one\nUser: two", BYTES.bos).generate("p", Request(50, GREEDY, stop=("\nUser:",)))
     assert list(generation) == ["o", "n", "e"]

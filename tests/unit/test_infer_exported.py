@@ -6,11 +6,14 @@ What the decoder computes of a model in memory is compared with training's forwa
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from nanocore.export.load import load_gguf
+from nanocore.data.tokenizer import ByteTokenizer
+from nanocore.export.hugging_face import export_hf
+from nanocore.export.load import load_gguf, load_hf
 from nanocore.infer.native_decoder import NativeDecoder
 from nanocore.infer.packed_model import unsupported
 from nanocore.model.bitlinear import freeze
@@ -34,6 +37,16 @@ def test_the_decoder_computes_the_file_as_it_computes_the_model(name: str, tmp_p
     assert logits[0].std() > 1e-3
     assert torch.equal(*logits)
     assert torch.equal(*(decoder.forward([7]) for decoder in decoders))
+
+
+@pytest.mark.parametrize(("name", "form"), [("gqa", "plain"), ("groups", "plain"), ("bitnet", "bitnet")])
+def test_the_decoder_computes_the_folder_as_it_computes_the_model(name: str, form: Any, tmp_path: Path) -> None:
+    model = exported_model(*CASES[name][0])
+    freeze(model)
+    export_hf(model, ByteTokenizer(), model.config, tmp_path / "hf", form=form)
+    loaded, _, config = load_hf(tmp_path / "hf")
+    tokens = random_tokens(config.model.context_length - 2)
+    assert torch.equal(*(NativeDecoder(each).forward(tokens, every=True) for each in (model, loaded)))
 
 
 def test_every_kind_but_float_reaches_the_decoder() -> None:

@@ -38,14 +38,18 @@ def test_a_name_is_a_run_and_a_slash_or_gguf_makes_a_path(
         assert "\n" not in str(caught.value)
 
 
-def test_runs_checkpoints_and_gguf_files_are_told_apart(run: RunFolder, tmp_path: Path) -> None:
+def test_runs_checkpoints_files_and_folders_are_told_apart(run: RunFolder, tmp_path: Path) -> None:
     checkpoint = run.checkpoints_dir / "step-00000004"
     file = tmp_path / "m.gguf"
     file.write_bytes(b"GGUF\x03")
     assert (locate(run.path, 4).path, locate(run.path).label) == (checkpoint, "probe step-00000004")
     assert locate(checkpoint).kind == "checkpoint"
     assert locate(file).kind == "gguf"
-    for path in (checkpoint, file):
+    folder = tmp_path / "hf"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    assert (locate(folder).kind, locate(folder).label) == ("hf", "hf")
+    for path in (checkpoint, file, folder):
         with pytest.raises(UsageError, match="only a run has steps"):
             locate(path, "best")
 

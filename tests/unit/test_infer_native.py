@@ -1,34 +1,52 @@
 """The native decoder computes what the training forward computes, for every kind of model, in the sense of DESIGN.
 
 Two float32 forwards differ where a rounding falls the other way, by about 1 % and for the rest of that text; elsewhere
-they agree to 1e-6. So texts are short and many: most tokens have seen no such rounding.
+they agree to 1e-6. So texts are short and many: most tokens have seen no such rounding. How many texts have is chance, so
+a 99th percentile of all tokens together says little: it is taken of tokens without, and texts with one are counted.
 """
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
+from torch import Tensor
 
 from nanocore.infer.native_decoder import NativeDecoder
 from nanocore.infer.packed_model import pack_model
 from nanokernels import native
 from tests.native_models import CASES, build, compare, distances, in_pieces, random_tokens
 
+ROUNDED = 1e-5  # relative errors above it come of a rounding that fell the other way
 pytestmark = pytest.mark.skipif(native.find().library is None, reason=f"not run: {native.find().reason}")
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_logits_are_those_of_the_training_forward(name: str) -> None:
-    own, found, wrong_choices = compare(name)
+    own, _, found, wrong_choices = compare(name)
     assert found.isfinite().all()
     assert found.median() <= 2 * own.median(), (found.median(), own.median())
+    usual, most = (each[each < ROUNDED].quantile(0.99) for each in (found, own))
+    assert usual <= 2 * most, (usual, most)
     assert not wrong_choices
 
 
-def test_roundings_fall_the_other_way_as_rarely_as_in_the_training_forward() -> None:
-    pairs = [compare(name)[:2] for name in CASES]
-    own, found = torch.cat([own for own, _ in pairs]), torch.cat([found for _, found in pairs])
-    assert found.quantile(0.99) <= 2 * own.quantile(0.99), (found.quantile(0.99), own.quantile(0.99))
+@pytest.mark.parametrize("name", CASES)
+def test_roundings_fall_the_other_way_as_rarely_as_in_the_training_forward(name: str) -> None:
+    """Of texts: no more than chance allows at the training forward's own rate in this kind of model."""
+    _, jittered, found, _ = compare(name)
+    rate = (texts_with_one(jittered) + 1) / (len(jittered) + 1)
+    assert at_least(texts_with_one(found), len(found), rate) > 1e-5, (texts_with_one(found), rate)
+
+
+def texts_with_one(errors: Tensor) -> int:
+    return int((errors >= ROUNDED).any(dim=1).sum())
+
+
+def at_least(count: int, texts: int, rate: float) -> float:
+    """Probability that so many of so many texts or more have one."""
+    return sum(math.comb(texts, k) * rate**k * (1 - rate) ** (texts - k) for k in range(count, texts + 1))
 
 
 @pytest.mark.parametrize("name", ["plain", "4 streams, lite, dynamic", "experts", "gated DeltaNet", "early exit"])

@@ -63,15 +63,40 @@ def test_what_was_measured_can_be_seen_and_forgotten() -> None:
     assert entry["path"] in ops.available_paths() and entry["threads"] == 1 and entry["gops"] > 0
     content = json.loads(tuned_file.path().read_text())
     assert content["machine"] == tuned_file.machine() and content["machine"]["cpu"]
-    autotune.reset()
+    assert autotune.reset() == {tuned_file.path().name: content["entries"]}
     assert autotune.inspect() == {} and not tuned_file.path().exists()
+
+
+def test_forgetting_takes_every_file_of_this_machine_and_leaves_those_of_others() -> None:
+    autotune.choose(matrix(), 1, Counting())
+    own, folder = tuned_file.path(), tuned_file.path().parent
+    content = json.loads(own.read_text())
+    older, other, torn = (folder / f"autotune-{name}.json" for name in ("older", "other", "torn"))
+    older.write_text(json.dumps(content | {"machine": content["machine"] | {"kernels": "of last week"}}))
+    other.write_text(json.dumps(content | {"machine": content["machine"] | {"cpu": "another"}}))
+    torn.write_text("{")
+    (folder / "notes.txt").write_text("mine")
+    assert autotune.reset() == {own.name: content["entries"], older.name: content["entries"], torn.name: {}}
+    assert sorted(folder.iterdir()) == [other, folder / "notes.txt"]
+
+
+def test_threads_are_measured_once_and_halves_leave_hyperthreads_out() -> None:
+    assert autotune.thread_counts(1) == [1] and autotune.thread_counts(12) == [1, 2, 4, 6, 8, 12]
+    seconds = {1: 3.0, 2: 1.0, 3: 2.0}
+    asked: list[int] = []
+    for _ in range(2):
+        assert autotune.choose_threads("a model", 3, lambda count: asked.append(count) or seconds[count]) == 2
+    assert asked == [1, 2, 3]
+    assert autotune.choose_threads("a model", 2, lambda count: asked.append(count) or -count) == 2
+    assert asked[3:] == [1, 2]  # another most, measured by itself
 
 
 @pytest.mark.parametrize(
     "damage",
     [
-        "", "{", "[]", "null", '{"schema": 1}', '{"schema": 1, "entries": 3}',
+        "", "{", "[]", "null", pytest.param("[" * 100_000, id="deep"), '{"schema": 1}', '{"schema": 1, "entries": 3}',
         '{"schema": 1, "entries": {"t2 70x16 groups 1 tokens 1": 5}}',
+        '{"schema": 1, "entries": {"t2 70x16 groups 1 tokens 1": {"path": "torch", "threads": 1, "gops": 1e999}}}',
         '{"schema": 99, "entries": {"t2 70x16 groups 1 tokens 1": {"path": "torch", "threads": 1, "gops": 1.0}}}',
         '{"schema": 1, "entries": {"t2 70x16 groups 1 tokens 1": {"path": "warp", "threads": 1, "gops": 1.0}}}',
         '{"schema": 1, "entries": {"t2 70x16 groups 1 tokens 1": {"path": "torch", "threads": 100000, "gops": 1.0}}}',
@@ -113,4 +138,4 @@ def test_a_layout_is_measured_over_as_many_bytes_as_a_model_has() -> None:
 def test_a_product_without_a_path_takes_the_choice() -> None:
     x, packed = torch.randn(2, 16), matrix()
     assert torch.equal(ops.ternary_linear(x, packed), ops.ternary_linear(x, packed, path="torch"))
-    assert list(autotune.inspect()) == ["t2 70x16 groups 1 tokens 2"]
+    assert "t2 70x16 groups 1 tokens 2" in autotune.inspect()

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nanocore.model.bitlinear import scaled_product
 from nanocore.model.quantize import ternary_weight, token_codes
+from nanocore.model.ternary_products import scaled_product
 from nanokernels import ops
 from nanokernels.packing import MAX_COLUMNS, PackedTernary, pack
 from nanokernels.paths import available_paths

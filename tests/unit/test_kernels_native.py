@@ -49,7 +49,7 @@ def matrix(rows: int = 300, columns: int = 64) -> PackedTernary:
 
 def test_without_a_compiler_torch_computes_and_the_reason_is_told(tmp_path: Path) -> None:
     said = report(tmp_path, CC="/nonexistent")
-    assert said.startswith("torch | no native kernels: no C compiler: /nonexistent")
+    assert said.startswith("torch | no native kernels: no C compiler: CC is /nonexistent, which is not there")
 
 
 def test_the_native_kernels_can_be_switched_off(tmp_path: Path) -> None:
@@ -73,6 +73,24 @@ def test_a_compiler_that_fails_is_quoted(tmp_path: Path, monkeypatch: pytest.Mon
     found = found_anew(monkeypatch, tmp_path)
     assert found.library is None and found.reason == f"{broken} failed: x.c:1: error: unknown instruction"
     assert not list(tmp_path.rglob("*.so")) and not list(tmp_path.rglob("tmp*"))
+
+
+@needs_native
+def test_compiling_is_told_once_and_its_result_is_found_without_a_compiler(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    compiler = tmp_path / "cc"
+    compiler.write_text("")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CC", str(compiler))
+    monkeypatch.setattr(build, "make", copy_of_this_process)
+    assert found_anew(monkeypatch, tmp_path).origin.startswith("compiled at first use")
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
+        f"compiling the native kernels with {compiler}"
+    ]
+    caplog.clear()
+    monkeypatch.setenv("CC", "/nonexistent")
+    assert found_anew(monkeypatch, tmp_path).origin.startswith("compiled at first use") and not caplog.records
 
 
 @needs_compiler
@@ -142,7 +160,7 @@ def test_a_path_that_is_not_here_is_refused_with_the_reason() -> None:
 @needs_native
 def test_a_pool_runs_every_share_once_however_often() -> None:
     library, seen = native_ops.library(), []
-    pool = ctypes.c_void_p(library.nk_pool_new(5, None))
+    pool = ctypes.c_void_p(library.nk_pool_new(5))
     library.nk_pool_run.argtypes = [ctypes.c_void_p, WORK, ctypes.c_void_p]
     for _ in range(50):
         library.nk_pool_run(pool, WORK(lambda _, thread, threads: seen.append((thread, threads))), None)
@@ -218,4 +236,5 @@ def test_a_built_extension_that_cannot_be_loaded_is_told(tmp_path: Path, monkeyp
     assert found.library is not None
     assert found.origin.startswith("compiled at first use: ") and "the built extension cannot be used" in found.origin
     monkeypatch.setenv("CC", "/nonexistent")
+    monkeypatch.setenv("NANOCONSOLE_CACHE", str(tmp_path / "empty"))
     assert "the built extension cannot be used" in native.find.__wrapped__().reason

@@ -32,7 +32,7 @@ def test_rms_norm_matches_torch_forward_and_backward() -> None:
 def test_rotation_turns_pairs_by_position_times_frequency() -> None:
     table = RotaryTable(head_dim=4, length=10, theta=100.0)
     x = torch.tensor([1.0, 2.0, 3.0, 4.0], dtype=torch.float64).view(1, 1, 1, 4)
-    turned = rotate(x, table.at(torch.tensor([[7]]), torch.float64)).flatten().tolist()
+    turned = rotate(x, table.at(torch.tensor([[7]]), torch.float64, 8)).flatten().tolist()
     for pair, angle in ((0, 7.0), (1, 7.0 / 10.0)):  # theta^(-2 i / head_dim): 1 and 1/10
         first, second = float(x[0, 0, 0, pair]), float(x[0, 0, 0, pair + 2])
         assert turned[pair] == pytest.approx(first * math.cos(angle) - second * math.sin(angle), abs=1e-12)
@@ -44,7 +44,7 @@ def test_products_of_rotated_vectors_depend_on_the_distance_alone() -> None:
     query, key = (torch.randn(1, 1, 1, 8, dtype=torch.float64) for _ in range(2))
 
     def product(i: int, j: int) -> float:
-        places = [rotate(x, table.at(torch.tensor([[p]]), torch.float64)) for x, p in ((query, i), (key, j))]
+        places = [rotate(x, table.at(torch.tensor([[p]]), torch.float64, 50)) for x, p in ((query, i), (key, j))]
         return float((places[0] * places[1]).sum())
 
     assert product(9, 4) == pytest.approx(product(45, 40), rel=1e-12)
@@ -52,7 +52,7 @@ def test_products_of_rotated_vectors_depend_on_the_distance_alone() -> None:
 
 
 def test_gradient_of_a_rotation_is_the_turn_back() -> None:
-    rotation = RotaryTable(8, 16, 10_000.0).at(torch.arange(6).expand(2, 6), torch.float64)
+    rotation = RotaryTable(8, 16, 10_000.0).at(torch.arange(6).expand(2, 6), torch.float64, 6)
     x = torch.randn(2, 6, 3, 8, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: rotate(x, rotation), (x,))
 

@@ -133,7 +133,7 @@ def leaving_by_hand(made: Transformer, tokens: Tensor, threshold: float) -> tupl
             stay *= 1.0 - made.exit_gate(collapse(streams)).sigmoid().item()
             if 1.0 - stay >= threshold:
                 break
-        cache.repeat(turn, loop.count, 1)
+        cache.repeat(turn, loop.count, range(loop.before, len(made.blocks) - loop.after), 1)
         hidden.append(made._after(streams, context))
         cache.advance(1)
         turns.append(turn + 1)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 import torch
 
+from nanokernels import autotune, tuned_file
 from nanokernels import triton_language as language
 from nanokernels import triton_tune as tune
 from nanokernels.triton_planes import Planes, pack_planes
@@ -85,6 +87,30 @@ def test_a_measured_choice_is_used_for_its_shape_alone(monkeypatch: pytest.Monke
     assert tune.blocks_for(one, 1) is measured
     assert tune.blocks_for(other, 1) is not measured and tune.blocks_for(one, 2) is not measured
     assert tune.key(one, 100) == tune.key(one, 128) != tune.key(one, 129)
+
+
+def test_a_measured_choice_is_known_to_later_processes_with_the_same_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tune, "chosen", {})
+    matrix, measured = planes(64, 256), Blocks(32, 16, 32, 1, 4, 2)
+    tune.remember(matrix, 1, measured)
+    monkeypatch.setattr(tune, "chosen", {})  # what a new process knows
+    assert tune.blocks_for(matrix, 1) == measured != tune.blocks_for(matrix, 2)
+    (name,) = (key for key in autotune.inspect() if key.startswith("triton "))
+    assert "on cpu: 64x256 groups 1 tokens 1" in name
+    monkeypatch.setattr(tune, "chosen", {})
+    monkeypatch.setattr(tune, "_version", lambda: "another")
+    assert tune.blocks_for(matrix, 1) == tune.default_blocks(matrix, 1, processors=1)
+
+
+@pytest.mark.parametrize("damage", [{"rows": 33}, {"bytes": "32"}, {"tokens": 8}, {"stages": None}, {"splits": True}])
+def test_a_remembered_choice_that_no_kernel_could_run_is_not_taken(
+    damage: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tune, "chosen", {})
+    matrix = planes(64, 256)
+    known = asdict(Blocks(32, 16, 32, 1, 4, 2)) | damage
+    tuned_file.write(tune._name(tune.key(matrix, 1)), known)
+    assert tune.blocks_for(matrix, 1) == tune.default_blocks(matrix, 1, processors=1)
 
 
 def test_the_fastest_candidate_wins() -> None:

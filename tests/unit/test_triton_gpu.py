@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
 
 from nanocore.model.quantize import ternary_weight, token_codes
-from nanokernels import triton_linear, triton_ops, triton_tune
+from nanokernels import autotune, ops, triton_linear, triton_ops, triton_tune
+from nanokernels.packing import pack
 from nanokernels.triton_language import installed
 from nanokernels.triton_planes import Planes, pack_planes, unpack_planes
 
@@ -93,10 +96,9 @@ def test_token_codes_are_those_of_the_cpu_to_the_bit(dtype: torch.dtype) -> None
 @pytest.mark.parametrize("group_size", [0, 128])
 def test_weight_codes_are_those_of_the_cpu_for_the_same_scale(group_size: int) -> None:
     weight = torch.randn(3000, 2048)
-    codes, scale = (tensor.cpu() for tensor in triton_ops.ternary_codes(weight.cuda(), group_size))
-    torch.testing.assert_close(scale, ternary_weight(weight, group_size).scale, rtol=1e-6, atol=0)
-    grouped = weight.unflatten(1, (scale.shape[1], -1)) / scale.unsqueeze(-1)
-    assert torch.equal(codes, grouped.round().clamp(-1, 1).flatten(1).to(torch.int8))
+    expected = ternary_weight(weight, group_size)
+    codes = triton_ops.weight_codes(weight.cuda(), expected.scale.cuda())
+    assert torch.equal(codes.cpu(), expected.codes)
 
 
 def test_tuning_remembers_a_choice_and_the_result_stays_exact(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +106,17 @@ def test_tuning_remembers_a_choice_and_the_result_stays_exact(monkeypatch: pytes
     planes, codes = random_planes(4096, 4096, 0), random_codes(1, 4096)
     best = triton_linear.tune(planes, 1)
     assert triton_tune.blocks_for(planes, 1) is best
+    monkeypatch.setattr(triton_tune, "chosen", {})
+    assert triton_tune.blocks_for(planes, 1) == best
     assert torch.equal(triton_linear.int_sums(codes, planes).double(), whole_sums(codes, planes))
+
+
+def test_the_public_product_takes_triton_for_tensors_on_the_gpu() -> None:
+    packed = pack(torch.randint(-1, 2, (130, 256)).to(torch.int8), torch.rand(1, 1))
+    there = replace(packed, data=packed.data.cuda(), scale=packed.scale.cuda())
+    x = torch.randn(3, 256)
+    assert autotune.choose(there, 3, ops.linear).path == "triton"
+    assert torch.equal(ops.ternary_linear(x.cuda(), there).cpu(), ops.ternary_linear(x, packed, path="torch"))
 
 
 def test_a_cuda_graph_replays_the_product() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 
 from nanocore.model.quantize import TernaryWeight, ternary_weight, token_codes
+from nanokernels import ops
+from nanokernels.packing import pack
 from tests.triton_kernels import Kernels, assert_rounded, kernels
 
 SHAPES = [(1, 1, 0), (7, 13, 0), (65, 200, 0), (33, 256, 64), (70, 144, 36), (5, 132, 132)]  # rows, columns, group size
@@ -94,3 +97,14 @@ def test_a_wrong_width_and_float64_are_refused(gpu: Kernels) -> None:
         gpu.linear.ternary_linear(torch.zeros(1, 63, device=gpu.device), planes)
     with pytest.raises(ValueError, match="float64"):
         gpu.linear.ternary_linear(torch.zeros(1, 64, dtype=torch.float64, device=gpu.device), planes)
+
+
+def test_the_public_product_gives_tritons_result_for_a_packed_matrix(gpu: Kernels) -> None:
+    weight, x = matrix(70, 144), torch.randn(3, 144, generator=torch.Generator().manual_seed(1))
+    here = pack(*weight)
+    there = replace(here, data=here.data.to(gpu.device), scale=here.scale.to(gpu.device))
+    y = ops.ternary_linear(x.to(gpu.device), there, path="triton")
+    assert torch.equal(y.cpu(), ops.ternary_linear(x, here, path="torch"))
+    codes = torch.randint(-127, 128, (2, 144), dtype=torch.int8)
+    sums = ops.int_sums(codes.to(gpu.device), there, path="triton")
+    assert torch.equal(sums.cpu(), ops.int_sums(codes, here, path="torch"))

@@ -69,13 +69,14 @@ def test_codes_for_the_packed_product_are_padded_and_summed(gpu: Kernels, column
     ("rows", "columns", "group_size"), [(1, 1, 0), (5, 7, 0), (130, 129, 0), (6, 96, 32), (3, 60, 20)]
 )
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_weight_codes_are_those_of_the_scale(
+def test_weight_codes_are_those_of_training(
     gpu: Kernels, rows: int, columns: int, group_size: int, dtype: torch.dtype
 ) -> None:
     weight = torch.randn(rows, columns, generator=torch.Generator().manual_seed(rows)).to(dtype)
-    codes, scale = (tensor.cpu() for tensor in gpu.ops.ternary_codes(weight.to(gpu.device), group_size))
-    torch.testing.assert_close(scale, ternary_weight(weight, group_size).scale, rtol=1e-6, atol=0)
-    assert torch.equal(codes, rounded_quotients(weight, scale))
+    expected = ternary_weight(weight, group_size)
+    codes = gpu.ops.weight_codes(weight.to(gpu.device), expected.scale.to(gpu.device)).cpu()
+    assert torch.equal(codes, expected.codes)
+    assert torch.equal(codes, rounded_quotients(weight, expected.scale))
 
 
 def rounded_quotients(weight: Tensor, scale: Tensor) -> Tensor:
@@ -92,16 +93,16 @@ def test_weights_at_half_the_mean_round_as_their_quotient_does(gpu: Kernels) -> 
         [torch.stack([4 * half, -2 * half, half, -half]), torch.stack([4 * half, -2 * half, above, -below])]
     )
     weight = weight.T.reshape(-1, 4).contiguous()
-    codes, scale = (tensor.cpu() for tensor in gpu.ops.ternary_codes(weight.to(gpu.device), group_size=4))
+    scale = ternary_weight(weight, group_size=4).scale
+    codes = gpu.ops.weight_codes(weight.to(gpu.device), scale.to(gpu.device)).cpu()
     assert torch.equal(codes, rounded_quotients(weight, scale))
     at_half = scale[:, 0] == 2 * weight[:, 2]
     assert at_half.sum() > 50 and (codes[at_half, 2] == 0).all(), "half the mean itself goes to the even code"
 
 
-def test_a_zero_weight_keeps_its_true_scale(gpu: Kernels) -> None:
-    codes, scale = gpu.ops.ternary_codes(torch.full((4, 8), 1e-7, device=gpu.device))
-    assert int(codes.abs().sum()) == 0
-    torch.testing.assert_close(scale.cpu(), torch.full((1, 1), 1e-7))
+def test_a_weight_too_small_to_divide_by_has_codes_of_zero(gpu: Kernels) -> None:
+    weight, scale = torch.full((4, 8), 1e-7, device=gpu.device), torch.full((1, 1), 1e-7, device=gpu.device)
+    assert int(gpu.ops.weight_codes(weight, scale).abs().sum()) == 0
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])

@@ -72,7 +72,8 @@ class Model:
     ) -> Completion | list[Completion] | Generation:
         """Text after a prompt; `settings` are those of Settings.
 
-        Several prompts give a list; the i-th draws with seed + i. With `stream` the result is an iterator over pieces of
+        A prompt longer than the context is read from its end; the completion's `prompt_cut` tells how many tokens were
+        left out. Several prompts give a list; the i-th draws with seed + i. With `stream` the result is an iterator over pieces of
         text, whose `completion()` tells the rest. Raises UsageError for values out of range.
         """
         request = _request(**settings)

@@ -1,7 +1,7 @@
 """An experiment as ordinary runs: planned in balanced order, made in the run root, put into the queue.
 
-Every run is named NAME-VARIANT-sSEED, with -time at equal time, and NAME-VARIANT-calibrationROUND for the short runs
-alone that measure step times. Nothing else is kept: an experiment is continued from its file and its runs.
+Every run is named NAME-VARIANT-sSEED, with -time at equal time, and NAME-VARIANT-calibration for the short one, alone on the
+machine, that times a variant beside the baseline. Nothing else is kept: an experiment is continued from its file and runs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nanocore.compare.order import balanced
-from nanocore.compare.spec import BASELINE, POWER_CHECK, WARM_UP, Spec
+from nanocore.compare.spec import BASELINE, POWER_CHECK, Spec
 from nanocore.config.continuation import resume_conflicts
 from nanocore.config.fields import get
 from nanocore.config.resolve import resolve, target_path
@@ -28,13 +28,15 @@ from nanocore.runs.queue import Entry, add, read_queue
 Kind = Literal["calibration", "steps", "time"]
 RATES = ("optimizer.matrix_lr", "optimizer.embedding_lr", "optimizer.scalar_lr")
 POWER_DIVISOR = 8  # a learning rate so much too small must lose, else the comparison sees nothing
-ROUNDS = 3  # calibrations of each variant, interleaved: what else the machine does moves single ones by a quarter
 KEPT = ("finished", "diverged")  # states with a result that another attempt would not change
 
 
 @dataclass(frozen=True)
 class Planned:
-    """One run of an experiment. At equal time the steps of its configuration are set when it begins (`pace`)."""
+    """One run of an experiment. At equal time the steps of its configuration are set when it begins (`pace`).
+
+    A calibration has the baseline's configuration, and the variant's overrides beside it (`sets`).
+    """
 
     name: str
     variant: str
@@ -42,11 +44,12 @@ class Planned:
     kind: Kind
     config: Config
     pace: Pace | None = None
+    sets: tuple[str, ...] = ()
 
     def facts(self, spec: Spec) -> dict[str, Any]:
         """What run.json says of the run's part in the experiment that it belongs to."""
-        owner = spec.owner(self.variant, self.kind)
-        return {"name": owner, "variant": self.variant, "seed": self.seed, "kind": self.kind}
+        facts = {"name": spec.owner(self.variant), "variant": self.variant, "seed": self.seed, "kind": self.kind}
+        return facts | ({"sets": list(self.sets), "rounds": spec.calibration_rounds} if self.sets else {})
 
 
 def variants(spec: Spec) -> dict[str, list[str]]:
@@ -58,11 +61,9 @@ def variants(spec: Spec) -> dict[str, list[str]]:
 
 def run_name(spec: Spec, variant: str, seed: int, kind: Kind) -> str:
     """The name of a run. The baseline's time is its own, so its runs stand for both kinds."""
-    if kind == "calibration":  # there the seed counts rounds
-        return f"{spec.name}-{variant}-calibration{seed}"
-    if variant == BASELINE:
-        kind = "steps"
-    return f"{spec.owner(variant, kind)}-{variant}-s{seed}" + ("-time" if kind == "time" else "")
+    if kind == "calibration":
+        return f"{spec.name}-{variant}-calibration"
+    return f"{spec.owner(variant)}-{variant}-s{seed}" + ("-time" if kind == "time" and variant != BASELINE else "")
 
 
 def plan(spec: Spec) -> list[Planned]:
@@ -73,9 +74,7 @@ def plan(spec: Spec) -> list[Planned]:
     timed = spec.at("time")
     columns.extend((name, "time") for name in timed)
     planned: list[Planned] = []
-    if timed:
-        names = (BASELINE, *timed)
-        planned += [_calibration(spec, base, name, known[name], turn) for turn in _rounds() for name in names]
+    planned += [_calibration(spec, base, name, known[name]) for name in timed]
     for seed, row in zip(spec.seeds, balanced(len(columns), len(spec.seeds)), strict=True):
         for variant, kind in (columns[index] for index in row):
             config = _config(spec, base, known[variant], spec.steps, seed)
@@ -85,20 +84,14 @@ def plan(spec: Spec) -> list[Planned]:
 
 
 def _pace(spec: Spec, variant: str) -> Pace:
-    """As long as the baseline takes for the experiment's steps, by the step times of both variants' calibrations."""
-    own, base = (tuple(run_name(spec, name, turn, "calibration") for turn in _rounds()) for name in (variant, BASELINE))
-    return Pace(steps=spec.steps, baseline=base, own=own, warm_up=WARM_UP)
+    """As long as the baseline takes for the experiment's steps."""
+    return Pace(spec.steps, run_name(spec, variant, spec.seeds[0], "calibration"))
 
 
-def _rounds() -> range:
-    return range(1, ROUNDS + 1)
-
-
-def _calibration(spec: Spec, base: str, variant: str, sets: list[str], turn: int) -> Planned:
-    """A short run: every step is recorded, and it is evaluated and saved only at its end."""
-    quick = ["logging.every=1", "evaluation.every=0", "evaluation.sample_every=0", "checkpoint.every=0"]
-    config = _config(spec, base, [*sets, *quick], spec.calibration_steps, spec.seeds[0])
-    return Planned(run_name(spec, variant, turn, "calibration"), variant, turn, "calibration", config)
+def _calibration(spec: Spec, base: str, variant: str, sets: list[str]) -> Planned:
+    """The baseline, in whose process the variant trains in turn: nothing is evaluated or saved."""
+    config, seed = _config(spec, base, [], spec.steps, spec.seeds[0]), spec.seeds[0]
+    return Planned(run_name(spec, variant, seed, "calibration"), variant, seed, "calibration", config, sets=tuple(sets))
 
 
 def _config(spec: Spec, base: str, sets: Sequence[str], steps: int, seed: int) -> Config:
@@ -136,7 +129,7 @@ def _label(spec: Spec) -> str:
 
 def _check_existing(spec: Spec, root: Path, planned: list[Planned], *, again: bool) -> None:
     """Refuse to mix runs of another experiment, or of another version of this one, into the comparison."""
-    for item in planned:
+    for item in sorted(planned, key=lambda item: item.kind == "calibration"):  # the others can name the keys
         run = RunFolder(root / item.name)
         if not run.run_file.is_file():
             continue

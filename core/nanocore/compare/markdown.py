@@ -22,7 +22,7 @@ def markdown(document: dict[str, Any]) -> str:
 
 
 def _has_result(run: dict[str, Any]) -> bool:
-    return run["bits_per_byte"] is not None and run["ce"] is not None
+    return run["times"] is not None or (run["bits_per_byte"] is not None and run["ce"] is not None)
 
 
 def _introduction(document: dict[str, Any]) -> list[str]:

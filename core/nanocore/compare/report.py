@@ -7,6 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from nanocore.compare.experiment import plan, variants
 from nanocore.compare.results import Comparison, Result, compare, mean, power, read_result, spread, verdict
 from nanocore.compare.spec import BASELINE, Spec
@@ -51,17 +53,22 @@ def report(spec: Spec, root: Path) -> dict[str, Any]:
         "equal_time": [_row(one, has_power, alone) for one in tables.get("time", [])],
         "machines": _machines(results),
         "warnings": _warnings(results),
-        "runs": [{key: value for key, value in asdict(result).items() if key != "facts"} for result in results],
+        "runs": [_plain(result) for result in results],
     }
 
 
+def _plain(result: Result) -> dict[str, Any]:
+    times = msgspec.to_builtins(result.times) if result.times else None
+    return {**{key: value for key, value in vars(result).items() if key != "facts"}, "times": times}
+
+
 def _alone(results: list[Result]) -> dict[str, float | None]:
-    """Each variant's step time alone on the machine: the median over its calibrations."""
-    found: dict[str, list[float]] = {}
-    for result in results:
-        if result.kind == "calibration" and result.step_seconds is not None:
-            found.setdefault(result.variant, []).append(result.step_seconds)
-    return {variant: statistics.median(times) for variant, times in found.items()}
+    """Each variant's step time alone on the machine: the baseline's median, times the ratio measured beside it."""
+    times = {result.variant: result.times for result in results if result.times is not None}
+    if not times:
+        return {}
+    base = statistics.median(each.baseline for each in times.values())
+    return {BASELINE: base, **{variant: base * each.ratio for variant, each in times.items()}}
 
 
 def _differences(spec: Spec, sets: list[str]) -> list[str]:

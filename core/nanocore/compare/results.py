@@ -16,7 +16,7 @@ from nanocore.runs.create import read_run
 from nanocore.runs.curve import newest_attempts
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import observe
-from nanocore.runs.pace import median_of
+from nanocore.runs.pace import StepTimes, median_of, step_times
 from nanocore.runs.records import Record, read_all
 
 SIGNIFICANT = 0.05
@@ -47,11 +47,12 @@ class Result:
     optimizer_bytes: float | None = None
     peak_bytes: float | None = None
     peak_of: str = ""
+    times: StepTimes | None = None  # of a calibration
     facts: dict[str, Any] | None = None
 
     @property
     def finished(self) -> bool:
-        return self.bits_per_byte is not None and self.ce is not None
+        return self.times is not None or (self.bits_per_byte is not None and self.ce is not None)
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,10 @@ def read_result(root: Path, item: Planned) -> Result:
     state = observe(run)
     records = newest_attempts(read_all(run.metrics_file))
     step = records[-1]["step"] if records else 0
+    if item.kind == "calibration":
+        times = step_times(run) if state.state == "finished" else None
+        why = "" if times else "finished without a round" if state.state == "finished" else state.text
+        return Result(*part, state.state, why, step=step, times=times, facts=read_run(run))
     bits, ce = _final(records, "eval/bits_per_byte"), _final(records, "eval/ce")
     whole = state.state == "finished" and bits is not None and ce is not None
     reason = "" if whole else _why(state.state, state.text, step, item)

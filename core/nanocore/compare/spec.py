@@ -6,7 +6,7 @@ seeds = [1, 2, 3]              # each variant is trained with each seed, paired 
 equal = ["steps", "time"]      # also as many steps as take the baseline's time
 sets = ["evaluation.every=100"]  # for all runs
 threads = 1                    # of each run; two runs work side by side
-calibration_steps = 16         # of the short runs alone that measure step times; the first 4 do not count
+calibration_rounds = 12        # of a few steps each, in turn with the baseline, that measure a variant's step time
 name = "mtp"                   # of the experiment; else the file's
 baseline = "optimizer"         # an experiment whose baseline and power check serve this one too: else its own
 
@@ -36,7 +36,7 @@ from nanocore.runs.text import sanitize, sanitize_line
 
 BASELINE = "baseline"
 POWER_CHECK = "power-check"
-WARM_UP = 4  # steps of a calibration that do not count
+WARM_UP = 4  # steps that do not count in medians of times
 RESERVED = ("training.steps", "training.tokens", "training.duration", "training.seed")
 _LONGEST = 64  # characters in a run's name
 
@@ -66,13 +66,13 @@ class Spec(_Part):
     equal: list[Kind] = Field(default=["steps", "time"], min_length=1)
     sets: Sets = []
     threads: int = Field(default=1, ge=0, le=1024)
-    calibration_steps: int = Field(default=16, ge=WARM_UP + 12, le=10_000)
+    calibration_rounds: int = Field(default=12, ge=3, le=1000)
     name: str = ""
     baseline: str = ""
 
-    def owner(self, variant: str, kind: str) -> str:
-        """The experiment that a run belongs to: calibrations are always this one's, beside those of its variants."""
-        shared = self.baseline and variant in (BASELINE, POWER_CHECK) and kind == "steps"
+    def owner(self, variant: str) -> str:
+        """The experiment that a run belongs to."""
+        shared = self.baseline and variant in (BASELINE, POWER_CHECK)
         return self.baseline if shared else self.name
 
     def at(self, kind: str) -> list[str]:
@@ -148,8 +148,8 @@ def _name_problems(spec: Spec, name: str) -> list[str]:
     if name in (BASELINE, POWER_CHECK):
         return [f"variants: {shown} is added by itself; choose another name"]
     longest = len(f"{spec.name}-{name}-s{max(spec.seeds)}-time")
-    longest = max(longest, len(f"{spec.owner(POWER_CHECK, 'steps')}-{POWER_CHECK}-s{max(spec.seeds)}"))
-    longest = max(longest, len(f"{spec.name}-{name}-calibration1"))
+    longest = max(longest, len(f"{spec.owner(POWER_CHECK)}-{POWER_CHECK}-s{max(spec.seeds)}"))
+    longest = max(longest, len(f"{spec.name}-{name}-calibration"))
     if longest > _LONGEST:
         return [f"variants: {shown}: run names would have {longest} characters; shorten it or name by {longest - 64}"]
     return []

@@ -1,4 +1,4 @@
-"""Which architecture of llama.cpp computes exactly what a model computes, and why each other one does not.
+"""Which architecture of llama.cpp computes exactly what a model computes, and why none does.
 
 Read off llama.cpp's src/models. All stock ones are plain decoders: one residual stream, every block once, attention in
 every block, one epsilon for all norms, rotary positions over the whole head.
@@ -31,42 +31,46 @@ def zero_expert_width(config: Config) -> int:
     return max(ZERO_EXPERT_WIDTH, config.model.group_size)
 
 
-def stock_architecture(config: Config) -> tuple[Architecture | None, dict[str, str]]:
-    """The stock architecture that computes this model, or None; and for each that does not, the first reason."""
-    refused = {name: reason for name in STOCK if (reason := next(_reasons(config, name), ""))}
-    return next((name for name in STOCK if name not in refused), None), refused
+def stock_architecture(config: Config) -> tuple[Architecture | None, str]:
+    """The stock architecture that computes this model and "", or None and the first reason why none does."""
+    name = _nearest(config)
+    reason = next(_reasons(config, name), "")
+    return (None, reason) if reason else (name, "")
+
+
+def _nearest(config: Config) -> Architecture:
+    """The one that has the parts that only one has: no other can compute the model."""
+    if config.moe.experts:
+        return "hy_v3"
+    if config.model.sub_norm:
+        return "bitnet"
+    return "qwen3" if config.model.qk_norm else "llama"
 
 
 def _reasons(config: Config, name: Architecture) -> Iterator[str]:
     yield from _not_plain(config)
     model, experts = config.model, config.moe.experts
-    if model.activation != "swiglu":
-        yield f"its feed-forward is SwiGLU, not {model.activation}"
-    if name in ("qwen3", "hy_v3") and not model.qk_norm:
-        yield "it normalises queries and keys, this model does not"
-    if name in ("bitnet", "llama") and model.qk_norm:
-        yield "it does not normalise queries and keys"
-    if (name == "bitnet") != model.sub_norm:
-        yield "it has SubLN, this model has not" if name == "bitnet" else "it has no SubLN"
-    if (name == "hy_v3") != (experts > 0):
-        yield (
-            "it has experts, this model has none"
-            if name == "hy_v3"
-            else "its experts, if any, are weighed by a softmax"
-        )
+    if name == "hy_v3" and not model.qk_norm:
+        yield "hy_v3, the one for such experts, normalises queries and keys (model.qk_norm)"
+    if name == "hy_v3" and model.sub_norm:
+        yield "hy_v3, the one for such experts, has no SubLN (model.sub_norm)"
     if name == "hy_v3" and not 2 <= experts <= MOST_EXPERTS:
-        yield f"it takes 2 to {MOST_EXPERTS} experts"
+        yield f"hy_v3, the one for such experts, takes 2 to {MOST_EXPERTS} of them (moe.experts)"
+    if name == "bitnet" and model.qk_norm:
+        yield "bitnet, the one with SubLN, does not normalise queries and keys (model.qk_norm)"
     if name == "bitnet" and not model.tie_embeddings:
-        yield "its head is always the embedding"
+        yield "bitnet, the one with SubLN, always has the embedding as head (model.tie_embeddings)"
     if name == "bitnet" and model.n_heads * config.head_dim != model.d_model:
-        yield "its query heads together are d_model wide"
+        yield "bitnet, the one with SubLN, has query heads that together are d_model wide (model.head_dim)"
 
 
 def _not_plain(config: Config) -> Iterator[str]:
     """What no stock architecture has."""
     if config.mhc.streams > 1:
-        yield f"it has one residual stream, this model {config.mhc.streams}"
+        yield f"stock architectures have one residual stream, this model {config.mhc.streams} (mhc.streams)"
     if config.loop.count > 1:
-        yield "it runs every block once, this model loops (LoopLM)"
+        yield "stock architectures run every block once, this model loops (loop.count)"
     if "D" in config.delta.pattern:
-        yield "it has attention in every block, this model DeltaNet layers"
+        yield "stock architectures have attention in every block, this model DeltaNet layers (delta.pattern)"
+    if config.model.activation != "swiglu":
+        yield f"stock architectures have SwiGLU, this model {config.model.activation} (model.activation)"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,38 +12,18 @@ from gguf import GGMLQuantizationType as Type
 from torch import Tensor
 
 from nanocore.config.schema import Config
-from nanocore.config.techniques import Mtp
-from nanocore.config.validate import build
-from nanocore.data.tokenizer import Tokenizer, from_json
-from nanocore.errors import ConfigError, DataError, FormatError
-from nanocore.export.architecture import STOCK, Architecture, stock_architecture
+from nanocore.errors import FormatError
+from nanocore.export.architecture import STOCK
 from nanocore.export.gguf_parse import GgufFile, RawTensor, parse_gguf
 from nanocore.export.metadata import CONFIG_KEY, SCHEMA, SCHEMA_KEY, TOKENIZER_KEY, model_keys
 from nanocore.export.names import scale_name
+from nanocore.export.read_model import CONFIG_BYTES, GUIDE, ReadModel, as_exported, sound_config, sound_tokenizer
 from nanocore.export.slots import Slot, slots
 from nanocore.export.stored_values import codes_and_scale, float_values
 from nanocore.export.tensors import Weights, reordered
 from nanocore.limits import TOKENIZER_BYTES
 from nanocore.model.quantize import TernaryWeight
 from nanocore.runs.text import sanitize_line
-
-CONFIG_BYTES = 1 << 20
-GUIDE = "only files that nanoconsole exported can be run by it"
-
-
-@dataclass(frozen=True)
-class ReadModel:
-    """What a file holds. Weights go by the names of the model's state; a stock file has no prediction heads.
-
-    `config` is the one trained with, but for prediction heads that the file leaves out, and paths cut to their names.
-    """
-
-    architecture: Architecture
-    config: Config
-    tokenizer: Tokenizer
-    tokenizer_json: str
-    weights: Weights
-    keys: Mapping[str, Any]
 
 
 def read_gguf(path: Path) -> ReadModel:
@@ -56,9 +35,9 @@ def read_gguf(path: Path) -> ReadModel:
     if (found := file.keys.get(SCHEMA_KEY)) != SCHEMA or isinstance(found, bool):
         version = f"of version {found}" if isinstance(found, int) else "none of nanoconsole's"
         raise FormatError(f"is {version}, this program reads version {SCHEMA}", where=where, fix=GUIDE)
-    config = _config(file, architecture, where)
+    config = as_exported(_config(file, where), architecture, len(file.tensors), where)
     tokenizer_json = _text(file, TOKENIZER_KEY, TOKENIZER_BYTES, where)
-    tokenizer = _tokenizer(tokenizer_json, where)
+    tokenizer = sound_tokenizer(tokenizer_json, where)
     _check_keys(file, model_keys(config, tokenizer.vocab_size, architecture), where)
     places = slots(config, tokenizer.vocab_size, architecture)
     weights = _Reader(file, where, config.model.group_size).weights(places)
@@ -72,26 +51,12 @@ def _text(file: GgufFile, key: str, longest: int, where: str) -> str:
     return found
 
 
-def _config(file: GgufFile, architecture: Architecture, where: str) -> Config:
-    """The configuration, checked by the schema and against the architecture."""
+def _config(file: GgufFile, where: str) -> Config:
     try:
         table = json.loads(_text(file, CONFIG_KEY, CONFIG_BYTES, where))
-        config = build(table if isinstance(table, dict) else {"config": table}, where=where)
-    except (ValueError, RecursionError, ConfigError) as error:
-        reason = error.problems[0] if isinstance(error, ConfigError) else str(error)
-        raise FormatError(f"has an unusable configuration ({sanitize_line(reason, 200)})", where=where) from None
-    if architecture != "nanoconsole" and architecture in stock_architecture(config)[1]:
-        raise FormatError(f"holds a model that {architecture} does not compute", where=where)
-    if 9 * config.model.n_layers > len(file.tensors):  # of each block: two norms and at least seven matrices or scales
-        raise FormatError("has fewer tensors than its configuration has layers for", where=where)
-    return config if architecture == "nanoconsole" else config.model_copy(update={"mtp": Mtp()})
-
-
-def _tokenizer(text: str, where: str) -> Tokenizer:
-    try:
-        return from_json(text, where=where)
-    except DataError as error:
-        raise FormatError(f"has an unusable tokenizer ({error.what})", where=where) from None
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"has an unusable configuration ({sanitize_line(str(error), 200)})", where=where) from None
+    return sound_config(table, where)
 
 
 def _check_keys(file: GgufFile, expected: Mapping[str, Any], where: str) -> None:

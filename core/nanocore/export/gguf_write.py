@@ -16,8 +16,8 @@ from gguf import GGUFWriter
 from nanocore.config.schema import Config
 from nanocore.data.tokenizer import Tokenizer
 from nanocore.errors import UsageError
-from nanocore.export.architecture import STOCK, Architecture, stock_architecture
-from nanocore.export.blocks import SCHEMES, Scheme, choose_format
+from nanocore.export.architecture import Architecture, stock_architecture
+from nanocore.export.blocks import SCHEMES, BlockFormat, Scheme, choose_format
 from nanocore.export.metadata import general_keys, model_keys, own_keys
 from nanocore.export.replace import write_new
 from nanocore.export.report import ExportReport, Facts
@@ -52,40 +52,45 @@ def export_gguf(
     be written so, and when `path` exists and `overwrite` is false; ResourceError when it cannot be written at all.
     """
     check_tokenizer(model, tokenizer)
-    chosen, refused = _choose(config, architecture, scale_mode)
-    if head == "q8_0" and config.model.d_model % Q8_0_COLUMNS:
-        what = f"head type q8_0 takes widths that are multiples of {Q8_0_COLUMNS}, not {config.model.d_model}"
-        raise UsageError(what, fix="use f16 or f32")
-    form = Form(scheme, scale_mode, head, config.model.group_size)
-    weights, places = weights_of(model), slots(config, tokenizer.vocab_size, chosen)
-    facts = facts or Facts(path.stem)
+    chosen, reason = _choose(config, architecture, scale_mode)
+    form, places = _form(config, scheme, scale_mode, head), slots(config, tokenizer.vocab_size, chosen)
+    weights = weights_of(model)
     tensors = [each for slot in places for each in stored(slot, weights, form)]
-    keys = {
-        **general_keys(facts, chosen, _ternary_weights(places, tensors)),
-        **model_keys(config, tokenizer.vocab_size, chosen),
+    facts, mostly = facts or Facts(path.stem), _ternary_weights(places, tensors)
+    keys = {**general_keys(facts, chosen, mostly), **_model_and_tokenizer(config, tokenizer, chosen)}
+    write_new(path, lambda file: _write(file, chosen, keys, tensors), overwrite=overwrite)
+    types = Counter(each.type.name for each in tensors)
+    notes = (*_only_here(chosen, reason), *_notes(tokenizer, places, form))
+    return ExportReport(path, chosen, path.stat().st_size, types, notes, _dropped(config, chosen), reason)
+
+
+def _choose(config: Config, choice: Choice, mode: ScaleMode) -> tuple[Architecture, str]:
+    """The architecture to write, and why no stock one where "auto" takes our own."""
+    if choice == "nanoconsole":
+        return "nanoconsole", ""
+    found, reason = stock_architecture(config)
+    group = config.model.group_size
+    if found and config.model.linear == "ternary" and group and mode == "tensor":
+        reason = f"a stock tensor has one scale, this model one for each {group} columns of a row"
+        found, reason = None, f"{reason} (--scale-mode block rounds them to float16)"
+    if found is None and choice == "stock":
+        raise UsageError(f"no stock architecture computes this model: {reason}", fix="use --architecture auto")
+    return found or "nanoconsole", reason
+
+
+def _form(config: Config, scheme: Scheme, scale_mode: ScaleMode, head: HeadType) -> Form:
+    if head == "q8_0" and config.model.d_model % Q8_0_COLUMNS:
+        what = f"--head q8_0 takes widths that are multiples of {Q8_0_COLUMNS}, not {config.model.d_model}"
+        raise UsageError(what, fix="use --head f16 or f32")
+    return Form(scheme, scale_mode, head, config.model.group_size)
+
+
+def _model_and_tokenizer(config: Config, tokenizer: Tokenizer, architecture: Architecture) -> dict[str, Any]:
+    return {
+        **model_keys(config, tokenizer.vocab_size, architecture),
         **vocabulary_keys(tokenizer),
         **own_keys(config, tokenizer.to_json()),
     }
-    write_new(path, lambda file: _write(file, chosen, keys, tensors), overwrite=overwrite)
-    types = Counter(each.type.name for each in tensors)
-    notes = tuple(_notes(tokenizer, places, form, chosen))
-    return ExportReport(path, chosen, path.stat().st_size, types, notes, _dropped(config, chosen), refused)
-
-
-def _choose(config: Config, choice: Choice, mode: ScaleMode) -> tuple[Architecture, dict[str, str]]:
-    """The architecture to write, and why each stock one is not it."""
-    found, refused = stock_architecture(config)
-    group = config.model.group_size
-    if found and config.model.linear == "ternary" and group and mode == "tensor":
-        what = f"a stock tensor has one scale, this model one for each {group} columns; scale mode block rounds them"
-        refused |= {found: f"{what} to float16"}
-        found = None
-    if choice == "nanoconsole":
-        return "nanoconsole", {}
-    if found is None and choice == "stock":
-        reasons = "; ".join(f"{name}: {refused[name]}" for name in STOCK)
-        raise UsageError(f"no stock architecture computes this model ({reasons})", fix="export it as nanoconsole")
-    return found or "nanoconsole", refused
 
 
 def _ternary_weights(places: list[Slot], tensors: list[Stored]) -> Counter[Type]:
@@ -104,24 +109,36 @@ def _dropped(config: Config, architecture: Architecture) -> tuple[str, ...]:
     return ()
 
 
-def _notes(tokenizer: Tokenizer, places: list[Slot], form: Form, architecture: Architecture) -> Iterator[str]:
-    """What a reader of the file should know."""
-    group, usual = form.group if form.scale_mode == "block" else 0, SCHEMES[form.scheme]
+def _only_here(architecture: Architecture, reason: str) -> Iterator[str]:
+    if architecture == "nanoconsole":
+        yield "stock tools list this file, and only nanoconsole runs it" + (f": {reason}" if reason else "")
+
+
+def _notes(tokenizer: Tokenizer, places: list[Slot], form: Form) -> Iterator[str]:
+    """What a reader of the file should know of its weights and its tokens."""
+    group = form.group if form.scale_mode == "block" else 0
     columns = Counter(slot.shape[-1] for slot in places if slot.role == "ternary")
     for width, count in sorted(columns.items()):
-        kind = choose_format(form.scheme, width, group)
-        if kind is not usual:
-            name, unit = kind.type.name if kind else "F16", usual.columns
-            what = f"{form.scheme} takes rows and scale groups of {unit} n columns, they have {width}"
-            yield f"{count} matrices are {name}: {what}; the codes are the same"
+        if (kind := choose_format(form.scheme, width, group)) is not SCHEMES[form.scheme]:
+            yield f"{_counted(count, kind)}: {_misfit(form.scheme, width, group)}; the codes are the same"
     splitting = splitting_of(tokenizer)
     if not splitting.exact:
         share = f"{splitting.agreement:.1%}"
         yield f"other tools split text by the rule {splitting.name}, as ours in {share} of borders: some tokens differ"
     if form.scale_mode == "block":
         yield "scales are rounded to float16"
-    if architecture == "nanoconsole":
-        yield "stock tools list this file; only nanoconsole runs it"
+
+
+def _counted(count: int, kind: BlockFormat | None) -> str:
+    return f"{count} {'matrix is' if count == 1 else 'matrices are'} {kind.type.name if kind else 'F16'}"
+
+
+def _misfit(scheme: Scheme, width: int, group: int) -> str:
+    """Why blocks of `scheme` do not hold rows of `width` columns in groups of `group` (0: none)."""
+    unit = SCHEMES[scheme].columns
+    if width % unit:
+        return f"{scheme} takes rows whose columns are a multiple of {unit}, not {width}"
+    return f"{scheme} takes scale groups whose columns are a multiple of {unit}, not {group}"
 
 
 def _write(file: Path, architecture: str, keys: Mapping[str, Any], tensors: list[Stored]) -> None:

@@ -31,6 +31,7 @@ def tokenizer_files(tokenizer: Tokenizer, context_length: int) -> dict[str, Any]
         "eos_token": bos,
         "model_max_length": context_length,
         "clean_up_tokenization_spaces": False,
+        "model_input_names": ["input_ids", "attention_mask"],  # `generate` refuses token types
     }
     return {"tokenizer.json": json.loads(inner.to_str()), "tokenizer_config.json": settings}
 

@@ -1,4 +1,4 @@
-"""An exported file as a model that computes. It holds codes and scales only, and cannot be trained."""
+"""An exported file or folder as a model that computes. It holds codes and scales only, and cannot be trained."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import torch
 
 from nanocore.config.schema import Config
 from nanocore.data.tokenizer import Tokenizer
-from nanocore.export.gguf_read import ReadModel, read_gguf
+from nanocore.export.gguf_read import read_gguf
+from nanocore.export.hf_read import read_hf
+from nanocore.export.read_model import ReadModel
 from nanocore.model.bitlinear import TernaryModule
 from nanocore.model.transformer import Transformer
 
@@ -22,6 +24,16 @@ def load_gguf(
     """
     read = read_gguf(path)
     return build_model(read).to(device, dtype).eval(), read.tokenizer, read.config
+
+
+def load_hf(path: Path) -> tuple[Transformer, Tokenizer, Config]:
+    """The model of a folder that `export_hf` wrote, in float32 on the CPU: its ternary matrices are codes and scales again.
+
+    So it quantises activations as training did, which transformers does with the form bitnet alone. Raises FormatError
+    for any other folder.
+    """
+    read = read_hf(path)
+    return build_model(read).eval(), read.tokenizer, read.config
 
 
 def build_model(read: ReadModel) -> Transformer:

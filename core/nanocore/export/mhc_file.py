@@ -51,7 +51,7 @@ class SubLayerMaps:
 def write_mhc(model: Transformer, path: Path, *, overwrite: bool = False) -> Path:
     """Write the stream maps of a model. Raises UsageError for models whose maps the format cannot hold."""
     if reason := refusal(model.config):
-        raise UsageError(f"no .mhc file can hold this model's streams: {reason}", fix="export it as GGUF")
+        raise UsageError(f"no .mhc file can hold this model's streams: {reason}", fix="use --to gguf")
     streams = model.config.mhc.streams
     layers = [module for module in model.modules() if isinstance(module, HyperConnection)]
     layers = layers[: 2 * model.config.model.n_layers]  # prediction heads have one stream

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from nanocore.errors import ResourceError, UsageError
 
 FOLDER_FILES = {  # of a Hugging Face folder
-    "README.md", "config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
+    "README.md", "config.json", "generation_config.json", "model.safetensors", "nanoconsole.json", "tokenizer.json",
+    "tokenizer_config.json",
 }  # fmt: skip
 
 
@@ -20,14 +22,14 @@ def write_new(path: Path, build: Callable[[Path], None], *, overwrite: bool) -> 
     Raises UsageError when `path` exists and `overwrite` is false, or when what is there is not what an earlier export
     left; ResourceError when it cannot be written.
     """
-    _refuse_existing(path, overwrite)
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
     try:
+        refuse_existing(path, overwrite=overwrite)
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove(temporary)
         build(temporary)
         _flush(temporary)
-        _refuse_existing(path, overwrite)  # it may have come meanwhile
+        refuse_existing(path, overwrite=overwrite)  # it may have come meanwhile
         _refuse_other(path, folder=temporary.is_dir())
         if path.is_dir():
             _remove(path)
@@ -36,15 +38,17 @@ def write_new(path: Path, build: Callable[[Path], None], *, overwrite: bool) -> 
         reason = error.strerror or str(error)
         raise ResourceError(f"the export was not written: {reason}", where=str(path)) from None
     finally:
-        _remove(temporary)
+        with suppress(OSError):  # where nothing could be written, nothing is left; its reason was told
+            _remove(temporary)
 
 
-def _refuse_existing(path: Path, overwrite: bool) -> None:
-    if not overwrite and (path.exists() or path.is_symlink()):
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Raise UsageError when something is there that is not to be replaced."""
+    if not overwrite and os.path.lexists(path):
         raise UsageError(
             "exists already",
             where=str(path),
-            fix="choose another path, or replace it with --force (overwrite=True in Python)",
+            fix="choose another path with --output, or replace it with --force (force=True in Python)",
         )
 
 
@@ -57,7 +61,9 @@ def _refuse_other(path: Path, *, folder: bool) -> None:
         alike = all(each.name in FOLDER_FILES for each in path.iterdir())
     if not alike:
         what = "a folder of exported files" if folder else "a file"
-        raise UsageError(f"is not {what}, and is not replaced", where=str(path), fix="choose another path")
+        raise UsageError(
+            f"is not {what}, and is not replaced", where=str(path), fix="choose another path with --output"
+        )
 
 
 def _flush(path: Path) -> None:

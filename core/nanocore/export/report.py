@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nanocore.runs.curve import newest_attempts, value
 from nanocore.runs.layout import RunFolder
+from nanocore.runs.records import read_all
 from nanocore.runs.summary import summarize
 
 UNKNOWN = "unknown"  # Hugging Face's word for a licence that nobody stated
+FIGURES = {"loss": "loss/ce", "held_out_loss": "eval/ce", "bits_per_byte": "eval/bits_per_byte"}
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Facts:
 class ExportReport:
     """What was written where, in lines for a person: `notes` on how, `dropped` what the file leaves out.
 
-    `refused` says of each architecture that was not taken why not; `types` counts tensors by their type.
+    `reason` says why no stock architecture was taken, "" where one was; `types` counts tensors by their type.
     """
 
     path: Path
@@ -35,23 +38,35 @@ class ExportReport:
     types: Mapping[str, int]
     notes: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
-    refused: Mapping[str, str] = field(default_factory=dict)
+    reason: str = ""
 
 
 def run_facts(run: RunFolder, step: int, *, license: str = UNKNOWN) -> Facts:
-    """The facts of a run whose checkpoint of `step` is exported: its preset, and its newest figures."""
+    """The facts of a run whose checkpoint of `step` is exported: its preset, and its figures at that step.
+
+    A figure that was not measured then is left out: another step's would be of other weights.
+    """
     summary = summarize(run)
     figures: dict[str, str | int | float | None] = {
         "run": run.name,
         "preset": summary.preset or None,
         "step": step,
-        "steps": summary.steps,
-        "tokens": summary.tokens,
-        "loss": summary.loss,
-        "bits_per_byte": summary.bits_per_byte,
+        "steps": summary.steps or None,
+        **_measured(run, step),
     }
     known = {key: value for key, value in figures.items() if value is not None}
     return Facts(run.name, license, f"A small ternary language model, trained with nanoconsole ({run.name})", known)
+
+
+def _measured(run: RunFolder, step: int) -> dict[str, int | float | None]:
+    """Tokens, training loss and held-out figures of one step; several records may share it."""
+    found: dict[str, int | float | None] = {}
+    for record in newest_attempts(read_all(run.metrics_file)):
+        if record["step"] == step:
+            tokens = record.get("tokens")
+            found |= {"tokens": tokens} if type(tokens) is int else {}
+            found |= {name: number for name, key in FIGURES.items() if (number := value(record, key)) is not None}
+    return found
 
 
 def default_path(run: RunFolder, step: int, suffix: str) -> Path:

@@ -38,7 +38,7 @@ def slots(config: Config, vocab_size: int, architecture: Architecture) -> list[S
     """Every tensor of the file, without scales, in the order of the model's state."""
     with torch.device("meta"):
         model = Transformer(config, vocab_size)
-    ternary = {f"{name}.weight" for name, module in model.named_modules() if isinstance(module, TernaryModule)}
+    ternary = ternary_names(model)
     found: dict[str, Slot] = {}
     for name, tensor in model.state_dict().items():
         if name.startswith("prediction_heads.") and architecture != "nanoconsole":
@@ -52,6 +52,11 @@ def slots(config: Config, vocab_size: int, architecture: Architecture) -> list[S
         heads = _heads(name, config) if architecture == "llama" else 0
         found[place] = Slot(place, (name,), tuple(tensor.shape), _role(name, ternary), (len(tensor),), heads)
     return [*found.values(), *(_zero_experts(config) if architecture == "hy_v3" and not config.moe.shared else ())]
+
+
+def ternary_names(model: Transformer) -> set[str]:
+    """Names of the ternary matrices in the model's state."""
+    return {f"{name}.weight" for name, module in model.named_modules() if isinstance(module, TernaryModule)}
 
 
 def _role(name: str, ternary: set[str]) -> Role:

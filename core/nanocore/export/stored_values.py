@@ -37,6 +37,8 @@ def codes_and_scale(raw: RawTensor, scale: Tensor | None, group: int, *, where: 
     `scale` holds those that stand beside the tensor; the tensor then is nothing but codes. Raises FormatError where
     numbers are not codes times such scales, or a scale is below 0 or above LARGEST_SCALE.
     """
+    if raw.type == Type.F16 and scale is None:
+        return codes_of_products(float_values(raw, where=where), group, where=where)
     if raw.type in FORMATS:
         kind = FORMATS[raw.type]
         codes, factors = unpack_codes(raw.data.reshape(*raw.shape[:-1], -1), kind, where=where)
@@ -47,16 +49,28 @@ def codes_and_scale(raw: RawTensor, scale: Tensor | None, group: int, *, where: 
         codes, factors = np.sign(values).astype(np.int8), np.abs(values)
     else:
         raise FormatError(f"has the type {raw.type.name}, which holds no ternary codes", where=where)
-    plain = raw.type == Type.F16
     if scale is None:
-        return torch.from_numpy(codes), _sound(torch.from_numpy(_common(factors, group, plain, where)), where)
-    if not np.isin(factors, (0, 1) if plain else (1,)).all():
+        return torch.from_numpy(codes), sound_scale(_common(factors, group, False, where), where=where)
+    if not np.isin(factors, (0, 1) if raw.type == Type.F16 else (1,)).all():
         raise FormatError("has scales both in its blocks and beside them", where=where)
-    return torch.from_numpy(codes), _sound(scale, where)
+    return torch.from_numpy(codes), sound_scale(scale, where=where)
 
 
-def _sound(scale: Tensor, where: str) -> Tensor:
-    """No ternary quantiser has scales beyond these, and a forward pass with them would overflow or turn signs."""
+def codes_of_products(values: Tensor, group: int, *, where: str) -> tuple[Tensor, Tensor]:
+    """int8 codes (..., rows, columns) and scales, as `codes_and_scale`, of finite numbers that are codes times scales.
+
+    A group without any code but 0 has scale 0, whatever it was: it adds nothing either way. Raises FormatError as there.
+    """
+    found = values.numpy()
+    scale = _common(np.abs(found), group, True, where)
+    return torch.from_numpy(np.sign(found).astype(np.int8)), sound_scale(scale, where=where)
+
+
+def sound_scale(scale: Tensor, *, where: str) -> Tensor:
+    """The finite scales themselves. Raises FormatError for one below 0 or above LARGEST_SCALE.
+
+    No ternary quantiser has such, and a forward pass with them would overflow or turn signs.
+    """
     low, high = float(scale.min()), float(scale.max())
     if low < 0 or high > LARGEST_SCALE:
         found = low if low < 0 else high
@@ -64,7 +78,7 @@ def _sound(scale: Tensor, where: str) -> Tensor:
     return scale
 
 
-def _common(factors: np.ndarray, group: int, zeros: bool, where: str) -> np.ndarray:
+def _common(factors: np.ndarray, group: int, zeros: bool, where: str) -> Tensor:
     """The one factor of each group (of the whole matrix for group 0), of factors (..., rows, blocks).
 
     With `zeros` factors may be 0 besides, where a code is 0.
@@ -75,4 +89,4 @@ def _common(factors: np.ndarray, group: int, zeros: bool, where: str) -> np.ndar
     allowed = (grouped == common) | (grouped == 0) if zeros else grouped == common
     if not (np.isfinite(common) & allowed).all():
         raise FormatError("has scales that differ within a group", where=where)
-    return common[..., 0]
+    return torch.from_numpy(common[..., 0])

@@ -64,10 +64,14 @@ def weights_of(model: Transformer) -> Weights:
     scales = {key: weight.scale for key, weight in ternary.items()}
     for name, tensor in (floats | scales).items():
         if not bool(tensor.isfinite().all()):
-            raise UsageError(f"{name} holds numbers that are not finite", fix="export an earlier checkpoint")
+            raise UsageError(
+                f"{name} holds numbers that are not finite", fix="export an earlier checkpoint with --step"
+            )
     for name, scale in scales.items():
         if float(scale.max()) > LARGEST_SCALE:
-            raise UsageError(f"{name} has a scale above {LARGEST_SCALE:g}", fix="export an earlier checkpoint")
+            raise UsageError(
+                f"{name} has a scale above {LARGEST_SCALE:g}", fix="export an earlier checkpoint with --step"
+            )
     return Weights(ternary, floats)
 
 
@@ -113,7 +117,7 @@ def _ternary(slot: Slot, weight: TernaryWeight, form: Form) -> Iterator[Stored]:
     kind = choose_format(form.scheme, codes.shape[-1], form.group if in_blocks else 0)
     factors = scale if in_blocks else np.ones((1,) * codes.ndim, np.float32)
     if in_blocks and scale.max(initial=0) > LARGEST_HALF:
-        raise UsageError(f"{slot.name}: its scale is too large for float16", fix="use scale mode tensor")
+        raise UsageError(f"{slot.name}: its scale is too large for float16", fix="use --scale-mode tensor")
     if kind is None:
         width = codes.shape[-1] // factors.shape[-1]
         yield Stored(slot.name, (codes * np.repeat(factors, width, axis=-1)).astype(np.float16), Type.F16)
@@ -130,7 +134,7 @@ def _floats(values: np.ndarray, kind: HeadType, name: str) -> tuple[np.ndarray, 
     if kind == "f32":
         return values, Type.F32
     if np.abs(values).max(initial=0) > LARGEST_HALF:
-        raise UsageError(f"{name}: a value is too large for float16", fix="use head type f32")
+        raise UsageError(f"{name}: a value is too large for float16", fix="use --head f32")
     if kind == "f16":
         return values.astype(np.float16), Type.F16
     return quants.quantize(values, Type.Q8_0), Type.Q8_0

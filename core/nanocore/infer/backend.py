@@ -10,11 +10,12 @@ from torch import Tensor
 
 from nanocore.config.layers import is_delta
 from nanocore.errors import UsageError
+from nanocore.infer.decoder_threads import fastest_threads
 from nanocore.infer.native_decoder import NativeDecoder
 from nanocore.infer.packed_model import Unsupported
 from nanocore.model.transformer import Transformer
 
-Choice = Literal["auto", "native", "torch"]
+Choice = Literal["auto", "native", "torch", "cuda"]
 
 
 class Backend(Protocol):
@@ -41,12 +42,12 @@ class Backend(Protocol):
 
 
 class TorchBackend:
-    """The training forward with a cache of what was read."""
-
-    name = "torch"
+    """The training forward with a cache of what was read, where the model is."""
 
     def __init__(self, model: Transformer, reason: str = "") -> None:
         self.reason, self._model = reason, model
+        device = model.head_weight.device
+        self.name = f"torch on {torch.cuda.get_device_name(device)}" if device.type == "cuda" else "torch"
         self.rewinds = not any(is_delta(model.config, layer) for layer in range(model.config.model.n_layers))
         self.length, self.hidden = 0, None
         self._cache = model.new_cache(1, model.config.model.context_length)
@@ -64,15 +65,19 @@ class TorchBackend:
         self.length = min(self.length, length)
 
 
-def make_backend(model: Transformer, choice: Choice = "auto", threads: int = 1) -> Backend:
+def make_backend(
+    model: Transformer, choice: Choice = "auto", threads: int = 1, *, fewer_threads: bool = False
+) -> Backend:
     """The backend that was asked for; `auto` takes the native decoder where it can run the model.
 
-    Raises UsageError when `native` cannot.
+    With `fewer_threads` the native decoder takes fewer where those were measured to decode faster. Raises UsageError when
+    `native` cannot. For `cuda` the model is on the GPU already.
     """
-    if choice == "torch":
+    if choice in ("torch", "cuda"):
         return TorchBackend(model, "asked for")
     try:
-        return NativeDecoder(model, threads=threads, reason="" if choice == "auto" else "asked for")
+        count = fastest_threads(model, threads) if fewer_threads else threads
+        return NativeDecoder(model, threads=count, reason="" if choice == "auto" else "asked for")
     except Unsupported as reason:
         if choice == "native":
             fix = "choose the torch backend"

@@ -37,7 +37,10 @@ def batched(
             reading = None
         elif active:
             reading.go_on(going, [row.window[-1] for row in active])
-    return [row.transcript.completion(len(prompt)) for row, prompt in zip(rows, prompts, strict=True)]
+    return [
+        row.transcript.completion(len(prompt), max(len(prompt) - room, 0))
+        for row, prompt in zip(rows, prompts, strict=True)
+    ]
 
 
 class _Row:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from math import isfinite, prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from nanocore.checkpoint.state import MODEL, STATE, TOKENIZER
+from nanocore.checkpoint.state import MODEL, OPTIMIZER, STATE, TOKENIZER
 from nanocore.config.schema import Config
 from nanocore.config.validate import build
 from nanocore.data.tokenizer import from_json
 from nanocore.errors import CheckpointError
+from nanocore.export.architecture import stock_architecture
 from nanocore.export.blocks import FORMATS, unpack_codes
 from nanocore.export.gguf_parse import RawTensor, parse_gguf
 from nanocore.export.stored_values import float_values
@@ -57,15 +59,24 @@ class TensorFacts:
 
 @dataclass
 class Contents:
-    """`facts` are for people: configuration of a checkpoint, keys of a file."""
+    """`facts` are for people: configuration of a checkpoint, keys of a file.
+
+    `architecture` is the name that an exported file has, or would have; `description` says in words what a checkpoint
+    computes. `bytes` on disk are those of all `parts`: the model's weights, a checkpoint's optimizer state, the rest.
+    """
 
     kind: str
     label: str
     path: str
     architecture: str
-    bytes: int
+    parts: dict[str, int]
     facts: dict[str, Any]
+    description: str = ""
     tensors: list[TensorFacts] = field(default_factory=list)
+
+    @property
+    def bytes(self) -> int:
+        return sum(self.parts.values())
 
     def table(self) -> dict[str, Any]:
         """Everything as JSON values, with totals."""
@@ -81,15 +92,19 @@ class Contents:
             "not_measured": sum(each.ternary and each.zero_fraction is None for each in self.tensors),
         }
         tensors = [asdict(each) | {"scale": _number(each.scale)} for each in self.tensors]
-        return {**asdict(self), "tensors": tensors, "totals": totals}
+        return {**asdict(self), "bytes": self.bytes, "tensors": tensors, "totals": totals}
 
 
 def contents(source: Source) -> Contents:
     """What is inside. Raises CheckpointError or FormatError for what is damaged."""
+    if source.kind == "hf":
+        from nanocore.infer.folder_contents import folder_contents
+
+        return folder_contents(source)
     return _checkpoint(source) if source.kind == "checkpoint" else _gguf(source)
 
 
-class _Budget:
+class Budget:
     """How many weights may still be measured."""
 
     def __init__(self) -> None:
@@ -112,9 +127,33 @@ def _checkpoint(source: Source) -> Contents:
         raise CheckpointError(
             f"cannot be read: {reason}", where=source.label, fix="choose another checkpoint"
         ) from None
-    size = sum(path.stat().st_size for path in source.path.iterdir())
-    facts = {"vocabulary": vocabulary, **config.model.model_dump(), **_techniques(config)}
-    return Contents("checkpoint", source.label, str(source.path), "nanoconsole", size, facts, tensors)
+    facts = {"vocabulary": vocabulary, **described(config)}
+    name, parts = stock_architecture(config)[0] or "nanoconsole", _parts(source.path)
+    found = Contents("checkpoint", source.label, str(source.path), name, parts, facts, _in_words(config))
+    found.tensors.extend(tensors)
+    return found
+
+
+def _parts(checkpoint: Path) -> dict[str, int]:
+    """Bytes of its files by what they are for."""
+    parts = {"model": 0, "optimizer": 0, "other": 0}
+    for path in checkpoint.iterdir():
+        parts[{MODEL: "model", OPTIMIZER: "optimizer"}.get(path.name, "other")] += path.stat().st_size
+    return parts
+
+
+def _in_words(config: Config) -> str:
+    """`ternary decoder, 4 blocks 128 wide, 2 residual streams`."""
+    model, techniques = config.model, _techniques(config)
+    words = {
+        "streams": "{} residual streams",
+        "loop": "blocks looped {} times",
+        "experts": "{} experts",
+        "delta": "layer pattern {} (D: DeltaNet, A: attention)",
+        "prediction_heads": "prediction heads: {}",
+    }
+    plain = [f"{model.linear} decoder", f"{model.n_layers} blocks {model.d_model} wide"]
+    return ", ".join([*plain, *(words[key].format(value) for key, value in techniques.items())])
 
 
 def _described(source: Source) -> tuple[Config, int]:
@@ -123,8 +162,12 @@ def _described(source: Source) -> tuple[Config, int]:
     return build(state["config"], where=source.label), tokenizer.vocab_size
 
 
+def described(config: Config) -> dict[str, Any]:
+    """The shape, and what of the architecture is not the plain decoder."""
+    return config.model.model_dump() | _techniques(config)
+
+
 def _techniques(config: Config) -> dict[str, Any]:
-    """What of the architecture is not the plain decoder."""
     facts = {
         "streams": config.mhc.streams if config.mhc.streams > 1 else None,
         "loop": config.loop.count if config.loop.count > 1 else None,
@@ -138,7 +181,7 @@ def _techniques(config: Config) -> dict[str, Any]:
 def _latent(source: Source, model: Transformer) -> Iterator[TensorFacts]:
     """Every tensor of the checkpoint; `model` is on the meta device, and knows which are ternary."""
     ternary = {f"{name}.weight": each for name, each in model.named_modules() if isinstance(each, TernaryModule)}
-    budget = _Budget()
+    budget = Budget()
     with safe_open(source.path / MODEL, framework="pt") as file:
         for name in sorted(file.keys()):
             part = file.get_slice(name)
@@ -153,10 +196,10 @@ def _quantised(tensor: TensorFacts, module: TernaryModule, latent: Tensor) -> Te
     module.weight = nn.Parameter(latent, requires_grad=False)
     codes, scale = module.quantise()
     module.weight = nn.Parameter(latent.to("meta"), requires_grad=False)
-    return _measured(tensor, codes == 0, scale)
+    return measured(tensor, codes == 0, scale)
 
 
-def _measured(tensor: TensorFacts, zeros: Tensor, scale: Tensor) -> TensorFacts:
+def measured(tensor: TensorFacts, zeros: Tensor, scale: Tensor) -> TensorFacts:
     """With `zeros`, true where a code is 0, counted, and the mean of all scales."""
     mean, share = float(scale.double().mean()), float(zeros.sum()) / zeros.numel()
     return replace(tensor, scales=scale.numel(), scale=mean, zero_fraction=share)
@@ -171,13 +214,18 @@ def _gguf(source: Source) -> Contents:
     file = parse_gguf(source.path)
     architecture = sanitize_line(str(file.keys.get("general.architecture", "unknown")), LONGEST_VALUE)
     facts = {sanitize_line(key): _shown(value) for key, value in file.keys.items() if key != "general.architecture"}
-    size = source.path.stat().st_size
-    found = Contents("gguf", source.label, str(source.path), architecture, size, facts)
-    budget = _Budget()
+    size, tensor_bytes = source.path.stat().st_size, sum(raw.data.nbytes for raw in file.tensors.values())
+    found = Contents("gguf", source.label, str(source.path), architecture, weights_apart(tensor_bytes, size), facts)
+    budget = Budget()
     for name, raw in file.tensors.items():
         scale = file.tensors.get(name.removesuffix(".weight") + ".scale") if name.endswith(".weight") else None
         found.tensors.append(_packed(sanitize_line(name), raw, scale, budget))
     return found
+
+
+def weights_apart(weights: int, size: int) -> dict[str, int]:
+    """The parts of a file of so many bytes, as `Contents` has them."""
+    return {"model": weights, "other": size - weights}
 
 
 def _shown(value: Any) -> Any:
@@ -189,7 +237,7 @@ def _shown(value: Any) -> Any:
     return value if isinstance(value, bool | int) else f"{len(value)} items"
 
 
-def _packed(name: str, raw: RawTensor, scale: RawTensor | None, budget: _Budget) -> TensorFacts:
+def _packed(name: str, raw: RawTensor, scale: RawTensor | None, budget: Budget) -> TensorFacts:
     """A tensor of the file; ternary is one with ternary blocks, or with scales beside it."""
     kind = raw.type.name
     plain = TensorFacts(name, kind, raw.shape, raw.data.nbytes, kind in ("TQ1_0", "TQ2_0") or scale is not None)
@@ -198,7 +246,7 @@ def _packed(name: str, raw: RawTensor, scale: RawTensor | None, budget: _Budget)
     beside = float_values(scale, where=name) if scale is not None else None
     if raw.type not in FORMATS:
         values = float_values(raw, where=name)
-        return _measured(plain, values == 0, values.abs().max() if beside is None else beside)
+        return measured(plain, values == 0, values.abs().max() if beside is None else beside)
     codes, factors = unpack_codes(raw.data.reshape(*raw.shape[:-1], -1), FORMATS[raw.type], where=name)
     scales = torch.from_numpy(factors.astype(np.float32)) if beside is None else beside
-    return _measured(plain, torch.from_numpy(codes == 0), scales)
+    return measured(plain, torch.from_numpy(codes == 0), scales)

@@ -44,7 +44,7 @@ class Engine:
         return [self.tokenizer.bos, *self.tokenizer.encode(text).tolist()]
 
     def generate(self, prompt: str, request: Request, *, reuse: bool = False) -> Generation:
-        """Text after a prompt, or after its last `context_length` tokens where it is longer.
+        """Text after a prompt, or after its last `context_length` tokens where it is longer: then `prompt_cut` tells it.
 
         It ends early where the model draws BOS, the border to another document. A full context begins anew with its newer
         half. With `reuse` the beginning that this prompt shares with the text before is not read again, which can
@@ -61,7 +61,8 @@ class Engine:
         else:
             drawn = speculative(window, self.backend, drafter, sampler, record, logprobs=request.logprobs)
         drawn = self._while_newest(window, drawn)
-        return Generation(drawn, Transcript(self.tokenizer, request), len(tokens), record)
+        cut = len(tokens) - len(window.tokens)  # before anything is drawn
+        return Generation(drawn, Transcript(self.tokenizer, request), len(tokens), cut, record)
 
     def _while_newest(self, window: Window, drawn: Iterator[Drawn]) -> Iterator[Drawn]:
         """Each token, as long as no other text was begun: the backend holds one."""

@@ -16,10 +16,11 @@ class Generation:
         drawn: Iterator[Drawn],
         transcript: Transcript,
         prompt_tokens: int,
+        prompt_cut: int,
         speculation: Speculation | None = None,
     ) -> None:
         self._drawn, self._transcript = drawn, transcript
-        self._prompt_tokens, self._speculation = prompt_tokens, speculation
+        self._prompt_tokens, self._prompt_cut, self._speculation = prompt_tokens, prompt_cut, speculation
         self._cancelled = False
 
     def __iter__(self) -> Iterator[str]:
@@ -46,4 +47,4 @@ class Generation:
 
     def completion(self) -> Completion:
         """The text, as far as it was iterated; what is not finished ends here as cancelled."""
-        return self._transcript.completion(self._prompt_tokens, self._speculation)
+        return self._transcript.completion(self._prompt_tokens, self._prompt_cut, self._speculation)

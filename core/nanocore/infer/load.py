@@ -21,9 +21,10 @@ def load_model(
 ) -> tuple[Transformer, Tokenizer, Config]:
     """Everything that generation and evaluation need. Raises CheckpointError when the checkpoint cannot be used."""
     loaded = load_checkpoint(checkpoint, with_optimizer=False)
-    if "config" not in loaded.state:
+    table = loaded.state.get("config") if isinstance(loaded.state, dict) else None
+    if not isinstance(table, dict):
         raise CheckpointError("holds no configuration", where=checkpoint.name, fix="choose another checkpoint")
-    config = build(loaded.state["config"], where=checkpoint.name)
+    config = build(table, where=checkpoint.name)
     tokenizer = from_json(loaded.tokenizer_json, where=f"{checkpoint.name}/tokenizer.json")
     with torch.device("meta"):  # the weights come from the file, so no memory is taken for others
         model = Transformer(config, tokenizer.vocab_size)

@@ -12,14 +12,14 @@ from nanocore.errors import CheckpointError, UsageError
 from nanocore.runs.hints import to_type
 from nanocore.runs.layout import RunFolder, find_run, list_runs, valid_name
 
-GGUF_MAGIC = b"GGUF"
+GGUF_MAGIC, HF_CONFIG = b"GGUF", "config.json"
 
 
 @dataclass(frozen=True)
 class Source:
-    """A model on disk: a checkpoint folder or a GGUF file; `label` names it in messages."""
+    """A model on disk: a checkpoint folder, a GGUF file or a folder for transformers; `label` names it in messages."""
 
-    kind: Literal["checkpoint", "gguf"]
+    kind: Literal["checkpoint", "gguf", "hf"]
     path: Path
     label: str
 
@@ -41,7 +41,7 @@ def named(text: str, root: Path) -> Path:
 
 
 def locate(path: Path, step: int | str = "latest") -> Source:
-    """The model at a path: a run's checkpoint chosen by `step`, a checkpoint folder, or a GGUF file.
+    """The model at a path: a run's checkpoint chosen by `step`, a checkpoint folder, or what was exported.
 
     Raises UsageError for anything else, CheckpointError for a checkpoint that is missing or damaged.
     """
@@ -56,11 +56,19 @@ def locate(path: Path, step: int | str = "latest") -> Source:
         if problems := manifest.verify(path):
             raise CheckpointError(problems[0], where=str(path), fix="choose another checkpoint")
         return Source("checkpoint", path, path.name)
+    refuse_empty(path)
     if path.is_file() and _begins_with(path, GGUF_MAGIC):
         return Source("gguf", path, path.name)
-    raise UsageError(
-        "is neither a run, a checkpoint nor a GGUF file", where=str(path), fix=f"see {to_type('runs list')}"
-    )
+    if (path / HF_CONFIG).is_file():
+        return Source("hf", path, path.name)
+    what = "is neither a run, a checkpoint, a GGUF file nor a Hugging Face folder"
+    raise UsageError(what, where=str(path), fix=f"see {to_type('runs list')}")
+
+
+def refuse_empty(path: Path) -> None:
+    """Raise UsageError for a file without a byte: a copy or a download that never began."""
+    if path.is_file() and not path.stat().st_size:
+        raise UsageError("is empty", where=str(path), fix="fetch or write it again")
 
 
 def _existing(path: Path) -> Path:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from nanocore.infer.packed_model import PackedModel, Unsupported, pack_model
+from nanocore.model.room import room
 from nanocore.model.transformer import Transformer
 from nanokernels import native
 from nanokernels.decoder import Decoder
@@ -15,9 +16,9 @@ from nanokernels.decoder import Decoder
 class NativeDecoder:
     """Reads the tokens of one text, in as many pieces as they come; it owns their cache.
 
-    `length` tokens are held, `room` is the most there can be: at most the context length, which is the default. Several
-    decoders may share one packed model. Raises Unsupported where there is no library, or a part of the model has no
-    native form.
+    `length` tokens are held, `room` is the most there can be: at most the context length, which is the default. Memory
+    for them is taken as they come. Several decoders may share one packed model. Raises Unsupported where there is no
+    library, or a part of the model has no native form.
     """
 
     def __init__(
@@ -27,7 +28,7 @@ class NativeDecoder:
             raise Unsupported(f"no native kernels: {found.reason}")
         self._packed = pack_model(model, threads=threads) if isinstance(model, Transformer) else model
         self.room = min(room or self._packed.context_length, self._packed.context_length)
-        self._decoder = Decoder(self._packed.model, self._packed.tables, capacity=self.room, threads=threads)
+        self._decoder = Decoder(self._packed.model, self._packed.tables, threads=threads)
         self.name, self.reason = f"native ({self._decoder.path})", reason
         self.rewinds, self.length = not self._packed.recurrent, 0
         self.hidden: Tensor | None = None
@@ -41,12 +42,19 @@ class NativeDecoder:
         """Logits (V,) after the last of these tokens, which continue the text, or (T, V) after each with `every`.
 
         `hidden` (T, C) then holds the states after the final norm. Raises ValueError, and reads nothing, when the tokens
-        do not fit the room or the vocabulary.
+        do not fit the room or the vocabulary, and MemoryError.
         """
+        self._make_room(self.length + len(tokens))
         logits, hidden = self._decoder.forward(tokens, self.length, len(tokens) if every else 1)
         self.length += len(tokens)
         self.hidden = hidden if every else None
         return logits if every else logits[0]
+
+    def _make_room(self, tokens: int) -> None:
+        if tokens > self.room:
+            raise ValueError(f"{tokens} tokens do not fit a text of {self.room}")
+        if tokens > self._decoder.capacity:
+            self._decoder.reserve(self.length, *self._packed.rotary.halves(room(tokens, self.room)))
 
     def truncate(self, length: int) -> None:
         """Forget all tokens after the first `length`. Raises ValueError if a recurrent layer would have to go back."""

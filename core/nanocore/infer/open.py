@@ -32,14 +32,18 @@ class Opened:
 def open_engine(source: Source, *, backend: Choice = "auto", threads: int = 0) -> Opened:
     """Load a model and make it ready to generate: its weights are quantised once and must not change.
 
-    `threads` 0 takes as many as this process may use. Raises the errors of loading, and UsageError for more threads
-    than processors, or when the asked-for backend cannot run this model.
+    `threads` 0 takes as many as this process may use, or fewer where those decode faster. Raises the errors of loading,
+    and UsageError for more threads than processors, or when the asked-for backend cannot run this model.
     """
     count = allowed_threads(threads)
     torch.set_num_threads(count)
+    if backend == "cuda" and not torch.cuda.is_available():
+        raise UsageError("torch finds no GPU here", fix="choose another backend; nanoconsole doctor tells more")
     model, tokenizer, config = read_model(source)
-    freeze(model)
-    return Opened(Engine(model, tokenizer, make_backend(model, backend, count)), config, source)
+    model.to("cuda" if backend == "cuda" else "cpu")
+    freeze(model)  # where it is: codes stay there
+    made = make_backend(model, backend, count, fewer_threads=threads == 0)
+    return Opened(Engine(model, tokenizer, made), config, source)
 
 
 def allowed_threads(requested: int) -> int:
@@ -55,9 +59,9 @@ def allowed_threads(requested: int) -> int:
 
 
 def read_model(source: Source) -> tuple[Transformer, Tokenizer, Config]:
-    """The model, tokenizer and configuration of a checkpoint or a GGUF file, in float32 on the CPU."""
+    """The model, tokenizer and configuration of a checkpoint or of what was exported, in float32 on the CPU."""
     if source.kind == "checkpoint":
         return load_model(source.path)
-    from nanocore.export.load import load_gguf
+    from nanocore.export.load import load_gguf, load_hf
 
-    return load_gguf(source.path)
+    return load_hf(source.path) if source.kind == "hf" else load_gguf(source.path)

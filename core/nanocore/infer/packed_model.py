@@ -19,6 +19,7 @@ from nanocore.model.hyper_connections import HyperConnection
 from nanocore.model.norm import RMSNorm
 from nanocore.model.quantize import TernaryWeight
 from nanocore.model.residual_maps import KINDS
+from nanocore.model.rotary import RotaryTable
 from nanocore.model.stacked_linear import StackedBitLinear
 from nanocore.model.transformer import Transformer
 from nanokernels import autotune, decoder, native, ops
@@ -38,6 +39,7 @@ class PackedModel:
 
     model: decoder.Model
     tables: Tables
+    rotary: RotaryTable  # angles of the positions, as many as were read
     context_length: int
     recurrent: bool  # has layers whose state cannot go back to fewer tokens
 
@@ -96,24 +98,15 @@ class _Packer:
     def model(self, model: Transformer, head: Number | None) -> PackedModel:
         config, shape, loop = self.config, self.config.model, self.config.loop
         tables = self.tables
-        half = config.head_dim // 2
-        rotation = model.rotary.at(torch.arange(shape.context_length).unsqueeze(0), torch.float32)
-        cosines, sines = (
-            rotation.cos[0, :, 0, half:],
-            rotation.sin[0, :, 0, half:],
-        )  # the first half of sines is negated
         described = decoder.Model(
             blocks=tables.array(self._block(block) for block in model.blocks if isinstance(block, Block)),
             embedding=tables.floats(model.embedding.weight),
-            cosines=tables.floats(cosines),
-            sines=tables.floats(sines),
             norm=self._gain(model.norm),
             head=tables.dense(model.head_weight, head or narrowest(model.head_weight)),
             block_count=len(model.blocks),
             width=shape.d_model,
             streams=config.mhc.streams,
             vocabulary=model.vocab_size,
-            context=shape.context_length,
             heads=shape.n_heads,
             kv_heads=shape.n_kv_heads,
             head_dim=config.head_dim,
@@ -127,7 +120,7 @@ class _Packer:
             described.gate_norm = self._gain(model.exit_gate.norm)
             described.gate = tables.floats(model.exit_gate.weight)
             described.gate_bias = tables.floats(model.exit_gate.bias)
-        return PackedModel(described, tables, shape.context_length, "D" in config.delta.pattern)
+        return PackedModel(described, tables, model.rotary, shape.context_length, "D" in config.delta.pattern)
 
     def _block(self, block: Block) -> decoder.Block:
         described = decoder.Block(

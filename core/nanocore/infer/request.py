@@ -73,7 +73,8 @@ class Completion:
 
     `finish` says why it ended: a stop string, the most tokens, the model's own end (`eos`: it drew the token that begins
     the next document), or somebody cancelled it. `tokens` are all that were drawn, those of a stop string too, but not
-    the end token; `logprobs` has one number for each, or is empty. `prompt_tokens` counts BOS and the whole prompt.
+    the end token; `logprobs` has one number for each, or is empty. `prompt_tokens` counts BOS and the whole prompt, of
+    which the first `prompt_cut` were not read: the context has no room for them.
     """
 
     text: str
@@ -81,4 +82,5 @@ class Completion:
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...] = ()
     prompt_tokens: int = 0
+    prompt_cut: int = 0
     speculation: Speculation | None = None

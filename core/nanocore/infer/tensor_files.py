@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nanocore.export.mhc_file import read_mhc
 from nanocore.export.safetensors_read import read_safetensors
-from nanocore.infer.contents import Contents, TensorFacts
+from nanocore.infer.contents import Contents, TensorFacts, weights_apart
 from nanocore.runs.text import sanitize_line
 
 SUB_LAYERS = ("attention", "feed_forward")
@@ -24,18 +24,23 @@ def _mhc(path: Path) -> Contents:
     layers = read_mhc(path)
     stays = sum(float(layer.res.diagonal().mean()) for layer in layers) / len(layers)
     facts = {"streams": len(layers[0].pre), "sub_layers": len(layers), "stays": round(stays, 6)}
-    found = Contents("mhc", path.name, str(path), "mhc", path.stat().st_size, facts)
+    found = Contents("mhc", path.name, str(path), "mhc", {}, facts)
     for index, layer in enumerate(layers):
         place = f"blocks.{index // 2}.{SUB_LAYERS[index % 2]}"
         maps = {"res": layer.res, "pre": layer.pre, "post": layer.post}
         found.tensors.extend(_facts(f"{place}.{name}", tensor) for name, tensor in maps.items())
-    return found
+    return _sized(found, path)
 
 
 def _safetensors(path: Path) -> Contents:
     tensors = read_safetensors(path)
-    found = Contents("safetensors", path.name, str(path), "unknown", path.stat().st_size, {})
+    found = Contents("safetensors", path.name, str(path), "unknown", {}, {})
     found.tensors.extend(_facts(sanitize_line(name), tensors[name]) for name in sorted(tensors))
+    return _sized(found, path)
+
+
+def _sized(found: Contents, path: Path) -> Contents:
+    found.parts = weights_apart(sum(each.bytes for each in found.tensors), path.stat().st_size)
     return found
 
 

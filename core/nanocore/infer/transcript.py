@@ -44,13 +44,13 @@ class Transcript:
             self.finish = "stop"
         return self._show(rest + self._stops.finish())
 
-    def completion(self, prompt_tokens: int, speculation: Speculation | None = None) -> Completion:
-        """The text as it ended; one that has not is cancelled."""
+    def completion(self, prompt_tokens: int, prompt_cut: int, speculation: Speculation | None = None) -> Completion:
+        """The text as it ended; one that has not is cancelled. See Completion for what is told of the prompt."""
         self.end("cancelled")
         assert self.finish is not None
         logprobs = tuple(drawn.logprob for drawn in self._drawn) if self._request.logprobs else ()
         tokens = tuple(drawn.token for drawn in self._drawn)
-        return Completion("".join(self._shown), self.finish, tokens, logprobs, prompt_tokens, speculation)
+        return Completion("".join(self._shown), self.finish, tokens, logprobs, prompt_tokens, prompt_cut, speculation)
 
     def _show(self, text: str) -> str:
         self._shown.append(text)

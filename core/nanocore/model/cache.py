@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from nanocore.model.room import room
+
 
 class Recurrence(NamedTuple):
     """What a DeltaNet layer keeps: its memory (batch, heads, K, V), and the convolution's last inputs."""
@@ -18,8 +20,9 @@ class Recurrence(NamedTuple):
 class Cache:
     """Room for `capacity` tokens of `batch` sequences of one length, for every layer.
 
-    `length` tokens are kept. An attention layer's tensors (batch, kv_heads, capacity, head_dim) are allocated when the
-    first tokens arrive, in their dtype and on their device; a recurrent layer's state has one size at all lengths.
+    `length` tokens are kept. An attention layer's tensors (batch, kv_heads, positions, head_dim) are allocated when the
+    first tokens arrive, in their dtype and on their device, and grow with what is read up to `capacity` positions; a
+    recurrent layer's state has one size at all lengths.
     A layer that runs several times keeps each run apart: `turn` is the present one. Where `gone` (batch, T) is True, a
     new token has left the loop, and its keys and values of the turn before stand for those of this one.
     """
@@ -42,30 +45,38 @@ class Cache:
         The tokens count once `advance` is called, after all layers. Raises ValueError when they do not fit.
         """
         end = self._end(keys.shape[0], keys.shape[2])
-        kept = self._room(self.turn, layer, keys, values)
+        kept = self._room((self.turn, layer), keys, values, end)
         for buffer, new in zip(kept, (keys, values), strict=True):
             buffer[:, :, self.length : end] = new
         if self.gone is not None:
             self._stand_in(layer, self.gone[:, None, :, None], kept, end)
         return kept[0][:, :, :end], kept[1][:, :, :end]
 
-    def _room(self, turn: int, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        if (turn, layer) not in self._kept:
-            shape = (*keys.shape[:2], self.capacity, keys.shape[3])
-            self._kept[turn, layer] = (keys.new_empty(shape), values.new_empty(shape))
-        return self._kept[turn, layer]
+    def _room(self, place: tuple[int, int], keys: Tensor, values: Tensor, end: int) -> tuple[Tensor, Tensor]:
+        """Buffers for `end` positions of a turn and layer, shaped as `keys` and `values` but for their positions."""
+        kept = self._kept.get(place)
+        if kept is None or kept[0].shape[2] < end:
+            shape = (*keys.shape[:2], room(end, self.capacity), keys.shape[3])
+            made = (keys.new_empty(shape), values.new_empty(shape))
+            for buffer, before in zip(made, kept or (), strict=False):
+                buffer[:, :, : self.length] = before[:, :, : self.length]
+            self._kept[place] = kept = made
+        return kept
 
     def _stand_in(self, layer: int, gone: Tensor, kept: tuple[Tensor, Tensor], end: int) -> None:
         for buffer, before in zip(kept, self._kept[self.turn - 1, layer], strict=True):
             new = slice(self.length, end)
             buffer[:, :, new] = torch.where(gone, before[:, :, new], buffer[:, :, new])
 
-    def repeat(self, turn: int, turns: int, tokens: int) -> None:
-        """All new tokens have left after `turn`: what it kept of them stands for the remaining of `turns` turns."""
+    def repeat(self, turn: int, turns: int, layers: range, tokens: int) -> None:
+        """All new tokens have left after `turn`: what its `layers` kept of them stands for the rest of `turns` turns."""
         new = slice(self.length, self.length + tokens)
-        for (at, layer), kept in list(self._kept.items()):
-            for later in range(turn + 1, turns) if at == turn else ():
-                for buffer, before in zip(self._room(later, layer, *kept), kept, strict=True):
+        for layer in layers:
+            kept = self._kept.get((turn, layer))
+            if kept is None:  # a recurrent layer
+                continue
+            for later in range(turn + 1, turns):
+                for buffer, before in zip(self._room((later, layer), *kept, new.stop), kept, strict=True):
                     buffer[:, :, new] = before[:, :, new]
 
     def recurrence(self, layer: int) -> Recurrence | None:

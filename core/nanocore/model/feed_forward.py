@@ -6,8 +6,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nanocore.config.schema import Config
-from nanocore.model.bitlinear import Operand, make_linear, multiply
+from nanocore.model.bitlinear import make_linear
 from nanocore.model.norm import RMSNorm
+from nanocore.model.ternary_products import Operand, multiply
 
 
 class FeedForward(nn.Module):

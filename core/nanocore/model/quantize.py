@@ -11,6 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from nanokernels import training_gpu
+
 SMALLEST_SCALE = 1e-5  # keeps an all-zero matrix or token from dividing by zero
 LARGEST_CODE = 127
 
@@ -21,10 +23,11 @@ class TernaryWeight(NamedTuple):
     codes: Tensor
     scale: Tensor
 
-    def dequantise(self) -> Tensor:
-        """The float32 matrix (out, in) the codes stand for."""
-        grouped = self.codes.unflatten(1, (self.scale.shape[1], -1)).float()  # (out, groups, columns)
-        return grouped.mul_(self.scale.unsqueeze(-1)).flatten(1)
+    def dequantise(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        """The matrix (out, in) the codes stand for: multiplied in float32 or wider, then rounded to dtype."""
+        wide = torch.promote_types(dtype, torch.float32)
+        grouped = self.codes.unflatten(1, (self.scale.shape[1], -1)).to(wide)  # (out, groups, columns)
+        return grouped.mul_(self.scale.unsqueeze(-1)).flatten(1).to(dtype)
 
 
 class TokenCodes(NamedTuple):
@@ -38,17 +41,22 @@ def ternary_weight(weight: Tensor, group_size: int = 0) -> TernaryWeight:
     """Absmean quantiser: codes = clip(round(W / mean|W|), -1, 1), scale = mean|W|.
 
     The mean is over the whole matrix, or over each `group_size` columns of each row. The scale is the mean itself, also
-    where it is too small to divide by.
+    where it is too small to divide by. All ways to the codes give the same ones; a kernel is taken where it is faster.
     """
-    weight = weight.float()
-    columns = group_size or weight.shape[1]
-    grouped = weight.unflatten(1, (-1, columns))  # (out, groups, columns)
     if group_size:
-        scale = grouped.abs().mean(dim=-1)  # (out, groups)
+        scale = weight.float().unflatten(1, (-1, group_size)).abs().mean(dim=-1)  # (out, groups)
     else:
-        scale = weight.abs().mean().view(1, 1)
+        scale = weight.float().abs().mean().view(1, 1)
+    if training_gpu.quantises(weight, weight_codes):
+        return TernaryWeight(training_gpu.weight_codes(weight, scale), scale)
+    return TernaryWeight(weight_codes(weight, scale), scale)
+
+
+def weight_codes(weight: Tensor, scale: Tensor) -> Tensor:
+    """Codes (out, in) int8 for scales (1, 1) or (out, groups), in torch: what every other way must equal."""
+    grouped = weight.float().unflatten(1, (scale.shape[1], -1))  # (out, groups, columns)
     codes = (grouped / scale.clamp(min=SMALLEST_SCALE).unsqueeze(-1)).round_().clamp_(-1, 1)
-    return TernaryWeight(codes.flatten(1).to(torch.int8), scale)
+    return codes.flatten(1).to(torch.int8)
 
 
 def token_codes(x: Tensor) -> TokenCodes:

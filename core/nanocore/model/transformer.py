@@ -89,7 +89,8 @@ class Transformer(nn.Module):
                 cache.enter(turn, leaving.gone if leaving else None)
             streams = self._turn(streams, context, leaving)
             if self._all_gone(leaving, streams) and cache is not None:
-                cache.repeat(turn, loop.count, tokens.shape[1])
+                looped = range(loop.before, len(self.blocks) - loop.after)
+                cache.repeat(turn, loop.count, looped, tokens.shape[1])
                 break
         hidden = self._after(streams, context)
         if cache is not None:
@@ -150,7 +151,7 @@ class Transformer(nn.Module):
         start, length = cache.length if cache is not None else 0, tokens.shape[1]
         if positions is None:
             positions = torch.arange(start, start + length, device=tokens.device).unsqueeze(0)
-        rotation = self.rotary.at(positions, self.embedding.weight.dtype)
+        rotation = self.rotary.at(positions, self.embedding.weight.dtype, start + length)
         mask = document_mask(documents) if documents is not None else None
         if cache is not None and start:
             mask = cache.mask(length, tokens.device)

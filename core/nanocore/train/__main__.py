@@ -19,6 +19,7 @@ from nanocore.runs.control import Inbox
 from nanocore.runs.hints import to_type
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import acquire
+from nanocore.runs.pace import calibration
 from nanocore.runs.staging import accept, configuration_file, discard
 from nanocore.runs.status import StatusWriter, next_attempt, read_status
 from nanocore.train.failure import explained, unwritable
@@ -130,6 +131,7 @@ def _train(run: RunFolder, reporter: Reporter, orders: Orders) -> Outcome:
     from nanocore.config.toml import load
     from nanocore.runs.spawn import thread_count
     from nanocore.train.build import build
+    from nanocore.train.calibrate import calibrate
     from nanocore.train.distributed import join, leave
     from nanocore.train.hardware import choose_machine
     from nanocore.train.loop import train
@@ -146,7 +148,8 @@ def _train(run: RunFolder, reporter: Reporter, orders: Orders) -> Outcome:
         if job.progress.step:
             reporter.event("resumed", from_step=job.progress.step)
         reporter.log(f"training on {machine.name}, {machine.threads} threads, {machine.dtype}")
-        return train(job)
+        timing = calibration(run)
+        return calibrate(job, timing.sets, timing.rounds) if timing else train(job)
     finally:
         leave()
 

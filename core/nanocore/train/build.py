@@ -55,6 +55,23 @@ def build(run: RunFolder, config: Config, world: World, machine: Machine, orders
     return job
 
 
+def beside(job: Job, config: Config) -> Job:
+    """A job of another configuration in the same process, from its own first weights. It reports nothing."""
+    corpus = _corpus(job.run, config, job.world, job.orders, job.reporter)
+    silent = Reporter(None, None, job.reporter.attempt)
+    return _assemble(
+        job.run,
+        config,
+        job.world,
+        job.machine,
+        job.orders,
+        silent,
+        corpus=corpus,
+        heldout=job.heldout,
+        progress=Progress(),
+    )
+
+
 def _assemble(
     run: RunFolder,
     config: Config,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import traceback
 from importlib import import_module
@@ -20,6 +21,18 @@ VERBS = {  # each is imported, with what it needs, only when it is asked for
     "validate": "nanocore.worker.validate:validate",
     "bench-kernels": "nanocore.worker.bench:kernels",
 }
+
+
+class Notices(logging.Handler):
+    """What takes long and was not asked for, as the compiling of the kernels, is told as it happens: nobody reads stderr."""
+
+    def __init__(self, channel: Channel) -> None:
+        super().__init__(logging.WARNING)
+        self._channel = channel
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One answer of kind `notice`."""
+        self._channel.answer({"kind": "notice", "text": record.getMessage()})
 
 
 def main() -> int:
@@ -43,6 +56,7 @@ def _call(request: Record, channel: Channel) -> None:
     if place is None:
         raise UsageError(f"the request names none of the verbs {', '.join(VERBS)}")
     channel.listen()
+    logging.getLogger("nanokernels").addHandler(Notices(channel))
     module, _, function = place.partition(":")
     getattr(import_module(module), function)(request, channel)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nanocore.infer.locate import locate
+from nanocore.infer.locate import locate, refuse_empty
 from nanocore.worker.channel import Channel, Record
 
 TENSOR_FILES = (".mhc", ".safetensors")  # tensors that are no model by themselves
@@ -13,6 +13,7 @@ TENSOR_FILES = (".mhc", ".safetensors")  # tensors that are no model by themselv
 def inspect(request: Record, channel: Channel) -> None:
     path, step = Path(request["source"]), request.get("step", "latest")
     if path.suffix in TENSOR_FILES and not path.is_dir() and step == "latest":
+        refuse_empty(path)
         from nanocore.infer.tensor_files import tensor_file
 
         return channel.answer({"kind": "done", "contents": tensor_file(path).table()})

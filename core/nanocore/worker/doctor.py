@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from nanocore.errors import ResourceError
 from nanocore.runs.text import sanitize_line
 from nanocore.worker.channel import Channel, Record
 
@@ -31,18 +32,35 @@ Section = dict[str, Any]
 
 
 def doctor(request: Record, channel: Channel) -> None:
-    """One table for each part of the machine, and `problems` in plain words. `runs` is the folder of runs."""
+    """One table for each part of the machine, and `problems` in plain words. `runs` is the folder of runs.
+
+    With `reset_tuning` it only forgets what was measured on this machine, and answers with what was `removed`.
+    """
+    if request.get("reset_tuning"):
+        return channel.answer({"kind": "done", **_forgotten()})
     problems: list[str] = []
     sections: dict[str, Callable[[], Section]] = {
         "versions": _versions,
         "machine": _machine,
         "kernels": lambda: _kernels(problems),
         "torch": _torch,
+        "measured": _measured,
         "gpu": _gpu,
         "folders": lambda: _folders(Path(request["runs"]), problems),
     }
     facts = {name: _guarded(name, look, problems) for name, look in sections.items()}
-    channel.answer({"kind": "done", **facts, "problems": problems})
+    return channel.answer({"kind": "done", **facts, "problems": problems})
+
+
+def _forgotten() -> Section:
+    """The measured choices that were deleted: of each file in `folder` its entries."""
+    from nanokernels import autotune, tuned_file
+
+    folder = tuned_file.path().parent
+    try:
+        return {"folder": str(folder), "removed": autotune.reset()}
+    except OSError as error:
+        raise ResourceError(f"cannot be deleted: {error.strerror}", where=str(error.filename)) from None
 
 
 def _guarded(name: str, look: Callable[[], Section], problems: list[str]) -> Section:
@@ -94,7 +112,7 @@ def _processor() -> dict[str, str]:
 
 def _kernels(problems: list[str]) -> Section:
     """The paths of a ternary product: the first available is taken where nothing else was measured to be faster."""
-    from nanokernels import autotune, native, ops
+    from nanokernels import native, ops
 
     found, missing = native.find(), ops.unavailable_paths()
     if found.library is None:
@@ -105,9 +123,25 @@ def _kernels(problems: list[str]) -> Section:
         "available": ops.available_paths(),
         "unavailable": dict(missing),
         "library": found.origin or found.reason,
-        "measured_choices": len(autotune.inspect()),
-        "compiler": next((name for name in ("cc", "gcc", "clang") if shutil.which(name)), None),
+        "compiler": _compiler(),
     }
+
+
+def _compiler() -> str | None:
+    """What would compile the kernels: looked for as `build` does, so that both say the same."""
+    from nanokernels import build
+
+    try:
+        return build.compiler()
+    except build.BuildError:
+        return None
+
+
+def _measured() -> Section:
+    """What the choices of path, threads and blocks rest on; `doctor --reset-tuning` forgets it."""
+    from nanokernels import autotune
+
+    return dict(sorted(autotune.inspect().items()))
 
 
 def _torch() -> Section:

@@ -1,4 +1,4 @@
-"""Worker verb `export`: `source` (a run's folder) and what nanocore.api.export takes."""
+"""Worker verb `export`: `source` (a run's or a checkpoint's folder) and what nanocore.api.export takes."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from nanocore.infer.locate import locate
 from nanocore.worker.channel import Channel, Record
 
 if TYPE_CHECKING:
+    from nanocore.data.tokenizer import Tokenizer
     from nanocore.infer.generation import Generation
     from nanocore.infer.open import Opened
     from nanocore.infer.request import Completion, Request
@@ -26,14 +27,14 @@ TOKENS = 200
 def generate(request: Record, channel: Channel) -> None:
     """The text after `prompt`, in pieces, then `done`; or after each of `prompts`, which are read side by side."""
     asked, opened = _opened(request)
-    began = time.monotonic()
+    engine, began = opened.engine, time.monotonic()
     if "prompts" in request:
-        completions = opened.engine.complete(request["prompts"], asked)
+        completions = engine.complete(request["prompts"], asked)
         for index, completion in enumerate(completions):
             channel.answer({"kind": "text", "index": index, "text": completion.text})
-        done: Record = {"texts": [_told(completion) for completion in completions]}
+        done: Record = {"texts": [_told(completion, asked, engine.tokenizer) for completion in completions]}
     else:
-        done = _told(_written(opened.engine.generate(request["prompt"], asked), channel.answer))
+        done = _told(_written(engine.generate(request["prompt"], asked), channel.answer), asked, engine.tokenizer)
     seconds = round(time.monotonic() - began, 3)
     channel.answer({"kind": "done", **_model(opened), **done, "seconds": seconds})
 
@@ -56,7 +57,8 @@ def chat(request: Record, channel: Channel) -> None:
         channel.on_cancel(generation.cancel)
         completion = _written(generation, channel.answer)
         text, turn = text + completion.text, turn + 1
-        channel.answer({"kind": "reply", **_told(completion), "seconds": round(time.monotonic() - began, 3)})
+        told = _told(completion, asked, engine.tokenizer)
+        channel.answer({"kind": "reply", **told, "seconds": round(time.monotonic() - began, 3)})
     channel.answer({"kind": "done"})
 
 
@@ -94,11 +96,14 @@ def _model(opened: Opened) -> Record:
     return {"checkpoint": opened.source.path.name, "backend": backend.name, "reason": backend.reason}
 
 
-def _told(completion: Completion) -> Record:
+def _told(completion: Completion, asked: Request, tokenizer: Tokenizer) -> Record:
+    """`token_texts` are the tokens one by one, with U+FFFD for bytes that are a character only together."""
     facts: dict[str, Any] = {"text": completion.text, "finish": completion.finish}
     facts |= {"tokens": len(completion.tokens), "prompt_tokens": completion.prompt_tokens}
-    if completion.logprobs:
+    facts["prompt_cut"] = completion.prompt_cut
+    if asked.logprobs:
         facts |= {"token_ids": list(completion.tokens), "logprobs": [round(each, 6) for each in completion.logprobs]}
+        facts["token_texts"] = [tokenizer.decode([token]) for token in completion.tokens]
     if (record := completion.speculation) is not None:
         facts["speculation"] = {
             "drafted": record.drafted,

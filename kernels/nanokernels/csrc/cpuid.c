@@ -21,12 +21,25 @@ static int system_saves(uint32_t registers) {
     return (low & registers) == registers;
 }
 
-int nk_has_avx2(void) { return system_saves(YMM_STATE) && has_bit(7, 0, EBX, 5); }
+/* Leaf, subleaf, register and bit of what the target attributes of the sources name: a function may run only where every
+ * name in its target was asked for here. */
+#define FMA 1, 0, ECX, 12
+#define F16C 1, 0, ECX, 29
+#define AVX2 7, 0, EBX, 5
+#define AVXVNNI 7, 1, EAX, 4
+#define AVX512F 7, 0, EBX, 16
+#define AVX512BW 7, 0, EBX, 30
+#define AVX512VL 7, 0, EBX, 31
+#define AVX512VNNI 7, 0, ECX, 11
 
-int nk_has_avxvnni(void) { return nk_has_avx2() && has_bit(7, 1, EAX, 4); }
+int nk_has_avx2(void) { return system_saves(YMM_STATE) && has_bit(AVX2); }
+
+int nk_has_fma(void) { return nk_has_avx2() && has_bit(FMA) && has_bit(F16C); }
+
+int nk_has_avxvnni(void) { return nk_has_avx2() && has_bit(AVXVNNI); }
 
 int nk_has_avx512vnni(void) {
-    return system_saves(ZMM_STATE) && nk_has_avx2() && has_bit(7, 0, EBX, 16) /* F */ && has_bit(7, 0, EBX, 30) /* BW */
-           && has_bit(7, 0, ECX, 11) /* VNNI */;
+    return system_saves(ZMM_STATE) && nk_has_avx2() && has_bit(AVX512F) && has_bit(AVX512BW) && has_bit(AVX512VL) &&
+           has_bit(AVX512VNNI);
 }
 #endif

@@ -63,11 +63,10 @@ typedef struct {
 typedef struct {
     const nk_block *blocks;
     const float *embedding;                     /* (V, C) */
-    const float *cosines, *sines;               /* (context, D / 2) */
     const float *norm;                          /* (C) */
     const float *gate_norm, *gate, *gate_bias;  /* (C), (C), (1): the exit gate, read where exit_threshold < 1 */
     nk_dense head;
-    int32_t block_count, width, streams, vocabulary, context;
+    int32_t block_count, width, streams, vocabulary;
     int32_t heads, kv_heads, head_dim;
     int32_t turns, before, after;               /* all blocks but the first and the last few run `turns` times */
     float exit_threshold, eps;
@@ -75,10 +74,16 @@ typedef struct {
 
 typedef struct nk_decoder nk_decoder;
 
-/* A decoder with room for `capacity` tokens of one sequence. The instruction set is the active one of this moment.
- * NULL without memory. `pool` may be NULL and is not freed. */
-nk_decoder *nk_decoder_new(const nk_model *model, int32_t capacity, nk_pool *pool);
+/* A decoder that has no room for tokens yet. The instruction set is the active one of this moment. NULL without memory.
+ * `pool` may be NULL and is not freed. */
+nk_decoder *nk_decoder_new(const nk_model *model, nk_pool *pool);
 void nk_decoder_free(nk_decoder *decoder);
+
+/* Makes room for `capacity` tokens of one sequence, no fewer than before; the first `kept` of those read stay. The angles
+ * of their positions, cosines and sines (capacity, D / 2), belong to the caller and take the place of those before. Returns
+ * 1, or 0 without memory: then all is as it was. */
+int32_t nk_decoder_reserve(nk_decoder *decoder, int32_t capacity, int32_t kept, const float *cosines,
+                           const float *sines);
 
 /* Reads `count` tokens that follow the first `start` ones, which earlier calls read, and forgets what else they read.
  * Writes the logits of the last `wanted` tokens (wanted, V) and, unless NULL, their hidden states after the final norm

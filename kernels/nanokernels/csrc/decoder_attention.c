@@ -9,7 +9,7 @@ static void prepare_head(nk_run *r, float *x, const float *gain, int position) {
     int width = r->m->head_dim, half = width / 2;
     if (gain)
         nk_rms_norm(r, x, x, gain, width);
-    r->f->rotate(x, r->m->cosines + (size_t)position * half, r->m->sines + (size_t)position * half, half);
+    r->f->rotate(x, r->d->cosines + (size_t)position * half, r->d->sines + (size_t)position * half, half);
 }
 
 static void keep(nk_run *r, const nk_attention *w, int slot, int head, int token) {

@@ -47,14 +47,39 @@ int nk_cache_init(nk_decoder *d) {
     const nk_model *m = &d->model;
     if (!number_slots(d) || !take_recurrent(d))
         return 0;
-    c->panels = nk_round_up(d->capacity, d->loops->panel) / d->loops->panel;
-    size_t positions = (size_t)c->panels * (size_t)d->loops->panel;
     c->value_width = nk_round_up(m->head_dim, d->loops->panel);
-    c->key_size = positions * (size_t)(m->kv_heads * m->head_dim);
-    c->value_size = positions * (size_t)(m->kv_heads * c->value_width);
-    c->keys = nk_take(d, sizeof(float) * c->key_size * (size_t)c->attention_slots);
-    c->values = nk_take(d, sizeof(float) * c->value_size * (size_t)c->attention_slots);
-    return c->keys && c->values;
+    return 1;
+}
+
+int nk_cache_grown(const nk_decoder *d, nk_arena **arena, int capacity, nk_cache *grown) {
+    const nk_model *m = &d->model;
+    *grown = d->cache;
+    grown->panels = nk_round_up(capacity, d->loops->panel) / d->loops->panel;
+    size_t positions = (size_t)grown->panels * (size_t)d->loops->panel;
+    grown->key_size = positions * (size_t)(m->kv_heads * m->head_dim);
+    grown->value_size = positions * (size_t)(m->kv_heads * grown->value_width);
+    grown->keys = nk_take_from(arena, sizeof(float) * grown->key_size * (size_t)grown->attention_slots);
+    grown->values = nk_take_from(arena, sizeof(float) * grown->value_size * (size_t)grown->attention_slots);
+    return grown->keys && grown->values;
+}
+
+/* `count` stripes of unequal lengths, of which the first `length` floats are copied. */
+static void copy_stripes(float *to, size_t to_stripe, const float *from, size_t from_stripe, size_t length,
+                         size_t count) {
+    for (size_t i = 0; i < count; i++)
+        memcpy(to + i * to_stripe, from + i * from_stripe, length * sizeof(float));
+}
+
+void nk_cache_copy(const nk_decoder *d, const nk_cache *grown, int kept) {
+    const nk_cache *c = &d->cache;
+    size_t panel = (size_t)d->loops->panel, width = (size_t)d->model.head_dim;
+    size_t heads = (size_t)c->attention_slots * (size_t)d->model.kv_heads, used = ((size_t)kept + panel - 1) / panel;
+    if (!used)
+        return;
+    size_t to = (size_t)grown->panels * panel, from = (size_t)c->panels * panel;
+    copy_stripes(grown->keys, to * width, c->keys, from * width, used * panel * width, heads);
+    copy_stripes(grown->values, to * panel, c->values, from * panel, used * panel * panel,
+                 heads * (size_t)c->value_width / panel);
 }
 
 /* Attention layers need none: positions that were not read yet are never looked at. */

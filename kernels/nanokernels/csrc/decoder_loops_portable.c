@@ -2,7 +2,7 @@
 #include "decoder_vector_portable.h"
 #include "decoder_loops_body.h"
 #include "decoder_tiles_body.h"
-#include "nanokernels.h"
+#include "isa.h"
 
 const nk_loops *nk_loops_portable(void) { return &table; }
 
@@ -11,7 +11,7 @@ const nk_loops *nk_loops_active(void) {
     const char *name = nk_active()->name;
     if (!strcmp(name, "avx512vnni"))
         return nk_loops_avx512();
-    if (!strncmp(name, "avx", 3) && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
+    if (!strncmp(name, "avx", 3) && nk_has_fma())
         return nk_loops_avx2();
 #endif
     return nk_loops_portable();

@@ -1,4 +1,4 @@
-/* All memory of a decoder is taken when it is made: a forward allocates nothing. */
+/* The memory of a decoder: working memory when it is made, caches when room is reserved. A forward allocates nothing. */
 #include "decoder_run.h"
 
 #include <stdlib.h>
@@ -12,15 +12,31 @@ struct nk_arena {
 };
 
 /* calloc leaves large blocks to the system, which gives pages when they are first written. */
-void *nk_take(nk_decoder *d, size_t bytes) {
+void *nk_take_from(nk_arena **arena, size_t bytes) {
     nk_arena *block = calloc(1, sizeof(nk_arena) + bytes + 2 * ALIGNMENT);
     if (!block)
         return NULL;
-    block->next = d->arena;
+    block->next = *arena;
     block->bytes = bytes;
-    d->arena = block;
+    *arena = block;
     uintptr_t start = (uintptr_t)(block + 1);
     return (void *)((start + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
+}
+
+void *nk_take(nk_decoder *d, size_t bytes) { return nk_take_from(&d->arena, bytes); }
+
+static void give_back(nk_arena *arena) {
+    for (nk_arena *next; arena; arena = next) {
+        next = arena->next;
+        free(arena);
+    }
+}
+
+static int64_t bytes_of(const nk_arena *arena) {
+    int64_t bytes = 0;
+    for (; arena; arena = arena->next)
+        bytes += (int64_t)arena->bytes;
+    return bytes;
 }
 
 static float *take_floats(nk_decoder *d, size_t rows, size_t columns) {
@@ -95,9 +111,8 @@ static int take_own(nk_decoder *d, nk_own *own, const nk_sizes *s) {
     own->row = take_floats(d, 1, wide);
     own->mixed = take_floats(d, 1, wide);
     own->rows = take_floats(d, NK_FEW, (size_t)d->model.width);
-    own->scores = take_floats(d, NK_TILE_ROWS, (size_t)d->cache.panels * panel);
     own->outputs = take_floats(d, NK_TILE_ROWS, (size_t)nk_round_up(s->head_dim, (int)panel));
-    return own->row && own->mixed && own->rows && own->scores && own->outputs && take_plan(d, &own->plan, s) &&
+    return own->row && own->mixed && own->rows && own->outputs && take_plan(d, &own->plan, s) &&
            take_tokens(d, &own->tokens, s, NK_FEW);
 }
 
@@ -138,7 +153,7 @@ static int take_shared(nk_decoder *d, const nk_sizes *s) {
            take_tokens(d, &d->tokens, s, NK_BLOCK);
 }
 
-nk_decoder *nk_decoder_new(const nk_model *model, int32_t capacity, nk_pool *pool) {
+nk_decoder *nk_decoder_new(const nk_model *model, nk_pool *pool) {
     nk_decoder *d = calloc(1, sizeof *d);
     if (!d)
         return NULL;
@@ -149,7 +164,6 @@ nk_decoder *nk_decoder_new(const nk_model *model, int32_t capacity, nk_pool *poo
     d->pool = pool;
     d->process = getpid();
     d->threads = pool ? nk_pool_threads(pool) : 1;
-    d->capacity = capacity;
     d->wide = nk_round_up(sizes.widest, 16) + 16; /* no power of 2: rows of a block would share few cache lines */
     nk_barrier_init(&d->barrier, d->threads);
     if (nk_cache_init(d) && take_shared(d, &sizes) && take_routes(d, &sizes) && take_threads(d, &sizes))
@@ -161,16 +175,31 @@ nk_decoder *nk_decoder_new(const nk_model *model, int32_t capacity, nk_pool *poo
 void nk_decoder_free(nk_decoder *decoder) {
     if (!decoder)
         return;
-    for (nk_arena *block = decoder->arena, *next; block; block = next) {
-        next = block->next;
-        free(block);
-    }
+    give_back(decoder->reserved);
+    give_back(decoder->arena);
     free(decoder);
 }
 
+int32_t nk_decoder_reserve(nk_decoder *d, int32_t capacity, int32_t kept, const float *cosines, const float *sines) {
+    nk_arena *reserved = NULL;
+    nk_cache grown;
+    size_t scores_of_thread = (size_t)NK_TILE_ROWS * (size_t)nk_round_up(capacity, d->loops->panel);
+    float *scores = nk_take_from(&reserved, (size_t)d->threads * scores_of_thread * sizeof(float));
+    if (!scores || !nk_cache_grown(d, &reserved, capacity, &grown)) {
+        give_back(reserved);
+        return 0;
+    }
+    nk_cache_copy(d, &grown, kept);
+    give_back(d->reserved);
+    d->reserved = reserved;
+    d->cache = grown;
+    d->cosines = cosines;
+    d->sines = sines;
+    for (int t = 0; t < d->threads; t++)
+        d->own[t].scores = scores + (size_t)t * scores_of_thread;
+    return 1;
+}
+
 int64_t nk_decoder_bytes(const nk_decoder *decoder) {
-    int64_t bytes = 0;
-    for (const nk_arena *block = decoder->arena; block; block = block->next)
-        bytes += (int64_t)block->bytes;
-    return bytes;
+    return bytes_of(decoder->arena) + bytes_of(decoder->reserved);
 }

@@ -46,7 +46,8 @@ typedef struct {
 } nk_routes;
 
 /* Both operands of attention's products lie in panels, as these read them: keys (heads, positions / panel, D, panel),
- * values (heads, D / panel, positions, panel). `slot` numbers the attention layers, or recurrent ones, of each turn. */
+ * values (heads, D / panel, positions, panel). Of positions there are as many as were reserved. `slot` numbers the
+ * attention layers, or recurrent ones, of each turn. */
 typedef struct {
     float *keys, *values;
     float *memories, *inputs; /* recurrent layers: (heads, D, padded D) and the convolution's last inputs */
@@ -63,13 +64,15 @@ struct nk_decoder {
     const nk_isa *isa;
     const nk_loops *loops;
     nk_pool *pool;
-    nk_arena *arena;
+    nk_arena *arena;               /* what lives as long as the decoder, */
+    nk_arena *reserved;            /* and what grows with the text: keys, values and scores */
+    const float *cosines, *sines;  /* (positions, D / 2) */
     pid_t process;
     nk_barrier barrier;
     nk_own *own;
     nk_cache cache;
     nk_routes routes;
-    int threads, capacity, wide; /* wide: the widest input or output of a matrix, padded */
+    int threads, wide;           /* wide: the widest input or output of a matrix, padded */
     float *streams;              /* (NK_BLOCK, n, C) */
     float *maps;                 /* (NK_BLOCK, 2 n + n n), */
     float *logits_of_maps;       /* (NK_BLOCK, rows) */
@@ -165,6 +168,10 @@ void nk_repeat_turns(nk_run *r);
 
 /* Caches. A slot belongs to one layer in one turn. */
 int nk_cache_init(nk_decoder *d);
+/* The cache with room for `capacity` positions, keys and values empty and taken from `arena`; 0 without memory. */
+int nk_cache_grown(const nk_decoder *d, nk_arena **arena, int capacity, nk_cache *grown);
+/* Its first `kept` positions become those of the decoder's cache. */
+void nk_cache_copy(const nk_decoder *d, const nk_cache *grown, int kept);
 void nk_cache_reset(nk_decoder *d);
 int nk_slot(const nk_run *r, int turn, int layer);
 float *nk_key_at(const nk_run *r, int slot, int head, int position);
@@ -172,7 +179,9 @@ float *nk_value_at(const nk_run *r, int slot, int head, int first, int position)
 void nk_keep_value(const nk_run *r, int slot, int head, int position, const float *value);
 void nk_copy_position(const nk_run *r, int from_slot, int to_slot, int head, int position);
 
-/* Zeroed floats that live as long as the decoder; large ones take no memory before they are written. NULL without. */
+/* Zeroed bytes that live as long as the arena; large ones take no memory before they are written. NULL without. */
+void *nk_take_from(nk_arena **arena, size_t bytes);
+/* The same from the decoder's own. */
 void *nk_take(nk_decoder *d, size_t bytes);
 
 /* Logits, and unless NULL hidden states, of the block's tokens from `first` on. */

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NK_VERSION 1            /* changes with any struct or signature below */
+#define NK_VERSION 3            /* changes with any struct or signature below */
 #define NK_MAX_COLUMNS 131072   /* up to here every sum is exact */
 #define NK_LINE 64              /* bytes that hold four columns of one row block */
 
@@ -63,11 +63,11 @@ int nk_use(const char *name);               /* 1: done; 0: this CPU cannot, noth
 /* Fills `sums` from the codes that are there. */
 void nk_sum_codes(nk_tokens *tokens);
 
-/* Threads that wait parked. The caller of nk_pool_run is thread 0 of `threads`; one run at a time, others queue. `cpus`
- * (NULL: unpinned) names a CPU for each thread but the caller, cpus[1] .. cpus[threads - 1]. NULL on failure. */
+/* Threads that wait parked. The caller of nk_pool_run is thread 0 of `threads`; one run at a time, others queue. They are
+ * not pinned to CPUs (docs/kernels.md says why). NULL on failure. */
 typedef struct nk_pool nk_pool;
 typedef void (*nk_work)(void *argument, int thread, int threads);
-nk_pool *nk_pool_new(int threads, const int *cpus);
+nk_pool *nk_pool_new(int threads);
 int nk_pool_threads(const nk_pool *pool);
 void nk_pool_run(nk_pool *pool, nk_work work, void *argument);
 void nk_pool_free(nk_pool *pool);

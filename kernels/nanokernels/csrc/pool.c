@@ -5,7 +5,6 @@
 #define _GNU_SOURCE
 #include <linux/futex.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -76,17 +75,7 @@ static void *worker_main(void *argument) {
     }
 }
 
-/* Pins where asked to; a CPU this process may not use is no reason to fail. */
-static void pin(pthread_t thread, int cpu) {
-    cpu_set_t set;
-    if (cpu < 0 || cpu >= CPU_SETSIZE)
-        return;
-    CPU_ZERO(&set);
-    CPU_SET(cpu, &set);
-    pthread_setaffinity_np(thread, sizeof set, &set);
-}
-
-nk_pool *nk_pool_new(int threads, const int *cpus) {
+nk_pool *nk_pool_new(int threads) {
     if (threads < 1)
         return NULL;
     nk_pool *pool = calloc(1, sizeof *pool + (size_t)threads * sizeof *pool->workers);
@@ -103,8 +92,6 @@ nk_pool *nk_pool_new(int threads, const int *cpus) {
             return NULL;
         }
         pool->started = i;
-        if (cpus)
-            pin(worker->thread, cpus[i]);
     }
     return pool;
 }

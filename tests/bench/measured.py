@@ -1,0 +1,126 @@
+"""What the techniques do to held-out loss, as the table of docs/techniques.md: python -m tests.bench.measured
+
+Reads docs/experiments/results/NAME.json, which `nanoconsole compare docs/experiments/NAME.toml --report-only --json` printed,
+and writes the table between its two marks in docs/techniques.md.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parents[2] / "docs"
+RESULTS = DOCS / "experiments" / "results"
+PAGE = DOCS / "techniques.md"
+START, STOP = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
+HEAD = (
+    "| technique | variant | step time | optimizer state | peak memory | CE at equal steps, % | CE at equal time, % | verdict |",
+    "|---|---|---|---|---|---|---|---|",
+)
+ROWS = {  # technique: experiment and variant
+    "Multi-token prediction, 1 head": ("objective", "mtp-1"),
+    "Multi-token prediction, 3 heads": ("objective", "mtp-3"),
+    "Multi-token prediction, sequential": ("objective", "mtp-sequential"),
+    "Collider, head": ("objective", "collider-head"),
+    "Collider, full": ("objective", "collider-full"),
+    "Label smoothing 0.1": ("objective", "smoothing"),
+    "z-loss 1e-4": ("objective", "z-loss"),
+    "Entropy bonus 0.01": ("objective", "entropy-bonus"),
+    "One stream, no mHC": ("model", "one-stream"),
+    "mHC, dynamic maps": ("model", "dynamic"),
+    "mHC, Sinkhorn": ("model", "sinkhorn"),
+    "HC, unconstrained": ("model", "unconstrained"),
+    "Gated DeltaNet, 3 of 4 layers": ("model", "gated-delta"),
+    "DeltaNet, 3 of 4 layers": ("model", "delta"),
+    "Experts, balanced by a bias": ("model", "experts"),
+    "Experts, auxiliary loss": ("model", "experts-loss"),
+    "LoopLM, 2 turns, equal parameters": ("model", "loop-2"),
+    "LoopLM, 2 turns of half the blocks, equal FLOPs": ("model", "loop-2-of-2"),
+    "Float matrices, not ternary": ("model", "float"),
+    "FP4 study, nvfp4": ("model", "nvfp4"),
+    "FP4 study, mxfp4": ("model", "mxfp4"),
+    "FP4 study, token": ("model", "fp4-token"),
+    "8-bit Muon": ("optimizer", "int8"),
+    "GaLore-Muon, rank 1/4": ("optimizer", "galore"),
+    "GaLore-Muon, 8 bits, int4 projector": ("optimizer", "galore-int8"),
+    "AdamW for matrices": ("optimizer", "adamw"),
+    "Lion for matrices": ("optimizer", "lion"),
+    "Polar Express": ("recipe", "polar-express"),
+    "Muon, AdamW's rms as scale": ("recipe", "rms-scale"),
+    "8-bit Muon, dynamic": ("recipe", "int8-dynamic"),
+    "8-bit Muon, stochastic rounding": ("recipe", "int8-stochastic"),
+    "GaLore, adaptive refresh": ("recipe", "galore-adaptive"),
+    "Weight decay 0.1": ("recipe", "weight-decay"),
+    "Two-stage BitNet recipe": ("recipe", "two-stage"),
+    "Cautious weight decay": ("recipe", "cautious"),
+    "Cosine": ("recipe", "cosine"),
+    "Linear": ("recipe", "linear"),
+    "WSD, square-root decay": ("recipe", "sqrt-decay"),
+    "Learning rates / 8 (power check)": ("optimizer", "power-check"),
+}
+
+
+def table(results: dict[str, dict[str, Any]]) -> str:
+    """The Markdown table of the reports by experiment."""
+    lines = [*HEAD, *(_line(name, results.get(place[0]), place) for name, place in ROWS.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _line(name: str, document: dict[str, Any] | None, place: tuple[str, str]) -> str:
+    cells = [name, f"{place[0]}: {place[1]}"]
+    found = {kind: _row(document, kind, place[1]) for kind in ("equal_steps", "equal_time")}
+    steps = found["equal_steps"]
+    if document is None or steps is None or not steps["finished"]:
+        return f"| {' | '.join([*cells, '', '', '', 'not measured yet', '', ''])} |"
+    base = _row(document, "equal_steps", "baseline") or {}
+    cells += [_ratio(steps, base), _mebibytes(steps["optimizer_bytes"], 2), _mebibytes(steps["peak_bytes"], 0)]
+    cells += [_percent(steps), _percent(found["equal_time"]), _verdict(found)]
+    return f"| {' | '.join(cells)} |"
+
+
+def _row(document: dict[str, Any] | None, kind: str, variant: str) -> dict[str, Any] | None:
+    return next((row for row in (document or {}).get(kind, ()) if row["variant"] == variant), None)
+
+
+def _ratio(row: dict[str, Any], base: dict[str, Any]) -> str:
+    """Step time alone on the machine over the baseline's; only where it was calibrated."""
+    own, other = row["step_seconds_alone"], base.get("step_seconds_alone")
+    return f"{own / other:.2f}" if own and other else "–"
+
+
+def _mebibytes(count: float | None, digits: int) -> str:
+    return f"{count / 2**20:.{digits}f} MiB" if count else "–"
+
+
+def _percent(row: dict[str, Any] | None) -> str:
+    """Mean and interval of the paired difference, and the seeds where some are missing."""
+    found = row and row["ce_difference_percent"]
+    if not row or not found:
+        return "–"
+    interval = f" [{found['low']:+.2f}, {found['high']:+.2f}]" if found["low"] is not None else ""
+    seeds = "" if row["finished"] == row["seeds"] else f" ({row['finished']} of {row['seeds']} seeds)"
+    return f"{found['mean']:+.2f}{interval}{seeds}"
+
+
+def _verdict(found: dict[str, dict[str, Any] | None]) -> str:
+    """What the reports say, once where both kinds agree."""
+    said = {kind: row["verdict"] for kind, row in found.items() if row and row["ce_difference_percent"]}
+    words = {"equal_steps": "steps", "equal_time": "time"}
+    if len(set(said.values())) == 1:
+        return next(iter(said.values()))
+    return "; ".join(f"{words[kind]}: {verdict}" for kind, verdict in said.items())
+
+
+def read_results() -> dict[str, dict[str, Any]]:
+    return {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(RESULTS.glob("*.json"))}
+
+
+def main() -> None:
+    before, _, rest = PAGE.read_text("utf-8").partition(START)
+    _, _, after = rest.partition(STOP)
+    PAGE.write_text(before + START + table(read_results()) + STOP + after, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""The table of measured gains in docs/techniques.md is made from the committed reports, and leaves nothing out."""
+
+from __future__ import annotations
+
+from nanocore.compare.spec import read
+from tests.bench.measured import PAGE, RESULTS, ROWS, START, STOP, read_results, table
+
+DOCUMENT = {
+    "equal_steps": [
+        {"variant": "baseline", "finished": 3, "step_seconds_alone": 0.4},
+        {
+            "variant": "int8", "finished": 3, "seeds": 3, "step_seconds_alone": 0.44, "optimizer_bytes": 3 << 20, "peak_bytes": 700 << 20,
+            "ce_difference_percent": {"mean": -0.07, "low": -0.76, "high": 0.62}, "verdict": "no difference",
+        },
+    ],
+    "equal_time": [
+        {
+            "variant": "int8", "finished": 2, "seeds": 3, "verdict": "worse",
+            "ce_difference_percent": {"mean": 1.9, "low": None, "high": None},
+        },
+    ],
+}  # fmt: skip
+
+
+def test_the_page_holds_the_table_of_the_committed_reports() -> None:
+    shown = PAGE.read_text("utf-8").partition(START)[2].partition(STOP)[0]
+    assert shown == table(read_results())
+
+
+def test_a_row_tells_cost_gain_missing_seeds_and_verdicts() -> None:
+    lines = table({"optimizer": DOCUMENT}).splitlines()
+    row = next(line for line in lines if "optimizer: int8 " in line)
+    said = [cell.strip() for cell in row.strip("|").split("|")][2:]
+    assert said == [
+        "1.10",
+        "3.00 MiB",
+        "700 MiB",
+        "-0.07 [-0.76, +0.62]",
+        "+1.90 (2 of 3 seeds)",
+        "steps: no difference; time: worse",
+    ]
+    assert "not measured yet" in next(line for line in lines if "model: loop-2 " in line)
+
+
+def test_every_variant_of_the_experiments_has_a_row() -> None:
+    files = {path.stem: read(path) for path in sorted(RESULTS.parent.glob("*.toml"))}
+    named = {(name, variant) for name, spec in files.items() for variant in spec.variants}
+    assert named <= set(ROWS.values())
+    assert set(ROWS.values()) - named == {("optimizer", "power-check")}
