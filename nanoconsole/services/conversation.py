@@ -129,6 +129,8 @@ class Conversation:
             self._write(str(answer.get("text", "")), answer.get("tokens"))
         elif kind == "reply":
             self._reply(answer)
+        elif kind == "notice":  # compiling the kernels, say
+            self._set(computed=sanitize_line(str(answer.get("text", "")), 300))
         elif kind == "error":
             self._fail(sanitize_line(str(answer.get("message", "")), 300))
 

@@ -53,7 +53,8 @@ def chat(request: Record, channel: Channel) -> None:
         began = time.monotonic()
         text, turn = ("", 0) if record.get("fresh") else (text, turn)
         text += record["say"]
-        generation = engine.generate(text, _asked({**request, **record}).numbered(turn), reuse=True)
+        asked = _asked({**request, **record}).numbered(turn)
+        generation = engine.generate(text, asked, reuse=True)
         channel.on_cancel(generation.cancel)
         completion = _written(generation, channel.answer)
         text, turn = text + completion.text, turn + 1
