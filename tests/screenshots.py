@@ -15,13 +15,13 @@ from pathlib import Path
 
 from nanoconsole.services.launcher import launch
 from nanoconsole.tui.app import ConsoleApp
+from nanoconsole.tui.modes import MODES
 from nanocore.config.resolve import resolve
 from nanocore.runs.layout import list_runs
 from nanocore.runs.steer import wait_until_ended
 
 OUTPUT = Path(__file__).parents[1] / "screenshots"
 SIZE = (150, 44)
-SCREENS = {"runs": "1", "launch": "2", "live": "3"}
 
 
 def train(root: Path) -> None:
@@ -34,11 +34,11 @@ async def take(root: Path) -> None:
     app = ConsoleApp(root)
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause(2.0)
-        for name, key in SCREENS.items():
-            await pilot.press(key)
+        for mode in MODES:
+            await pilot.press(mode.number)
             await pilot.pause(2.5)  # long enough for the follower to read the run
             picture = re.sub(r"terminal-\d+-", "terminal-", app.export_screenshot(title="nanoconsole"))
-            (OUTPUT / f"{name}.svg").write_text(picture, encoding="utf-8")
+            (OUTPUT / f"{mode.name}.svg").write_text(picture, encoding="utf-8")
 
 
 def main() -> None:

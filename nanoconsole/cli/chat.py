@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +12,7 @@ import typer
 from nanoconsole.cli import model as shared
 from nanoconsole.cli.options import Json, Runs, examples
 from nanoconsole.cli.output import emit_line, say, write
+from nanoconsole.services.chat_settings import Layout
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -20,23 +20,6 @@ if TYPE_CHECKING:
     from nanoconsole.services.workers import Worker
 
 HOW = "Ctrl-C ends a reply, Ctrl-D the chat"
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How turns stand in the one text that the model continues."""
-
-    user: str
-    assistant: str
-
-    def turn(self, line: str, after: str) -> str:
-        """What a line adds, `after` the text so far: the user's prefix, the line, and the assistant's on a line of its own."""
-        border = "\n" if after and not after.endswith("\n") else ""
-        return f"{border}{self.user}{line}\n{self.assistant}"
-
-    def stops(self) -> list[str]:
-        """A reply ends where the model begins to write the user's next turn; without a prefix nothing shows that."""
-        return [f"\n{self.user.strip()}"] if self.user.strip() else []
 
 
 def register(app: typer.Typer) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nanoconsole.cli import drafts
 from nanoconsole.cli.options import Json, Runs, Set, Target, examples
 from nanoconsole.cli.output import emit, say, table, tell
 
@@ -30,6 +31,7 @@ def register(app: typer.Typer) -> None:
         diff
     )
     group.command("import", epilog=examples("config import old.toml > new.toml"))(import_file)
+    drafts.register(group)
     group.command("edit", epilog=examples("config edit tiny-cpu", "config edit my.toml"))(edit)
     app.add_typer(group, name="config")
 
@@ -126,7 +128,7 @@ def import_file(file: File, json: Json = False) -> None:
 def edit(target: Target, runs: Runs = None) -> None:
     """Open the app's editor.
 
-    TARGET is a preset, a file or a run, whose configuration is edited.
+    TARGET is a preset, a file, or a run, of whose configuration a new run can be made.
     """
     from nanoconsole.cli.target import source
     from nanoconsole.cli.terminal import need_terminal

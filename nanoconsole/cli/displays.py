@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nanoconsole.cli.output import emit_line, say, tell
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from nanoconsole.cli.view import RunView
     from nanocore.runs.records import Record
 
+SPARSE = 10.0  # seconds between two records that are told on a slow line
 TOLD = ("checkpoint", "warning", "health", "nonfinite", "resumed", "paused")  # how it ended is the last line's to say
 
 
@@ -27,12 +30,14 @@ class Display(Protocol):
     def note(self, text: str) -> None: ...
 
 
-def choose(*, as_json: bool, every: int) -> Display:
-    """The display that suits stdout; `every` is the number of steps between plain lines."""
+def choose(*, as_json: bool, every: int, sparse: bool = False) -> Display:
+    """The display that suits stdout; `every` is the number of steps between plain lines, `sparse` sends few bytes."""
     from nanoconsole.cli.terminal import draws
 
     if as_json:
         return JsonDisplay()
+    if sparse:
+        return SparseDisplay()
     if draws():
         from nanoconsole.cli.live import LiveDisplay
 
@@ -112,6 +117,31 @@ class LineDisplay(_Plain):
         if phase != self._phase and (not view.step or view.ended or view.stall):
             self._phase = phase
             tell(f"{text}{result(view)}" if view.ended else text)
+
+
+class SparseDisplay(LineDisplay):
+    """For slow lines: the newest record at most once in `SPARSE` seconds, what happened at once, of samples only the step."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(1)
+        self._clock, self._next = clock, 0.0
+        self._newest: Record | None = None
+
+    def show(self, view: RunView) -> None:
+        super().show(view)
+        if self._newest is not None and (self._clock() >= self._next or view.ended):
+            self._next = self._clock() + SPARSE
+            tell(record_line(self._newest, view.steps))
+            self._newest = None
+
+    def _lines(self, entry: Record, view: RunView) -> list[str]:
+        kind = entry.get("kind")
+        if kind == "sample":
+            return [f"step {entry.get('step')}: sample"]
+        if kind is None and isinstance(entry.get("step"), int):
+            self._newest = {**(self._newest or {}), **entry}  # an evaluation in between is told with the newest step
+            return []
+        return super()._lines(entry, view)
 
 
 def record_line(record: Record, steps: int) -> str:

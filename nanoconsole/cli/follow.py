@@ -56,12 +56,15 @@ def follow(
         raise
 
 
-def watch(run: RunFolder, *, as_json: bool = False) -> int:
-    """Show the run until it ends and return the trainer's exit code; Ctrl-C ends only the watching and returns 0."""
+def watch(run: RunFolder, *, as_json: bool = False, sparse: bool = False) -> int:
+    """Show the run until it ends and return the trainer's exit code; Ctrl-C ends only the watching and returns 0.
+
+    `sparse` is for slow lines: as few bytes as still tell how it goes.
+    """
     from nanocore.runs.liveness import observe
 
     try:
-        view, display = _opened(run, as_json)
+        view, display = _opened(run, as_json, sparse=sparse)
         with display:
             return _until_end(view, display)
     except KeyboardInterrupt:
@@ -76,13 +79,13 @@ def _say_it_goes_on(run: RunFolder) -> None:
         say(f"{run.name} goes on training; stop it: {to_type(f'stop {run.name}')}")
 
 
-def _opened(run: RunFolder, as_json: bool) -> tuple[RunView, Display]:
+def _opened(run: RunFolder, as_json: bool, *, sparse: bool = False) -> tuple[RunView, Display]:
     from nanoconsole.cli.view import RunView
     from nanocore.config.toml import load
     from nanocore.runs.staging import configuration_file
 
     every = load(configuration_file(run)).logging.console_every
-    return RunView(run, whole=as_json), choose(as_json=as_json, every=every)
+    return RunView(run, whole=as_json), choose(as_json=as_json, every=every, sparse=sparse)
 
 
 def _until_end(view: RunView, display: Display, board: Companion | None = None) -> int:

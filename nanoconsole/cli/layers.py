@@ -59,7 +59,7 @@ def layers(
         raise UsageError("--json and --csv exclude each other", fix="give one of them")
     records = _records(find_run(run_root(runs), run), step)
     if json:
-        return emit({"run": run, "records": records})
+        return emit({"run": run, "metrics": _metrics(records), "records": records})
     if as_csv:
         return write(_csv(records))
     return _show(records)
@@ -79,6 +79,15 @@ def _records(folder: RunFolder, step: int | None) -> list[Record]:
         nearest = min((record["step"] for record in records), key=lambda measured: abs(measured - (step or 0)))
         raise UsageError(f"nothing was measured at step {step}", where=folder.name, fix=f"the nearest is {nearest}")
     return chosen
+
+
+def _metrics(records: list[Record]) -> list[dict[str, Any]]:
+    """What the screen Layers shows of the records: each metric with its healthy range, its extremes and its worst row."""
+    from nanoconsole.services.layers import LayerHistory
+
+    history = LayerHistory()
+    history.add(records)
+    return [history.facts(metric) for metric in history.metrics()]
 
 
 def _show(records: list[Record]) -> None:

@@ -12,8 +12,10 @@ import typer
 from typer.main import get_command
 
 from nanoconsole.cli import (
+    alerts,
     bench,
     chat,
+    checkpoints,
     compare,
     config,
     control,
@@ -24,20 +26,27 @@ from nanoconsole.cli import (
     generate,
     inspect,
     layers,
+    log,
     presets,
     queue,
+    report,
     resume,
     runs,
+    samples,
+    settings,
     tensorboard,
     train,
+    validate,
     watch,
+    web,
 )
 from nanocore.errors import EXIT_CODES
 from nanocore.runs.hints import repeat_root
 
 HEADLESS = (
-    "presets, config, data, train, runs, layers, watch, stop, pause, resume, checkpoint, sample, fire, queue, compare, "
-    "generate, chat, export, inspect, doctor, bench, tensorboard"
+    "presets, config, data, train, runs, layers, samples, log, watch, alerts, stop, pause, resume, checkpoint, sample, "
+    "fire, queue, compare, report, checkpoints, generate, chat, export, inspect, doctor, validate, "
+    "bench, web, tensorboard, settings"
 )
 EPILOG = "\b\n" + "\n".join(["Exit codes:", *(f"  {code:>3}  {meaning}" for code, meaning in EXIT_CODES.items())])
 
@@ -55,18 +64,26 @@ for module in (
     train,
     runs,
     layers,
+    samples,
+    log,
     watch,
+    alerts,
     control,
     resume,
     queue,
     compare,
+    report,
+    checkpoints,
     generate,
     chat,
     export,
     inspect,
     doctor,
+    validate,
     bench,
     tensorboard,
+    web,
+    settings,
 ):
     module.register(app)
 

@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nanoconsole.cli import sweep
 from nanoconsole.cli.options import Json, Run, Runs, Set, Target, examples
 from nanoconsole.cli.output import emit, say, table, tell
+from nanoconsole.cli.sweep import Slots, StopOnFailure
 from nanocore.runs.hints import to_type
 
 if TYPE_CHECKING:
     from nanocore.runs.queue import Entry
 
 Name = Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the new run; else PRESET-0001 and so on.")]
-Slots = Annotated[int, typer.Option("--slots", min=1, max=64, help="Runs at a time while this one works; 1 is alone.")]
-StopOnFailure = Annotated[
-    bool, typer.Option("--stop-on-failure", help="When this run fails start no other, until `queue start`.")
-]
 Position = Annotated[int, typer.Argument(metavar="POSITION", min=1, help="Place among the waiting runs, from 1.")]
 
 
@@ -30,7 +28,12 @@ def register(app: typer.Typer) -> None:
     group.command("list", epilog=examples("queue list", "queue list --json"))(list_entries)
     group.command("move", epilog=examples("queue move tiny-cpu-0003 1"))(move)
     group.command("cancel", epilog=examples("queue cancel tiny-cpu-0003"))(cancel)
+    group.command(
+        "set", epilog=examples("queue set tiny-cpu-0003 --slots 2", "queue set tiny-cpu-0003 --stop-on-failure")
+    )(set_options)
+    group.command("halt", epilog=examples("queue halt"))(halt)
     group.command("start", epilog=examples("queue start"))(start)
+    sweep.register(group)
     app.add_typer(group, name="queue")
 
 
@@ -49,16 +52,15 @@ def add(
     It begins and goes on without this console.
     """
     from nanoconsole.cli.target import configuration, label
-    from nanoconsole.services.launcher import enqueue
+    from nanoconsole.services.launcher import Wanted, enqueue
     from nanocore.runs.layout import run_root
 
     root = run_root(runs)
     config = configuration(target, root, set or ())
-    run = enqueue(
-        config,
+    [run] = enqueue(
+        [Wanted(config, name)],
         root=root,
         preset=label(target, root),
-        name=name,
         argv=["nanoconsole", *(context.find_root().obj or ())],
         slots=slots,
         stop_on_failure=stop_on_failure,
@@ -109,6 +111,40 @@ def cancel(run: Run, runs: Runs = None, json: Json = False) -> None:
     if json:
         return emit({"run": run, "was": state})
     return say(f"{run}: {'asked to stop' if state == 'running' else 'taken out of the queue'}")
+
+
+def set_options(
+    run: Run,
+    slots: Annotated[int | None, typer.Option("--slots", min=1, max=64, help="Runs at a time while it works.")] = None,
+    stop_on_failure: Annotated[
+        bool | None, typer.Option("--stop-on-failure/--go-on", help="When it fails: start no other, or go on.")
+    ] = None,
+    runs: Runs = None,
+    json: Json = False,
+) -> None:
+    """Change a queued run: its slots, what its failure does."""
+    from nanocore.runs import queue
+
+    root = _awake(runs)
+    entry = queue.set_options(root, run, slots=slots, stop_on_failure=stop_on_failure)
+    if json:
+        return emit(_facts(entry))
+    return say(
+        f"{run}: slots {entry.slots}, {'halts the queue' if entry.stop_on_failure else 'the queue goes on'} when it fails"
+    )
+
+
+def halt(runs: Runs = None, json: Json = False) -> None:
+    """Start no other run until `queue start`; what works goes on."""
+    from nanocore.runs import queue
+    from nanocore.runs.layout import run_root
+
+    root = run_root(runs)
+    queue.halt(root)
+    found = queue.read_queue(root)
+    if json:
+        return emit({"halted": found.halted, "pending": len(found.pending())})
+    return say(f"halted: {found.halted}; go on with: {to_type('queue start')}")
 
 
 def start(runs: Runs = None, json: Json = False) -> None:

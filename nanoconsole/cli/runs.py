@@ -1,4 +1,4 @@
-"""`nanoconsole runs`: what there is, everything about one run, and its removal."""
+"""`nanoconsole runs`: what there is, everything about one run, and the removal of runs."""
 
 from __future__ import annotations
 
@@ -6,49 +6,94 @@ import os
 import sys
 import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nanoconsole.cli import run_compare, run_notes
 from nanoconsole.cli.options import Json, Run, Runs, examples
 from nanoconsole.cli.output import emit, say, table, tell
+from nanoconsole.cli.run_notes import Names, raise_first
 from nanocore.runs.hints import to_type
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from nanoconsole.cli.view import RunView
+    from nanoconsole.services.listed import Listed
     from nanocore.runs.layout import RunFolder
-    from nanocore.runs.summary import Summary
 
 LOG_LINES = 20
 
 
 def register(app: typer.Typer) -> None:
-    group = typer.Typer(help="List the runs, show one, or delete one.", rich_markup_mode=None, no_args_is_help=True)
-    group.command("list", epilog=examples("runs list", "runs list --json | jq '.[].name'"))(list_all)
+    group = typer.Typer(
+        help="List, show, note, archive, compare and delete runs.", rich_markup_mode=None, no_args_is_help=True
+    )
+    lines = ("runs list", "runs list --filter 'lr>1e-3 !tag:bad' --sort bpb", "runs list --json | jq '.[].name'")
+    group.command("list", epilog=examples(*lines))(list_all)
     group.command("show", epilog=examples("runs show tiny-cpu-0001", "runs show tiny-cpu-0001 --json"))(show)
-    group.command("delete", epilog=examples("runs delete tiny-cpu-0001"))(delete)
+    group.command("delete", epilog=examples("runs delete tiny-cpu-0001 tiny-cpu-0002"))(delete)
+    run_notes.register(group)
+    run_compare.register(group)
     app.add_typer(group, name="runs")
 
 
-def list_all(runs: Runs = None, json: Json = False) -> None:
+Condition = Annotated[str, typer.Option("--filter", metavar="FILTER", help="Only runs that fit, as 'loss<2 tag:good OR preset:tiny*'; see docs/console.md.")]  # fmt: skip
+Sort = Annotated[str, typer.Option("--sort", metavar="KEY", help="A field, metric or configuration key; without a value last.")]  # fmt: skip
+Reverse = Annotated[bool, typer.Option("--reverse", help="The other way round.")]
+Archived = Annotated[bool, typer.Option("--archived", help="Archived runs too.")]
+
+
+def list_all(
+    condition: Condition = "",
+    sort: Sort = "created",
+    reverse: Reverse = False,
+    archived: Archived = False,
+    runs: Runs = None,
+    json: Json = False,
+) -> None:
     """List the runs, the newest first.
 
-    Each with its state and newest measures.
+    Each with its state and newest measures. Archived runs are left out unless asked for.
     """
-    from nanocore.runs.layout import list_runs, run_root
-    from nanocore.runs.summary import export_json, summarize
+    from nanocore.runs.layout import run_root
+    from nanocore.runs.summary import export_json
 
     root = run_root(runs)
+    found, hidden = _found(root, condition, sort, reverse, archived)
     if json:
-        return emit(sorted((export_json(run) for run in list_runs(root)), key=lambda facts: -facts["created"]))
-    found = sorted((summarize(run) for run in list_runs(root)), key=lambda summary: -summary.created)
+        return emit([export_json(listed.run) for listed in found])
     if not found:
-        return say(f"no runs in {root}; start one with: {to_type('train tiny-cpu')}")
+        return say(_none(root, condition, 0 if archived else hidden))
     if _may_surprise(runs):
         say(f"runs in {root}")
-    return table(("run", "state", "step", "loss", "bits/byte", "tok/s", "left", "started"), map(_row, found))
+    table(("run", "state", "step", "loss", "bits/byte", "tok/s", "left", "started", "tags"), map(_row, found))
+    return say(f"{hidden} archived; see them with --archived") if hidden and not archived else None
+
+
+def _found(root: Path, condition: str, sort: str, reverse: bool, archived: bool) -> tuple[list[Listed], int]:
+    """The runs that are listed, in order, and how many are archived."""
+    from nanoconsole.services.alert_log import AlertLog
+    from nanoconsole.services.arrange import Arrangement, sort_key
+    from nanoconsole.services.filter import parse
+    from nanoconsole.services.run_fields import Context, alert_counts
+    from nanoconsole.services.run_index import read_list
+
+    listed = read_list(root)
+    measures = {name for run in listed for name in run.measures}
+    wanted, key = parse(condition, measures), sort_key(sort, measures)
+    if wanted.config or key.config:
+        listed = read_list(root, configs=True)
+    order = Arrangement(wanted, sort, reverse, archived)
+    context = Context(time.time(), alert_counts(AlertLog(root).read().alerts))
+    return order.arranged(listed, context), sum(run.notes.archived for run in listed)
+
+
+def _none(root: Path, condition: str, hidden: int) -> str:
+    if hidden:
+        return f"no run in {root} fits; {hidden} archived; see them with --archived"
+    return f"no run in {root} fits {condition}" if condition else f"no runs in {root}; start one with: {to_type('train tiny-cpu')}"  # fmt: skip
 
 
 def show(run: Run, runs: Runs = None, json: Json = False) -> None:
@@ -76,19 +121,25 @@ def show(run: Run, runs: Runs = None, json: Json = False) -> None:
     return _show_sample(view)
 
 
-def delete(run: Run, runs: Runs = None, json: Json = False) -> None:
-    """Move an ended run to the trash.
+def delete(names: Names, runs: Runs = None, json: Json = False) -> None:
+    """Move ended runs to the trash.
 
-    Nothing is erased: where it went is printed, and moving it back makes it a run again.
+    Nothing is erased: where each went is printed, and moving it back makes it a run again. A run at work stays.
     """
+    from nanoconsole.services.batch import discard_all
     from nanocore.runs.layout import find_run, run_root
-    from nanocore.runs.trash import discard
 
     root = run_root(runs)
-    place = discard(root, find_run(root, run))
-    if json:
-        return emit({"run": run, "trash": str(place)})
-    return tell(str(place))
+    outcome = discard_all([find_run(root, name) for name in dict.fromkeys(names)])
+    moved = {run.name: str(place) for run, place in outcome.done.items()}
+    if json and len(names) == 1 and moved:
+        emit({"run": names[0], "trash": moved[names[0]]})
+    elif json:
+        emit([{"run": name, "trash": place} for name, place in moved.items()])
+    else:
+        for place in moved.values():
+            tell(place)
+    raise_first(outcome)
 
 
 def _may_surprise(chosen: Path | None) -> bool:
@@ -96,13 +147,15 @@ def _may_surprise(chosen: Path | None) -> bool:
     return chosen is None and not os.environ.get("NANOCONSOLE_RUNS") and sys.stderr.isatty()
 
 
-def _row(summary: Summary) -> tuple[Any, ...]:
+def _row(listed: Listed) -> tuple[Any, ...]:
     from nanoconsole.services import format
 
+    summary = listed.summary
     steps = f"{summary.step}/{summary.steps}" if summary.steps else summary.step
     measures = (format.number(summary.loss), format.number(summary.bits_per_byte))
     speed, left = format.count(summary.tokens_per_second), format.duration(summary.eta)
-    return (summary.name, summary.state, steps, *measures, speed, left, format.age(summary.created, time.time()))
+    tags = " ".join([*(["archived"] if listed.notes.archived else []), *listed.notes.tags])
+    return (summary.name, summary.state, steps, *measures, speed, left, format.age(summary.created, time.time()), tags)
 
 
 def _lines(facts: dict[str, Any]) -> list[tuple[str, Any]]:

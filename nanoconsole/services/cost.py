@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 NEAR = math.log(2.0)  # a run is like another when arithmetic per token differs by less than this factor
 NEWEST = 50  # runs looked at
 TAIL_BYTES = 1 << 16
+MOST_EFFECTS = 16  # changed keys whose effect is worked out; each takes an estimate
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,10 @@ class Effect:
 
 
 def effects(draft: Draft) -> dict[str, Effect]:
-    """The effect of every edited key by itself, where the draft is valid with and without it."""
+    """The effect of every changed key by itself, where the draft is valid with and without it."""
     if draft.config is None:
         return {}
-    others = {key: draft.without(key) for key in draft.edits}
+    others = {key: draft.without(key) for key in draft.touched[:MOST_EFFECTS]}
     try:
         after = estimate(draft.config)
         before = {key: estimate(config) for key, config in others.items() if config is not None}

@@ -1,23 +1,29 @@
-"""A configuration while it is edited: the file it came from, the changes, the faults, and what it means."""
+"""A configuration while it is edited: the text it came from, the changes, the faults, and what it means.
+
+There are two ways to edit: key by key (a form), and the TOML text by hand. Edits of the form lie over the text last
+typed; `toml` puts them into it, one line each, so both always say the same.
+"""
 
 from __future__ import annotations
 
 import copy
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nanoconsole.services.edits import applied, settled
+from nanoconsole.services.source import Fault, Judged, Reading, faults, judge, read_source
+from nanoconsole.services.typed import parsed, same, shown, writable
 from nanocore.config import toml
-from nanocore.config.fields import Field, changed, fields, get
-from nanocore.config.idle import Idle, asleep, idle, of_table, reset_idle
+from nanocore.config.fields import changed, fields, get
+from nanocore.config.idle import asleep, of_table, reset_idle
+from nanocore.config.problem import Problem
 from nanocore.config.resolve import target_path
-from nanocore.config.rules import Problem
 from nanocore.config.schema import Config
-from nanocore.config.validate import build, problems
-from nanocore.config.write import literal
+from nanocore.config.validate import build
 from nanocore.errors import ConfigError
+from nanocore.runs.layout import RunFolder, valid_name
 from nanocore.runs.text import sanitize_line
 
 FIELDS = {field.key: field for field in fields()}
@@ -37,59 +43,53 @@ class Draft:
     """Values are set as text, as typed; `config` exists while nothing is wrong."""
 
     def __init__(self, target: str) -> None:
-        """Open a preset by name or a TOML file by path. Raises UsageError or ConfigError when it cannot be read."""
+        """Open a preset by name, a TOML file by path, or a run by the path of its config.toml.
+
+        Raises UsageError or ConfigError when it cannot be read.
+        """
         self.target = target
         self.path: Path = target_path(target)
-        self.is_file = target.endswith(".toml") or "/" in target
-        self.table = toml.read_table(self.path)
-        self.edits: dict[str, object] = {}
-        self._aside: dict[str, object] = {}  # edits of details while their technique is off
-        self.base = _built(self.table)
-        self._judge()
+        self.run = _run_of(self.path)
+        self.is_file = self.run is None and (target.endswith(".toml") or "/" in target)
+        self._open(toml.read_text(self.path))
+
+    def _open(self, text: str) -> None:
+        """Begin from the text of the file."""
+        self._file = self._source = read_source(text, where=str(self.path))
+        self.base = _built(self._file.table)
+        self.forget()
 
     @property
     def name(self) -> str:
+        if self.run is not None:
+            return self.run.name
         return sanitize_line(self.path.name if self.is_file else self.target)
 
-    def _judge(self) -> None:
+    @property
+    def noun(self) -> str:
+        """What it was opened from, in words."""
+        return "the run" if self.run else "the file" if self.is_file else "the preset"
+
+    def forget(self) -> None:
+        """Drop all changes, those of the text too."""
+        self._source = self._file
+        self.broken: Fault | None = None  # why the text typed last cannot be read at all
+        self._typed = ""  # that text
+        self.edits: dict[str, object] = {}  # made key by key since the text was typed
+        self.aside: dict[str, object] = {}  # edits of details while their technique is off
+        self._judge()
+
+    def _judge(self, judged: Judged | None = None) -> None:
         """Find the faults of the edited table, and the configuration when it has none."""
-        self.edited = self._with(self.edits)
+        self.edited = applied(self._source.table, self.edits)
         self.asleep = {key: by.state(self.value) for key, by in asleep(self.value)}  # keys without effect, and why
-        found = problems(self.edited)
+        self.found, self.config = (one := judged or judge(self.edited)).problems, one.config
         self.problems: dict[str, str] = {}
         self.others: list[str] = []  # faults of no field: unknown keys and sections
-        for problem in found:
-            self._file(problem)
-        self.config: Config | None = None if found else build(self.edited)
+        for problem in self.found:
+            self._file_problem(problem)
 
-    def _with(self, edits: Mapping[str, object]) -> dict[str, Any]:
-        """The file's table with edits. A key of the file that one deprives of its effect has its default, as with `--set`."""
-        table = copy.deepcopy(dict(self.table))
-        for key, value in edits.items():
-            section, _, name = key.partition(".")
-            if not isinstance(table.get(section), dict):
-                table[section] = {}
-            table[section][name] = value
-        reset_idle(table, edits.keys())
-        return table
-
-    def _set_aside(self, key: str) -> None:
-        """Edits that the new value of `key` deprives of their effect wait aside, and come back when they have one again."""
-        moved = {key}
-        while lost := {name for name, by in self._idle() if name != key and not moved.isdisjoint(by.when)}:
-            self._aside |= {name: self.edits.pop(name) for name in lost}
-            moved |= lost
-        while back := self._aside.keys() - {name for name, _ in asleep(of_table(self._with(self.edits)))}:
-            self.edits |= {name: self._aside.pop(name) for name in back}
-
-    def _idle(self) -> list[tuple[str, Idle]]:
-        return [(name, by) for name, by in idle(of_table(self._with(self.edits))) if name in self.edits]
-
-    def without(self, key: str) -> Config | None:
-        """The configuration with every edit but that of `key`, to see what this one does; None when it is none."""
-        return _built(self._with({name: value for name, value in self.edits.items() if name != key}))
-
-    def _file(self, problem: Problem) -> None:
+    def _file_problem(self, problem: Problem) -> None:
         """Put a fault at its field; a fault inside a list belongs to the list."""
         key = ".".join(problem.key.partition("[")[0].split(".")[:2])
         typed = key in FIELDS and FIELDS[key].kind in ("int", "float") and isinstance(self.value(key), str)
@@ -100,70 +100,160 @@ class Draft:
         else:
             self.others.append(sanitize_line(str(problem)))
 
+    def snapshot(self) -> Draft:
+        """The draft as it is now, for a thread that works something out while this one is edited."""
+        taken = copy.copy(self)
+        taken.edits, taken.aside = dict(self.edits), dict(self.aside)
+        return taken
+
+    # Values
+
     def value(self, key: str) -> object:
         """What the edited table says, right or wrong; the default where it says nothing."""
-        section, _, name = key.partition(".")
-        table = self.edited.get(section)
-        return table[name] if isinstance(table, dict) and name in table else FIELDS[key].default
+        return _value(self.edited, key)
 
     def text(self, key: str) -> str:
         """The value as it is shown and typed."""
-        return _shown(FIELDS[key], self.value(key))
+        return shown(FIELDS[key], self.value(key))
 
     def base_text(self, key: str) -> str:
-        """The value before any edit."""
-        section, _, name = key.partition(".")
-        table: Any = self.table.get(section)
-        return _shown(FIELDS[key], table[name] if isinstance(table, Mapping) and name in table else FIELDS[key].default)
+        """The value of the file, before any change."""
+        return shown(FIELDS[key], _value(self._file.table, key))
+
+    @property
+    def touched(self) -> list[str]:
+        """The keys whose value is not that of the file."""
+        return [key for key in FIELDS if not same(_value(self._file.table, key), self.value(key))]
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether there is anything to save."""
+        return bool(self.broken or self.edits or self._source.text != self._file.text)
+
+    # Editing key by key
 
     def set(self, key: str, text: str) -> None:
-        """Change a value; one equal to the base's is no change. A chosen horizon switches the others off."""
+        """Change a value; one equal to the text's is no edit. A chosen horizon switches the others off.
+
+        Nothing changes while the text is broken: there is no line that could be changed in it.
+        """
+        if self.broken:
+            return
         self._edit(key, text)
         if key in HORIZONS and text.strip() not in HORIZONS.values():
             for other, nothing in HORIZONS.items():
                 if other != key:
                     self._edit(other, nothing)
-        self._set_aside(key)
+        self.edits, self.aside = settled(self._source.table, self.edits, self.aside, key)
         self._judge()
 
     def _edit(self, key: str, text: str) -> None:
         self.edits.pop(key, None)
-        self._aside.pop(key, None)
-        if text.strip() != self.base_text(key):
-            self.edits[key] = _parsed(FIELDS[key], text)
+        self.aside.pop(key, None)
+        if text.strip() != shown(FIELDS[key], _value(self._source.table, key)):
+            self.edits[key] = parsed(FIELDS[key], text)
+
+    def put(self, values: Mapping[str, object]) -> None:
+        """Set values that are not text, as `--set` gives them: a horizon among them replaces the others."""
+        if any(values.get(key) for key in HORIZONS):
+            self.edits |= {key: parsed(FIELDS[key], nothing) for key, nothing in HORIZONS.items()}
+        self.edits |= values
+        self._judge()
 
     def reset(self, key: str) -> None:
-        """Give a key the base's value back."""
+        """Give a key the file's value back."""
+        if self.broken:
+            return
         self.edits.pop(key, None)
-        self._set_aside(key)
+        if not same(before := _value(self._file.table, key), _value(self._source.table, key)):
+            self.edits[key] = before
+        self.edits, self.aside = settled(self._source.table, self.edits, self.aside, key)
         self._judge()
 
-    def forget(self) -> None:
-        """Drop all edits."""
+    # Editing the text
+
+    @property
+    def source_table(self) -> Mapping[str, Any]:
+        """What the text typed last says; `edits` lie over it."""
+        return self._source.table
+
+    @property
+    def source_text(self) -> str:
+        """The text typed last, or that of the file, without the edits of the form."""
+        return self._source.text
+
+    def writing(self) -> tuple[str, dict[str, object]]:
+        """The text typed last, and the values to put into it: what `toml.update_text` takes."""
+        now = {key: self.value(key) for key in FIELDS}
+        return self._source.text, {
+            key: writable(value) for key, value in now.items() if not same(value, _value(self._source.table, key))
+        }
+
+    def toml(self) -> str:
+        """The whole text as it stands, comments kept. Raises ConfigError where a line cannot be changed in place."""
+        if self.broken:
+            return self._typed
+        text, values = self.writing()
+        return toml.update_text(text, values) if values else text
+
+    def take(self, reading: Reading) -> None:
+        """Follow a text typed by hand; one that cannot be read leaves the form as it was until it can."""
+        self.broken, self._typed = reading.fault, reading.text
+        if reading.source is None:
+            self.config, self.problems, self.others = None, {}, [f"the text, {reading.fault}"]
+            return
+        self._source = reading.source
         self.edits.clear()
-        self._aside.clear()
-        self._judge()
+        self.aside.clear()
+        self._judge(reading.judged)
 
-    def changes(self) -> list[Change]:
-        """What differs from the base, resolved when both are valid, else as typed."""
-        if self.base is None or self.config is None:
-            return [Change(key, self.base_text(key), self.text(key)) for key in self.edits]
-        return [
-            Change(key, _shown(FIELDS[key], before), _shown(FIELDS[key], after))
-            for key, before, after in changed(self.base, self.config)
-        ]
+    def faults(self, text: str) -> list[Fault]:
+        """What is wrong with the text, by line."""
+        return [self.broken] if self.broken else faults(text, self.found)
+
+    # What it amounts to
+
+    def without(self, key: str) -> Config | None:
+        """The configuration with every change but that of `key`, to see what this one does; None when it is none."""
+        if key in self.edits:
+            rest = {name: value for name, value in self.edits.items() if name != key}
+            return _built(applied(self._source.table, rest))
+        section, _, name = key.partition(".")
+        table = copy.deepcopy(self.edited)
+        table.setdefault(section, {})[name] = _value(self._file.table, key)
+        reset_idle(table, {key})
+        return _built(table)
+
+    def changes(self, against: Config | None = None) -> list[Change]:
+        """What differs from the file, or from another configuration; resolved when both are valid, else as typed."""
+        base = against or self.base
+        if base is not None and self.config is not None:
+            return [
+                Change(key, shown(FIELDS[key], before), shown(FIELDS[key], after))
+                for key, before, after in changed(base, self.config)
+            ]
+        before = {key: shown(FIELDS[key], get(against, key)) if against else self.base_text(key) for key in FIELDS}
+        return [Change(key, old, self.text(key)) for key, old in before.items() if old != self.text(key)]
 
     def save(self) -> None:
-        """Write the edits into the file, comments and order kept; they become its base. Raises ConfigError."""
+        """Write the text into the file, which becomes the base. Raises ConfigError, also for faults."""
         if self.config is None:
             raise ConfigError([f"{key}: {words}" for key, words in self.problems.items()] + self.others)
-        values: dict[str, object] = {key: get(self.config, key) for key in self.edits}
-        if self.base is not None:  # keys that lost their effect by an edit
-            values |= {key: now for key, _, now in changed(self.base, self.config)}
-        text = toml.update_text(toml.read_text(self.path), values)
+        text = self.toml()
         toml.write_text(self.path, text)
-        self.table, self.base = toml.parse(text, where=str(self.path)), self.config
-        self.forget()
+        self._open(text)
+
+
+def _run_of(path: Path) -> RunFolder | None:
+    """The run whose configuration a path is: a record, which is never written."""
+    run = RunFolder(path.parent)
+    is_run = path.name == run.config_file.name and run.run_file.is_file() and valid_name(run.name)
+    return run if is_run else None
+
+
+def _value(table: Mapping[str, Any], key: str) -> object:
+    """What a table says of a key, right or wrong; the default where it says nothing."""
+    return of_table(table)(key)
 
 
 def _built(table: Mapping[str, Any]) -> Config | None:
@@ -171,31 +261,3 @@ def _built(table: Mapping[str, Any]) -> Config | None:
         return build(table)
     except ConfigError:
         return None
-
-
-def _shown(field: Field, value: object) -> str:
-    """A value as text: words bare, lists as TOML, everything safe to show."""
-    if isinstance(value, str):
-        return sanitize_line(value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return f"{value:.12g}"
-    try:
-        return sanitize_line(literal(value) if isinstance(value, list | dict) else str(value))
-    except TypeError:  # a date inside a list
-        return sanitize_line(str(value))
-
-
-def _parsed(field: Field, text: str) -> object:
-    """What typed text means for a field; text that is no such value stays text, and the schema refuses it."""
-    text = text.strip()
-    if field.kind == "str":
-        return text
-    if field.kind == "choice":
-        return next((choice for choice in field.choices if str(choice) == text), text)
-    plain = text.replace(",", "").replace(" ", "") if field.kind in ("int", "float") else text
-    try:
-        return tomllib.loads(f"x = {plain}")["x"] if "\n" not in plain else text
-    except (ValueError, RecursionError):
-        return text

@@ -1,181 +1,185 @@
-"""Every metric of one run as columns that grow with its records; the newest attempt of a step wins."""
+"""Every metric of one run: its curves and numbers, from records that may come newest first."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Iterable
 
 import numpy as np
 
-from nanoconsole.services.columns import Buckets, Column, Ema, Floats, bucketize
-from nanocore.runs.curve import NOT_METRICS, attempt_of, number, usable, value
-from nanocore.runs.text import sanitize_line
-
-AXES = ("step", "tokens", "time")
-MOST_METRICS = 256  # a damaged or hostile file cannot make us keep more
-
-
-class Series:
-    """One metric: the rows of the history it has a value in, and those values (nan and inf included)."""
-
-    def __init__(self) -> None:
-        self.rows, self.values = Column(np.int64), Column()
-        self._averages: dict[float, Ema] = {}
-
-    def smoothed(self, decay: float) -> Floats:
-        average = self._averages.get(decay)
-        if average is None:
-            average = self._averages[decay] = Ema(decay)
-        return average.extend(self.values.values)
-
-    def truncate(self, rows: int) -> None:
-        """Forget everything from row `rows` on."""
-        kept = int(np.searchsorted(self.rows.values, rows))
-        if kept < len(self.rows):
-            self.rows.truncate(kept)
-            self.values.truncate(kept)
-            self._averages.clear()
-
-
-@dataclass(frozen=True)
-class Curve:
-    """One metric over an x range: its buckets, its newest point, and how many points it has in all."""
-
-    buckets: Buckets
-    last: float | None
-    points: int
-    nonfinite: int
-    nonpositive: int
+from nanoconsole.services.columnar import Chunk, columns_of
+from nanoconsole.services.columns import Floats, Integers
+from nanoconsole.services.curves import Curve, Point, Span
+from nanoconsole.services.fences import fences
+from nanoconsole.services.series import Series
+from nanoconsole.services.table import Table
+from nanocore.runs.records import Record
 
 
 class History:
-    """The records of one run. The poller thread adds, screens read; a lock keeps each call whole."""
+    """The records of one run as a `CurveSource`: what `nanocore.runs.curve.newest_attempts` keeps of all taken so far.
+
+    Records may come in any number of pieces, each behind or before everything taken so far in the order of the file.
+    The poller thread adds, screens read; a lock keeps each call whole.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._attempt = 0
-        self._axes = {"step": Column(), "tokens": Column(), "time": Column()}
-        self._series: dict[str, Series] = {}
+        self._table = Table()
         self.version = 0
 
-    def add(self, records: Sequence[dict]) -> bool:
-        """Take records in file order; True when anything changed. Records of older attempts are dropped."""
+    def add(self, records: Iterable[Record], *, older: bool = False) -> bool:
+        """Take records in file order; True when anything changed."""
+        return self.take(columns_of(records), older=older)
+
+    def take(self, chunk: Chunk, *, older: bool = False) -> bool:
+        """Take a chunk that lies in the file behind all taken so far, or before all of it; True when anything changed."""
         with self._lock:
-            before = self.version
-            for segment in _segments([record for record in records if usable(record)]):
-                if attempt_of(segment[0]) >= self._attempt:
-                    self._take(segment)
-                    self.version += 1
-            return self.version != before
+            changed = self._table.take(chunk, older=older)
+            self.version += changed
+            return changed
 
     def clear(self) -> None:
         """Start again: the file was replaced."""
         with self._lock:
-            self._truncate(0)
-            self._attempt = 0
+            self._table = Table()
             self.version += 1
 
-    def _take(self, records: list[dict]) -> None:
-        """Append records of one attempt whose steps never fall; what they supersede goes first."""
-        known, attempt = self._axes["step"].values, attempt_of(records[0])
-        first = records[0]["step"]
-        if len(known) and (first < known[-1] or (first == known[-1] and attempt > self._attempt)):
-            self._truncate(int(np.searchsorted(known, first)))
-        self._attempt = attempt
-        rows = self._rows(records)
-        for key in set().union(*records) - NOT_METRICS:
-            self._put(
-                key, [(row, value(record, key)) for row, record in zip(rows, records, strict=True) if key in record]
-            )
+    def reserve(self, rows: int) -> None:
+        """Make room for that many older rows at once."""
+        with self._lock:
+            self._table.reserve(rows)
 
-    def _rows(self, records: list[dict]) -> list[int]:
-        """Row of each record, made where its step is new; records of one step share a row."""
-        steps = self._axes["step"]
-        last, rows, fresh = (float(steps.values[-1]) if len(steps) else -1.0), [], []
-        for record in records:
-            if record["step"] != last:
-                fresh.append(record)
-                last = record["step"]
-            rows.append(len(steps) + len(fresh) - 1)
-        steps.extend([record["step"] for record in fresh])
-        for axis, key in (("tokens", "tokens"), ("time", "elapsed")):
-            column = self._axes[axis]
-            floor = float(column.values[-1]) if len(column) else 0.0
-            values = [number(record.get(key)) for record in fresh]
-            column.extend(np.fmax.accumulate([floor, *values])[1:])  # never falls; a missing one repeats
-        return rows
+    @property
+    def rows(self) -> int:
+        """How many steps it has."""
+        with self._lock:
+            return len(self._table.axes["step"])
 
-    def _put(self, key: str, points: list[tuple[int, float | None]]) -> None:
-        kept = [(row, value) for row, value in points if value is not None]
-        name = key if key in self._series else sanitize_line(key)
-        if not kept or (name not in self._series and len(self._series) >= MOST_METRICS):
-            return
-        series = self._series.setdefault(name, Series())
-        series.rows.extend([row for row, _ in kept])
-        series.values.extend([value for _, value in kept])
-
-    def _truncate(self, rows: int) -> None:
-        for column in self._axes.values():
-            column.truncate(rows)
-        for series in self._series.values():
-            series.truncate(rows)
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all numbers kept."""
+        with self._lock:
+            return self._table.nbytes
 
     def names(self) -> list[str]:
         with self._lock:
-            return sorted(name for name, series in self._series.items() if len(series.rows))
+            return sorted(name for name, series in self._table.series.items() if len(series))
 
     def last(self, name: str) -> float | None:
         """The newest value of a metric, None when it has none."""
         with self._lock:
-            series = self._series.get(name)
-            return float(series.values.values[-1]) if series and len(series.values) else None
+            series = self._table.series.get(name)
+            return float(series.values[-1]) if series and len(series) else None
 
     def tail(self, name: str, points: int) -> Floats:
         """The newest values of a metric, oldest first."""
         with self._lock:
-            series = self._series.get(name)
-            return series.values.values[-points:].copy() if series else np.empty(0)
+            series = self._table.series.get(name)
+            return series.values[-points:].copy() if series else np.empty(0)
 
     def steps(self, name: str, points: int) -> Floats:
         """The steps at which the newest values of a metric were recorded, oldest first."""
         with self._lock:
-            series = self._series.get(name)
-            return self._axes["step"].values[series.rows.values[-points:]].copy() if series else np.empty(0)
+            series = self._table.series.get(name)
+            if series is None:
+                return np.empty(0)
+            return self._x(series, "step", max(0, len(series) - points), len(series))
 
-    def span(self, axis: str) -> tuple[float, float]:
+    def span(self, axis: str) -> Span:
         """First and last x of the run on an axis (0, 0 when it has no record)."""
         with self._lock:
-            values = self._axes[axis].values
-            return (float(values[0]), float(values[-1])) if len(values) else (0.0, 0.0)
+            return self._span(axis)
+
+    def place(self, step: int, axis: str) -> float | None:
+        """Where a step lies on an axis: the last row that is not after it; None before the first one."""
+        with self._lock:
+            row = int(np.searchsorted(self._table.axes["step"].values, step, "right")) - 1
+            if axis == "step":
+                return float(step)
+            return float(self._table.axes[axis].values[row]) if row >= 0 else None
+
+    def carried(self, x: float, axis: str, other: str) -> float | None:
+        """Where the row nearest to x on an axis lies on another one; None without any row."""
+        with self._lock:
+            values = self._table.axes[axis].values
+            if not len(values):
+                return None
+            row = min(int(np.searchsorted(values, x)), len(values) - 1)
+            nearer = row - 1 if row and x - values[row - 1] <= values[row] - x else row
+            return float(self._table.axes[other].values[nearer])
 
     def pace(self, rows: int = 100) -> float | None:
         """Steps per second of training time over the newest rows; None while it is not known."""
         with self._lock:
-            steps, times = (self._axes[axis].values[-rows:] for axis in ("step", "time"))
+            steps, times = (self._table.axes[axis].values[-rows:] for axis in ("step", "time"))
             if len(steps) < 2 or times[-1] <= times[0]:
                 return None
             return float((steps[-1] - steps[0]) / (times[-1] - times[0]))
 
-    def curve(self, name: str, axis: str, decay: float, columns: int) -> Curve | None:
-        """A metric over the whole run, reduced to `columns` buckets; None when it has no point."""
-        start, stop = self.span(axis)
+    def curve(self, name: str, axis: str, decay: float, columns: int, span: Span | None = None) -> Curve | None:
+        """A metric reduced to `columns` buckets over the whole axis or a span of it; None when it has no point."""
         with self._lock:
-            series = self._series.get(name)
-            if series is None or not len(series.values):
+            series = self._table.series.get(name)
+            if series is None or not len(series):
                 return None
-            x = self._axes[axis].values[series.rows.values]
-            y = series.values.values
-            buckets = bucketize(x, y, series.smoothed(decay), start, stop, columns)
-            return Curve(buckets, float(y[-1]), len(y), int(buckets.nonfinite.sum()), int(np.count_nonzero(y <= 0)))
+            start, stop = span or self._span(axis)
+            splits = self._splits(series, axis, start, stop, columns)
+            buckets = series.buckets(splits, decay)
+            low, high = int(splits[0]), int(splits[-1])
+            ends = (self._point(series, axis, low - 1), self._point(series, axis, high))
+            return Curve(buckets, float(series.values[-1]), high - low, int(buckets.nonfinite.sum()), *ends)
 
+    def at(self, name: str, axis: str, x: float) -> Point | None:
+        """The recorded point nearest to x, the earlier of two equally near; None without any point."""
+        with self._lock:
+            series = self._table.series.get(name)
+            if series is None or not len(series):
+                return None
+            after = int(self._points_before(series, axis, np.array([x]), "left")[0])
+            near = [point for index in (after - 1, after) if (point := self._point(series, axis, index))]
+            return min(near, key=lambda point: abs(point[0] - x))
 
-def _segments(records: list[dict]) -> list[list[dict]]:
-    """Cut where the attempt changes or the step falls."""
-    cuts = [
-        index
-        for index, (one, two) in enumerate(pairwise(records), 1)
-        if two["step"] < one["step"] or attempt_of(two) != attempt_of(one)
-    ]
-    return [records[start:stop] for start, stop in pairwise([0, *cuts, len(records)]) if stop > start]
+    def fences(self, name: str, axis: str, *, log: bool, span: Span | None = None) -> Span | None:
+        """The range of values that are no outliers; None without a finite (on a log scale positive) point."""
+        with self._lock:
+            return fences(self._inside(name, axis, span), log=log)
+
+    def outside(self, name: str, axis: str, low: float, high: float, span: Span | None = None) -> tuple[int, int]:
+        """How many finite points lie above `high`, and how many below `low`."""
+        with self._lock:
+            values = self._inside(name, axis, span)
+            above, below = (values > high) & (values < np.inf), (values < low) & (values > -np.inf)
+            return int(np.count_nonzero(above)), int(np.count_nonzero(below))
+
+    def _span(self, axis: str) -> Span:
+        values = self._table.axes[axis].values
+        return (float(values[0]), float(values[-1])) if len(values) else (0.0, 0.0)
+
+    def _inside(self, name: str, axis: str, span: Span | None) -> Floats:
+        """The values of a metric within a span."""
+        series = self._table.series.get(name)
+        if series is None or span is None:
+            return series.values if series else np.empty(0)
+        low, high = self._splits(series, axis, *span, 1)
+        return series.values[low:high]
+
+    def _splits(self, series: Series, axis: str, start: float, stop: float, columns: int) -> Integers:
+        """Indices of the points at which `columns` buckets from start to stop (both inclusive) begin and end."""
+        edges = start + max(stop - start, 1e-12) * np.arange(columns) / columns
+        before = self._points_before(series, axis, edges, "left")
+        return np.append(before, self._points_before(series, axis, np.array([stop]), "right"))
+
+    def _points_before(self, series: Series, axis: str, x: Floats, side: str) -> Integers:
+        """How many points of a metric lie before each x."""
+        rows = np.searchsorted(self._table.axes[axis].values, x, side)  # type: ignore[call-overload]
+        return series.rows.search(self._table.first + rows)
+
+    def _x(self, series: Series, axis: str, start: int, stop: int) -> Floats:
+        return self._table.axes[axis].values[series.rows.numbers(start, stop) - self._table.first]
+
+    def _point(self, series: Series, axis: str, index: int) -> Point | None:
+        """A point by its index, None where there is none."""
+        if not 0 <= index < len(series):
+            return None
+        return float(self._x(series, axis, index, index + 1)[0]), float(series.values[index])

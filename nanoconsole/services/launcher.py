@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,28 +71,43 @@ def confirm(run: RunFolder) -> None:
         raise error
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """A run to be made and queued; without `name` it is numbered after its preset."""
+
+    config: Config
+    name: str = ""
+
+
 def enqueue(
-    config: Config,
+    wanted: Sequence[Wanted],
     *,
     root: Path,
     preset: str = "",
-    name: str = "",
     argv: Sequence[str] = (),
     slots: int = 1,
     stop_on_failure: bool = False,
-) -> RunFolder:
-    """Create a run folder and let it wait for its turn; the queue's supervisor is started when none is there.
+) -> list[RunFolder]:
+    """Make runs and let them wait for their turn, all or none; the queue's supervisor is started when none is there.
 
-    `slots` is how many runs of the queue may work at a time while this one does. Raises UsageError when the name is
-    taken or not allowed.
+    `slots` is how many runs of the queue may work at a time while one of these does. Raises UsageError when a name is
+    taken or not allowed, or the queue is full.
     """
     from nanocore.runs import queue
     from nanocore.runs.create import create_run
 
-    run = create_run(root, config, preset=preset, name=name, argv=argv)
-    queue.add(root, [queue.Entry(run=run.name, slots=slots, stop_on_failure=stop_on_failure)])
+    made: list[RunFolder] = []
+    try:
+        for each in wanted:
+            made.append(create_run(root, each.config, preset=preset, name=each.name, argv=argv))
+        entries = [queue.Entry(run=run.name, slots=slots, stop_on_failure=stop_on_failure) for run in made]
+        queue.add(root, entries)
+    except NanoError:
+        for run in made:
+            shutil.rmtree(run.path, ignore_errors=True)
+        raise
     queue.wake(root)
-    return run
+    return made
 
 
 def fork_point(root: Path, text: str, *, fresh_optimizer: bool = False) -> Parent:

@@ -14,13 +14,15 @@ from nanocore.runs.text import sanitize_line
 
 @dataclass(frozen=True)
 class Gpu:
-    """One GPU: utilisation in [0, 1], memory in bytes, power in watts; None where the driver does not tell."""
+    """One GPU: utilisation in [0, 1], memory in bytes, power in watts, degrees Celsius; None where the driver does not
+    tell."""
 
     name: str
     utilisation: float | None
     used: int | None
     total: int | None
     watts: float | None
+    celsius: float | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def _disk(path: Path) -> tuple[int, int]:
 
 
 class _Nvml:
-    """NVIDIA's management library, opened at the first reading; without a driver there are no GPUs."""
+    """NVIDIA's management library, opened at the first reading; without it, or without a driver, there are no GPUs."""
 
     def __init__(self) -> None:
         self._library: Any = None
@@ -102,8 +104,10 @@ class _Nvml:
         return tuple(self._gpu(handle) for handle in self._handles)
 
     def _open(self) -> list[Any]:
-        import pynvml
-
+        try:
+            import pynvml
+        except ImportError:
+            return []
         self._library = pynvml
         try:
             pynvml.nvmlInit()
@@ -121,10 +125,12 @@ class _Nvml:
     def _gpu(self, handle: Any) -> Gpu:
         rates, memory = self._ask("nvmlDeviceGetUtilizationRates", handle), self._ask("nvmlDeviceGetMemoryInfo", handle)
         watts = self._ask("nvmlDeviceGetPowerUsage", handle)
+        heat = self._ask("nvmlDeviceGetTemperature", handle, self._library.NVML_TEMPERATURE_GPU)
         return Gpu(
             name=sanitize_line(str(self._ask("nvmlDeviceGetName", handle) or "GPU"), 40),
             utilisation=rates.gpu / 100 if rates else None,
             used=int(memory.used) if memory else None,
             total=int(memory.total) if memory else None,
             watts=watts / 1000 if watts is not None else None,
+            celsius=float(heat) if heat is not None else None,
         )

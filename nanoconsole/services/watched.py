@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections import deque
@@ -11,12 +12,13 @@ from pathlib import Path
 
 from nanoconsole.services.history import History
 from nanoconsole.services.meters import MeterReader, Meters
+from nanoconsole.services.metrics_reader import MetricsReader
+from nanoconsole.services.milestones import Milestone, MilestoneReader
 from nanoconsole.services.run_facts import FactsReader, RunFacts
 from nanoconsole.services.verdict import Verdict, judge
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import RunState, observe
 from nanocore.runs.log import LogTail
-from nanocore.runs.records import Tail
 from nanocore.runs.stall import StallWatch
 from nanocore.runs.status import Status
 from nanocore.runs.text import sanitize
@@ -26,7 +28,8 @@ LOG_KEEP = 256 << 10  # bytes of log shown of a run that is older than this cons
 Place = tuple[int, int]  # how often the log began anew, and lines since then
 START: Place = (0, 0)
 SAMPLE_BYTES = 64 << 10
-CHUNK = 1 << 20  # bytes of records decoded before others get their turn
+TURN = 0.001  # seconds after which a thread that computes lets another one run; Python's own 5 ms make frames late
+SLICE = 0.3  # seconds of reading a long history between two looks at everything else
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ class RunUpdate:
     meters: Meters | None
     reading: bool  # more of its history is on the way
     facts: RunFacts
+    milestones: tuple[Milestone, ...] = ()
 
     @property
     def step(self) -> int:
@@ -99,14 +103,16 @@ class RunUpdate:
 
 
 class WatchedRun:
-    """Follows one run. Each `poll` reads at most a chunk of each file, so no poll takes long."""
+    """Follows one run. Each `poll` reads for a short time, the newest first, so no poll takes long."""
 
     def __init__(self, run: RunFolder, root: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
+        sys.setswitchinterval(TURN)
         self.run, self.history, self.log = run, History(), LogBuffer()
-        self._metrics, self._tail = Tail(run.metrics_file), LogTail(run.log_file, keep=LOG_KEEP)
+        self._metrics = MetricsReader(run.metrics_file, self.history)
+        self._tail = LogTail(run.log_file, keep=LOG_KEEP)
         self._meters = MeterReader(root)
         self._sample: Sample | None = None
-        self._facts = FactsReader(run)
+        self._facts, self._milestones = FactsReader(run), MilestoneReader(run)
         self._stalls = StallWatch(clock)
 
     def poll(self, *, meters: bool = True) -> RunUpdate:
@@ -127,14 +133,12 @@ class WatchedRun:
             meters=self._meters.read(state.pid if state.alive else 0) if meters else None,
             reading=self._metrics.pending or self._tail.pending,
             facts=facts,
+            milestones=self._milestones.read(),
         )
 
     def _read(self) -> None:
         """Read on in metrics and log, and the newest sample."""
-        records = self._metrics.read(CHUNK)
-        if self._metrics.restarted:
-            self.history.clear()
-        self.history.add(records)
+        self._metrics.read(SLICE)
         lines = self._tail.read()
         self.log.add(lines, restarted=self._tail.restarted)
         self._sample = self._newest_sample()

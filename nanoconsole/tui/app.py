@@ -8,31 +8,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual.app import App, SystemCommand
+from textual.command import Provider
 from textual.screen import Screen
 from textual.signal import Signal
-from textual.timer import Timer
+from textual.widget import Widget
 
 from nanoconsole.services.hangup import leave_on_hangup
+from nanoconsole.services.settings import Settings, load
 from nanoconsole.services.tailer import RunFollower, RunList
-from nanoconsole.tui import keys
-from nanoconsole.tui.messages import FollowerFailed, RunLaunched, RunSeen, RunsListed, Said, Severity
+from nanoconsole.tui import keys, modes
+from nanoconsole.tui.alerting_app import AlertingApp
+from nanoconsole.tui.choice import Choice
+from nanoconsole.tui.messages import FollowerFailed, RunLaunched, RunSeen, RunsListed
 from nanoconsole.tui.screens.base import ConsoleScreen
-from nanoconsole.tui.screens.runs import RunsScreen
-from nanoconsole.tui.theme import THEMES
 from nanocore.errors import NanoError
 from nanocore.runs.hints import to_type
 from nanocore.runs.layout import RunFolder
-from nanocore.runs.text import sanitize_line
 
 if TYPE_CHECKING:
     from nanoconsole.services.watched import RunUpdate
 
-SAID_FOR = {"information": 4.0, "warning": 6.0, "error": 10.0}  # seconds a message stands, by its severity
-
 
 def run_app(root: Path) -> int:
     """Open the console over the runs in `root`; returns the exit code."""
-    return _run(ConsoleApp(root))
+    return _run(ConsoleApp(root, settings=load()))
 
 
 def run_config_editor(target: str, root: Path) -> int:
@@ -42,7 +41,7 @@ def run_config_editor(target: str, root: Path) -> int:
     """
     from nanoconsole.services.draft import Draft
 
-    return _run(ConsoleApp(root, edit=Draft(target).target))
+    return _run(ConsoleApp(root, edit=Draft(target).target, settings=load()))
 
 
 def _run(app: ConsoleApp) -> int:
@@ -53,33 +52,46 @@ def _run(app: ConsoleApp) -> int:
     return app.return_code or 0
 
 
-class ConsoleApp(App[None]):
+def _named_things() -> type[Provider]:
+    from nanoconsole.tui.palette import NamedThings
+
+    return NamedThings
+
+
+class ConsoleApp(AlertingApp):
     """The console over one run root. One follower thread reads the runs; screens show what it tells."""
 
     TITLE = "nanoconsole"
     CSS_PATH = "app.tcss"
     BINDINGS = [*keys.bindings("app")]
-    MODES = {"runs": RunsScreen, "launch": lambda: _launch_screen(), "live": lambda: _live_screen()}
+    MODES = {mode.name: mode.open for mode in modes.MODES}
     DEFAULT_MODE = "runs"
+    COMMANDS = App.COMMANDS | {_named_things}
 
     def __init__(
-        self, root: Path, *, edit: str = "", follow: bool = True, clock: Callable[[], float] = time.time
+        self,
+        root: Path,
+        *,
+        edit: str = "",
+        settings: Settings | None = None,
+        follow: bool = True,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """`edit` names a configuration to open the editor on; without `follow` no thread reads the runs (tests)."""
-        super().__init__()
+        super().__init__(settings or Settings(), clock)
         self.root, self.edit, self.clock = root, edit, clock
         self.farewell = ""
         self.run_list = RunList(root, read=False)
         self.opened: RunFolder | None = None
         self.listed_signal: Signal[RunList] = Signal(self, "run list")
-        self.said: Said | None = None
-        self.said_signal: Signal[Said | None] = Signal(self, "said")
-        self._silence: Timer | None = None
-        self.follower = RunFollower(root, self._tell_list, self._tell_run, self._tell_failure)
+        self.follower = RunFollower(
+            root, self._tell_list, self._tell_run, self._tell_failure, interval=self.settings.interval
+        )
+        self.follower.follow_roots(self.settings.roots)
+        self.choice = Choice()
+        self.follower.guard(self.guard)
+        self._wanted_step: int | None = None
         self._follow = follow
-        for theme in THEMES:
-            self.register_theme(theme)
-        self.theme = THEMES[0].name
 
     def on_mount(self) -> None:
         if self._follow:
@@ -89,8 +101,14 @@ class ConsoleApp(App[None]):
         else:
             self.run_worker(_load_other_screens, thread=True)
 
+    def use(self, settings: Settings) -> None:
+        self.follower.set_interval(settings.interval)
+        self.follower.follow_roots(settings.roots)
+        super().use(settings)
+
     def on_unmount(self) -> None:
         self.follower.stop()
+        self.end_guard()
 
     def _tell_list(self, runs: RunList) -> None:
         self.post_message(RunsListed(runs))
@@ -109,40 +127,36 @@ class ConsoleApp(App[None]):
         self.listed_signal.publish(message.runs)
 
     def on_run_seen(self, message: RunSeen) -> None:
-        from nanoconsole.tui.screens.live import LiveScreen
-
-        if isinstance(self.screen, LiveScreen) and message.update.run == self.opened:
+        if isinstance(self.screen, ConsoleScreen) and message.update.run == self.opened:
             self.screen.show_update(message.update)
 
     def on_run_launched(self, message: RunLaunched) -> None:
         self.open_run(message.run)
 
-    def open_run(self, run: RunFolder) -> None:
-        """Show a run in Live."""
+    def watch_run(self, run: RunFolder) -> None:
+        """Make a run the opened one, which the screens of a run show."""
         self.opened = run
         self.follower.watch(run)
+
+    def open_run(self, run: RunFolder, step: int | None = None) -> None:
+        """Show a run in Live, its cursor on a step if one is given."""
+        self.watch_run(run)
+        self._wanted_step = step
         self.switch_mode("live")
 
-    def say(self, text: str, severity: Severity = "information") -> None:
-        """Tell something in the line at the bottom; never markup, always safe. May be called from any thread."""
-        self.post_message(Said(sanitize_line(text), severity))
-
-    def on_said(self, message: Said) -> None:
-        if self._silence is not None:
-            self._silence.stop()
-        self._silence = self.set_timer(SAID_FOR[message.severity], lambda: self._show_said(None))
-        self._show_said(message)
-
-    def _show_said(self, said: Said | None) -> None:
-        self.said = said
-        self.said_signal.publish(said)
+    def take_step(self, scope: str) -> int | None:
+        """The step that a screen which is now shown should put its cursor on, once; None for no particular one."""
+        if scope != "live":
+            return None
+        step, self._wanted_step = self._wanted_step, None
+        return step
 
     def action_show(self, mode: str) -> None:
-        """Go to a screen; Live without a run takes the newest one, those at work first."""
+        """Go to a screen; one of a run takes the newest one where none is opened, those at work first."""
         if isinstance(self.screen, ConsoleScreen):
-            if mode == "live" and self.opened is None and self.run_list.runs:
+            if modes.find(mode).of_run and self.opened is None and self.run_list.runs:
                 best = max(self.run_list.runs, key=lambda listed: listed.summary.alive)
-                self.open_run(RunFolder(self.root / best.summary.name))
+                self.watch_run(best.run)
             self.switch_mode(mode)
 
     def action_step_out(self) -> None:
@@ -156,11 +170,31 @@ class ConsoleApp(App[None]):
         from nanoconsole.tui.screens.help import HelpScreen
 
         if isinstance(self.screen, ConsoleScreen):
-            self.push_screen(HelpScreen(self.screen.SCOPE, self.screen.scopes()))
+            self.push_screen(HelpScreen(self.screen))
 
-    def action_next_theme(self) -> None:
-        names = [theme.name for theme in THEMES]
-        self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
+    def action_jump(self) -> None:
+        """Choose the part of the screen that takes the focus by a letter."""
+        from nanoconsole.tui.screens.jump import JumpScreen, parts
+
+        if isinstance(self.screen, ConsoleScreen):
+            targets = parts(self.screen)
+            if len(targets) < 2:
+                self.say("nowhere else to go on this screen")
+            else:
+                self.push_screen(JumpScreen(targets), _focus)
+
+    def action_settings(self, key: str = "theme") -> None:
+        """Everything that can be set, saved at once; the cursor on one of it."""
+        from nanoconsole.tui.screens.settings import SettingsScreen
+
+        if isinstance(self.screen, ConsoleScreen):
+            self.push_screen(SettingsScreen(key))
+
+    def edit_preset(self, name: str) -> None:
+        """Open a preset in Launch."""
+        from nanoconsole.tui.editing import edit
+
+        edit(self, name)
 
     def action_picture(self) -> None:
         """Save the screen as SVG, in Live beside the other exports of the run."""
@@ -192,25 +226,18 @@ class ConsoleApp(App[None]):
     def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:
         """The command palette: every action of the screen, then those of the app."""
         if isinstance(screen, ConsoleScreen):
-            for key in {key.action: key for key in reversed(keys.of(*screen.scopes()))}.values():
+            for key in {key.action: key for key in reversed(self.keys.of(*screen.scopes()))}.values():
                 if screen.offers(key.action) and key.label and key.action != "command_palette":
                     title = f"{key.label} ({key.shown})" if key.shown else key.label
                     yield SystemCommand(title, key.help, lambda key=key: self.call_later(screen.perform, key))
 
 
-def _launch_screen() -> Screen:
-    from nanoconsole.tui.screens.launch import LaunchScreen
-
-    return LaunchScreen()
-
-
-def _live_screen() -> Screen:
-    from nanoconsole.tui.screens.live import LiveScreen
-
-    return LiveScreen()
+def _focus(target: Widget | None) -> None:
+    if target is not None:
+        target.focus()
 
 
 def _load_other_screens() -> None:
     """Import what the other screens need (the schema, numpy) while the first one is already shown."""
-    import nanoconsole.tui.screens.launch
-    import nanoconsole.tui.screens.live  # noqa: F401
+    for mode in modes.MODES:
+        mode.load()

@@ -1,4 +1,4 @@
-"""What the charts of Live show: three that every run has, and one for the technique that is looked at."""
+"""What the charts of Live show: three that stay, and those that take turns in the place of the fourth."""
 
 from __future__ import annotations
 
@@ -82,11 +82,72 @@ TECHNIQUES = (
 )
 
 
-def technique_charts(history: History, maps: str) -> list[ChartSpec]:
-    """The charts of techniques that recorded something; that of the residual streams when none did."""
+OTHERS = (
+    ChartSpec(
+        "held-out",
+        "held-out",
+        "bits/byte",
+        (Line("eval/bits_per_byte", "bits/byte", "bpb", "line2", "◆"),),
+        beside=(Number("eval/accuracy", "accuracy"), Number("eval/perplexity", "perplexity")),
+    ),
+    ChartSpec(
+        "accuracy",
+        "accuracy",
+        "",
+        (Line("training/accuracy", "train", "train", "line1"), Line("eval/accuracy", "held-out", "held", "line2", "◆")),
+    ),
+    ChartSpec(
+        "time",
+        "time of a step",
+        "s",
+        (
+            Line("time/step", "all", "all", "line1"),
+            Line("time/forward", "forward", "fwd", "line2", "▲", dense=True),
+            Line("time/backward", "backward", "bwd", "line3", "▼", dense=True),
+            Line("time/optimizer", "optimizer", "opt", "line4", "■", dense=True),
+            Line("time/data_wait", "data", "data", "line4", "●", dense=True),
+        ),
+    ),
+    ChartSpec(
+        "ternary",
+        "ternary",
+        "",
+        (
+            Line("ternary/zero_fraction", "zero", "zero", "line1", "●"),
+            Line("ternary/flip_fraction", "flipped", "flip", "line2", "▲"),
+        ),
+    ),
+    ChartSpec(
+        "memory",
+        "memory",
+        "bytes",
+        (
+            Line("memory/rss_bytes", "resident", "rss", "line1"),
+            Line("memory/gpu_bytes", "GPU", "gpu", "line2", "▲", dense=True),
+            Line("memory/optimizer_bytes", "optimizer", "opt", "line3", "■", dense=True),
+        ),
+    ),
+)
+RATE = "training/lr/"
+STYLES = (("line1", "●"), ("line2", "▲"), ("line3", "▼"), ("line4", "■"))
+
+
+def rates(names: set[str]) -> ChartSpec:
+    """The learning rates of a run's parameter groups; of many the first four."""
+    found = [name for name in sorted(names) if name.startswith(RATE)]
+    lines = [
+        Line(name, name.removeprefix(RATE), name.removeprefix(RATE)[:6], style, mark, dense=True)
+        for name, (style, mark) in zip(found, STYLES, strict=False)
+    ]
+    return ChartSpec("rate", "learning rate", "", tuple(lines))
+
+
+def more_charts(history: History, maps: str) -> list[ChartSpec]:
+    """The charts that take turns in one place: techniques that recorded something first, then what every run records;
+    that of the residual streams when there is nothing at all."""
     names = set(history.names())
-    found = [spec for spec in (mixing(maps), *TECHNIQUES) if any(line.metric in names for line in spec.lines)]
-    return found or [mixing(maps)]
+    every = (mixing(maps), *TECHNIQUES, rates(names), *OTHERS)
+    return [spec for spec in every if any(line.metric in names for line in spec.lines)] or [mixing(maps)]
 
 
 def why_empty(spec: ChartSpec, update: RunUpdate) -> str:

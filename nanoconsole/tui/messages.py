@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from textual.message import Message
 
 if TYPE_CHECKING:
+    from nanoconsole.services.alert_guard import Look
     from nanoconsole.services.tailer import RunList
     from nanoconsole.services.watched import RunUpdate
     from nanocore.runs.layout import RunFolder
@@ -34,6 +35,14 @@ class RunSeen(Message):
 
     def can_replace(self, message: Message) -> bool:
         return isinstance(message, RunSeen)
+
+
+class AlertsSeen(Message):
+    """Alerts changed. It is never replaced by a newer one: each tells of alerts that were just raised."""
+
+    def __init__(self, look: Look) -> None:
+        super().__init__()
+        self.look = look
 
 
 class FollowerFailed(Message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,10 +28,12 @@ class PresetCosts:
 
     def __init__(self) -> None:
         self._read: dict[Path, tuple[int, Config | None]] = {}
+        self._lock = threading.Lock()  # a second look waits for the first, and finds what that has read
 
     def find(self, targets: Sequence[str], timings: list[Timing]) -> dict[str, Cost | str]:
         """The costs of targets; none of one that cannot be read."""
-        found = {target: self._config(target) for target in targets}
+        with self._lock:
+            found = {target: self._config(target) for target in targets}
         return {target: cost_of(config, timings) for target, config in found.items() if config is not None}
 
     def _config(self, target: str) -> Config | None:

@@ -12,7 +12,7 @@ from nanocore.errors import NanoError
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.status import FINAL_STATES
 
-ON_WORKING = ("pause", "checkpoint", "stop", "fire")
+ON_WORKING = ("pause", "checkpoint", "stop", "sample", "fire")
 ENDED = (*FINAL_STATES, "created", "unknown")
 
 
@@ -48,6 +48,9 @@ class RunActions(ConsoleScreen):
     def action_checkpoint(self) -> None:
         self.send("checkpoint", "saves a checkpoint after this step")
 
+    def action_sample(self) -> None:
+        self.send("sample", "writes a sample after this step")
+
     def action_stop(self) -> None:
         run = self.chosen()
         if run is not None and self.possible("stop"):
@@ -65,6 +68,21 @@ class RunActions(ConsoleScreen):
             return f"{run.name} goes on from step {restart(run).step}"
 
         self._do(start)
+
+    def action_chat(self) -> None:
+        """Talk with the newest checkpoint."""
+        from nanoconsole.services.models import Model
+        from nanoconsole.tui.talking import talk
+
+        if (run := self.chosen()) is not None:
+            talk(self.console, Model(run.path))
+
+    def action_checkpoints(self) -> None:
+        """The list of the run's checkpoints, and what can be done with one."""
+        from nanoconsole.tui.checkpoint_actions import show_checkpoints
+
+        if (run := self.chosen()) is not None:
+            show_checkpoints(self, run)
 
     def _stop(self, way: str | None) -> None:
         """Carry out the choice made in the stop dialog."""

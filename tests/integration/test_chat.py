@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import nanocore
-from nanoconsole.cli.chat import Layout
+from nanoconsole.services.chat_settings import Layout
 from tests.run_helpers import wait_for
 from tests.saved import saved_run
 

@@ -13,17 +13,14 @@ import torch
 
 import nanocore
 from nanocore.errors import CheckpointError, NanoError, UsageError
-from nanokernels import native
 from tests.saved import saved_run
 
 GUIDE = Path(__file__).parents[2] / "docs" / "python.md"
 
 
 def test_the_guide_runs_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every fenced block, one after another in one namespace. Torch computes: compiling kernels is not its subject."""
+    """Every fenced block, one after another in one namespace."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(native, "find", lambda: native.Found(None, "", "left out of this test"))
-    monkeypatch.setenv("NANOCONSOLE_CACHE", str(tmp_path / "cache"))
     blocks = re.findall(r"^```python\n(.*?)^```", GUIDE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     assert len(blocks) >= 6
     space: dict[str, object] = {}

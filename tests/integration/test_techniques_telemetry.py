@@ -164,3 +164,30 @@ def test_streams_are_measured_in_full_precision_where_training_is_not(tmp_path: 
     """A product of doubly stochastic maps has row sums 1; bfloat16 would round it to two digits."""
     run = trained(tmp_path, "mhc.streams=4", "mhc.dynamic=true", "mhc.init=balanced", "hardware.dtype=bfloat16")
     assert rows(run)[0]["mhc/composite_gain"] == pytest.approx(1.0, abs=1e-5)
+
+
+def test_every_matrix_tells_its_gradient_and_update_and_no_bit_of_the_training_changes(tmp_path: Path) -> None:
+    often = trained(tmp_path, "logging.layers_every=1", "optimizer.grad_clip=0.05", name="often")
+    seldom = trained(tmp_path, "logging.layers_every=1000", "optimizer.grad_clip=0.05", name="seldom")
+    assert weights(often) == weights(seldom)
+    found = [record for record in read_all(often.layers_file) if record["kind"] == "matrix"]
+    names = [record["name"] for record in found if record["step"] == 2]
+    assert len(found) == len(names) * STEPS and "blocks.0.attention.query.weight" in names
+    norms = {row["step"]: row["training/grad_norm"] for row in rows(often)}
+    for step in range(1, STEPS + 1):
+        squares = sum(record["gradient_norm"] ** 2 for record in found if record["step"] == step)
+        assert 0.9 * norms[step] < squares**0.5 <= norms[step] * 1.00001  # norms and maps have gradients too
+    assert all(record["update_ratio"] > 0.0 for record in found)
+
+
+@pytest.mark.parametrize("stage", ["joint", pytest.param("gate", marks=pytest.mark.slow)])
+def test_the_exits_of_a_loop_are_told_turn_by_turn(stage: str, tmp_path: Path) -> None:
+    sets = ("loop.count=3", f"loop.stage={stage}", "logging.layers_every=1", "training.accumulation=2")
+    run = trained(tmp_path, *sets)
+    found = [record for record in read_all(run.layers_file) if record["kind"] == "exits"]
+    first = {record["name"]: record["probability"] for record in found if record["step"] == 1}
+    assert first == {"turn 1": pytest.approx(0.5), "turn 2": pytest.approx(0.25), "turn 3": pytest.approx(0.25)}
+    for row in rows(run):
+        chances = [row[f"loop/exit_probability/{turn}"] for turn in (1, 2, 3)]
+        assert sum(chances) == pytest.approx(1.0)
+        assert sum(turn * chance for turn, chance in enumerate(chances, 1)) == pytest.approx(row["loop/mean_turns"])

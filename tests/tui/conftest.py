@@ -15,6 +15,7 @@ from tests.tui.scenes import SteadyMeters
 def steady(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "TEXTUAL_ANIMATIONS", "none")
     monkeypatch.setattr("nanoconsole.services.watched.MeterReader", SteadyMeters)
+    monkeypatch.setattr("nanoconsole.services.alert_guard.free_bytes", lambda root: 40.0 * 2**30)
     be_quick(monkeypatch)
 
 

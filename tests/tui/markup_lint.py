@@ -55,8 +55,9 @@ SINKS = {
 EVERYWHERE = ("tooltip",)  # a keyword of any widget
 MARKED = {"tooltip", "border_title", "border_subtitle", "title", "sub_title", "BORDER_TITLE", "BORDER_SUBTITLE"}
 PARSERS = {"from_markup", "from_ansi"}
+SAFE_RETURNS = ("Content", "Text", "Option")
 SAFE_ROOTS = {"Content", "Text", "clickable"}
-NOT_WIDGETS = {"canvas.write", "self.write", "file.write", "digest.update"}
+NOT_WIDGETS = {"canvas.write", "self.write", "self._driver.write", "file.write", "digest.update"}
 
 
 def unsafe(source: str) -> list[str]:
@@ -148,4 +149,11 @@ def _root(node: ast.AST) -> str:
 def _safe_functions(tree: ast.AST) -> set[str]:
     """Functions of a file that are declared to return text which is never markup, or an option, judged where it is made."""
     found = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.returns is not None)
-    return {node.name for node in found if _name(node.returns or node) in ("Content", "Text", "Option")}
+    return {node.name for node in found if node.returns is not None and _returned(node.returns) in SAFE_RETURNS}
+
+
+def _returned(annotation: ast.expr) -> str:
+    """`Option` for Option and for list[Option]."""
+    if isinstance(annotation, ast.Subscript) and _name(annotation.value) == "list":
+        return _name(annotation.slice)
+    return _name(annotation)

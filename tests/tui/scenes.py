@@ -26,7 +26,15 @@ from tests.run_helpers import status_of_me
 NOW = 1_790_000_000.0
 GIB = 1 << 30
 METERS = meters.Meters(
-    0.37, 2, 5 * GIB, 16 * GIB, 40 * GIB, 100 * GIB, 1.6, GIB // 2, (meters.Gpu("H", 0.95, 70 * GIB, 80 * GIB, 412.0),)
+    0.37,
+    2,
+    5 * GIB,
+    16 * GIB,
+    40 * GIB,
+    100 * GIB,
+    1.6,
+    GIB // 2,
+    (meters.Gpu("H", 0.95, 70 * GIB, 80 * GIB, 412.0, 71.0),),
 )
 
 

@@ -109,7 +109,7 @@ async def test_a_file_with_faults_is_opened_and_shows_them(root: Path) -> None:
     async with app.run_test(size=SIZE) as pilot:
         text = await seen(pilot)
         assert "✗ 2 faults" in text
-        assert "model.d_modle: unknown key; did you" in text
+        assert "model.d_modle: unknown key;" in text
         assert "✗ n_layers               six" in text
 
 

@@ -170,3 +170,42 @@ async def test_a_refusal_can_be_read_to_its_end_and_typing_replaces_the_value(
         shown = app.screen.query_one("#field-help", Static)
         assert shown.region.height >= shown.visual.get_height({}, shown.size.width) > 0
         assert "n_layers               x" in await seen(pilot)
+
+
+async def test_every_key_of_the_form_moves_or_changes_what_it_says(root: Path) -> None:
+    app = console(root)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("2", "tab", "tab")
+
+        def here() -> str:
+            field = app.screen.query_one(Form).field
+            return field.key if field else ""
+
+        places = []
+        for key in ("home", "down", "up", "pagedown", "pageup", "end"):
+            await pilot.press(key)
+            places.append(here())
+        assert places[:3] == ["model.linear", "mhc.streams", "model.linear"]
+        assert places[3] not in places[:3] and places[4] == "model.linear" and places[5] == "about.expects"
+        cursor_on_first = ["home", "down"]
+        for key, shown in (("space", "‹ 2 ›"), ("enter", "‹ 4 ›"), ("left", "‹ 2 ›"), ("delete", "‹ 1 ›")):
+            await pilot.press(*cursor_on_first, key)
+            assert f"mhc.streams            {shown}" in await seen(pilot)
+
+
+async def test_switches_say_what_their_next_value_adds(root: Path) -> None:
+    app = console(root)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("2")
+        await app.workers.wait_for_complete()
+        cursor_on(app, "moe.experts")
+        text = await seen(pilot)
+        assert "→ +7.08M  +270 MiB" in text and "→ 4: +7.08M parameters, +270 MiB of tensors" in text
+        await pilot.press("right")
+        await app.workers.wait_for_complete()
+        assert "→ 8: " in await seen(pilot)  # from the present configuration
+        await pilot.press("left", "home")
+        cursor_on(app, "collider.mode")
+        await pilot.press("right", "right")
+        await app.workers.wait_for_complete()
+        assert "moe.experts            ○ 0" in await seen(pilot) and "→ refused" in await seen(pilot)

@@ -73,7 +73,7 @@ async def test_the_save_dialog_names_its_lines_and_its_keys(root: Path) -> None:
         cursor_on(app, "training.steps")
         await pilot.press("enter", *"60", "enter", "ctrl+s")
         text = await seen(pilot)
-        assert "name  enter: next line" in text and "description  enter: save" in text
+        assert "name, or the path of a .toml file  enter: next line" in text and "description  enter: save" in text
         assert "tiny-cpu with training.steps = 60" in text
         assert await key_bar(pilot) == "enter Next line  tab Other line  esc Cancel"
         await pilot.press("?", "enter")

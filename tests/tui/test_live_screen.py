@@ -5,18 +5,20 @@ from __future__ import annotations
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
 
+from nanoconsole.services import meters
 from nanoconsole.tui.app import ConsoleApp
 from nanoconsole.tui.widgets import chart
 from nanoconsole.tui.widgets.log_view import LogView
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import acquire
 from nanocore.runs.records import RecordWriter
-from tests.tui.scenes import at_work, console, lay, look, seen, set_status
+from tests.tui.scenes import GIB, METERS, SteadyMeters, at_work, console, lay, look, seen, set_status
 
 
 @asynccontextmanager
@@ -83,7 +85,7 @@ async def test_a_narrow_terminal_shows_one_chart_and_tab_goes_on(root: Path) -> 
         assert "loss" in text.splitlines()[5]
         assert "gradient norm" not in text
         assert "tab Chart" in text
-        assert "Zoom" not in text
+        assert "Enlarge" not in text
         await pilot.press("tab", "tab")
         assert "mHC" in (await seen(pilot)).splitlines()[5]
 
@@ -201,9 +203,9 @@ async def test_a_run_that_recorded_nothing_opens_on_its_log(root: Path) -> None:
 async def test_the_key_bar_shows_what_is_valid_where_one_is(root: Path) -> None:
     async with watching(lay(root, "r", steps=5), (100, 24)) as (app, pilot):
         keys = (await seen(pilot)).splitlines()[-1]
-        assert "t Text  z Zoom  tab Chart  x Axis  y Log  s Smooth" in keys
+        assert "t Text  z Enlarge  tab Chart  i Inspect  + Zoom in  x Axis  y Log" in keys
         await pilot.press("z")
-        assert (await seen(pilot)).splitlines()[-1].startswith(" z All charts  tab Chart  x Axis")
+        assert (await seen(pilot)).splitlines()[-1].startswith(" z All charts  tab Chart  i Inspect")
         await pilot.press("t")
         before = await seen(pilot)
         assert before.splitlines()[-1].startswith(" f Follow  tab Log, sample")
@@ -260,3 +262,20 @@ async def test_a_run_whose_folder_is_deleted_is_said_to_be_gone_and_cannot_be_re
         assert "gone: its folder was deleted or moved" in text
         assert "Resume" not in text
         assert "step 50" in text
+
+
+async def test_every_gpu_is_told_with_memory_power_and_temperature(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gpus = tuple(meters.Gpu("H", 0.5, 70 * GIB, 80 * GIB, 412.0, 60.0 + index) for index in range(3))
+    monkeypatch.setattr(SteadyMeters, "read", lambda self, pid=0: replace(METERS, gpus=gpus))
+    run = lay(root, "r", steps=50)
+    async with watching(run, (200, 60)) as (_, pilot):
+        text = await seen(pilot)
+        assert "50%, 70.0 GiB of 80.0 GiB, 412 W, 60 °C" in text and "gpu 2" in text and "62 °C" in text
+        await pilot.resize_terminal(120, 34)
+        line = next(line for line in (await seen(pilot)).splitlines() if line.startswith(" cpu"))
+        assert "50% 70.0 GiB 412 W 60 °C" in line and len(line) <= 120
+        await pilot.resize_terminal(80, 24)
+        await pilot.press("t")
+        assert "412 W" in await seen(pilot)
+        await pilot.resize_terminal(60, 20)
+        assert (await seen(pilot)).count("INFO step") >= 3  # a low terminal leaves room for the log

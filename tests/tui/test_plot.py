@@ -164,3 +164,31 @@ def test_every_line_is_named_even_where_the_title_needs_a_second_row() -> None:
     text = draw(40, 12, spec, made, RAW).text().split("\n")
     assert all(name in text[0] + text[1] for name in names)
     assert text[2][GUTTER - 1] in "│┤"
+
+
+def test_the_cursor_stands_at_its_x_and_no_label_is_cut_by_its_own() -> None:
+    made = history([float(value) for value in range(101)])
+    view = View(smoothing=0.0, cursor=58.0)
+    text = draw(60, 12, SPEC, made, view).text().split("\n")
+    assert "train 57" in text[0]
+    assert "58" in text[-1].split()
+    assert "60" not in text[-1].split()  # it would have been cut
+    column = text[2].rindex("│")
+    assert column == GUTTER + int((58 - 1) / 100 * 52)
+
+
+def test_a_range_is_filled_to_its_edges_by_sparse_measurements() -> None:
+    made = history([1.0] * 101, b={1: 0.0, 101: 100.0})
+    spec = ChartSpec("b", "held-out", "", (Line("b", "held-out", "held", "line2", "◆"), Line("a", "a", "a", "line1")))
+    drawn = plot_of(draw(60, 14, spec, made, View(smoothing=0.0, span=(40.0, 60.0))).text().split("\n"))
+    assert "◆" not in "".join(drawn)
+    middle = drawn[len(drawn) // 2].strip()
+    assert middle  # the line from the one to the other goes through
+
+
+def test_outliers_are_counted_above_and_below_and_drawn_nowhere_inside() -> None:
+    values = [1.0 + 0.01 * (step % 7) for step in range(100)] + [900.0, -900.0, -800.0]
+    text = lines(history(values), View(smoothing=0.0, robust=True), width=90)
+    assert "1 point above range 2 points below range" in text[0]
+    labels = [float(line[: GUTTER - 2]) for line in text if "┤" in line]
+    assert labels and all(0.8 < label < 1.2 for label in labels)

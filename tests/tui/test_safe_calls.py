@@ -60,6 +60,7 @@ BAD = [
     "class Box(Static):\n    def __init__(self, name):\n        super().__init__(name)",
     "Content.from_markup(text)",
     "Text.from_ansi(line)",
+    "def rows() -> list[str]: ...\noption_list.add_options(rows())",
 ]
 GOOD = [
     "Static(Content(name))",
@@ -83,6 +84,7 @@ GOOD = [
     "title = name",
     "file.write(text)",
     "def words() -> Content: ...\nlabel.update(words())",
+    "def rows() -> list[Option]: ...\noption_list.add_options(rows())",
 ]
 
 

@@ -50,3 +50,15 @@ def test_live(app: ConsoleApp, snap_compare: Compare) -> None:
         await _look(pilot)
 
     assert snap_compare(app, terminal_size=SIZE, run_before=watch)
+
+
+def test_compare(app: ConsoleApp, snap_compare: Compare) -> None:
+    async def compare(pilot: Pilot[None]) -> None:
+        await _look(pilot)
+        await pilot.press("A", "b", "C")
+        await pilot.pause()
+        pilot.app.follower.poll_beside()  # type: ignore[attr-defined]
+        await pilot.app.workers.wait_for_complete()
+        await seen(pilot)
+
+    assert snap_compare(app, terminal_size=SIZE, run_before=compare)

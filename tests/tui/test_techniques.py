@@ -48,15 +48,17 @@ async def test_a_technique_that_is_on_has_its_lines_chart_and_numbers(root: Path
     run = lay(root, "r", steps=40)
     async with watching(run, (130, 36)) as (app, pilot):
         plain = await seen(pilot)
-        assert "MTP" not in plain and "kept" not in plain and "m Technique" not in plain
+        assert "MTP" not in plain and "kept" not in plain
         append(run, step=41, tokens=41, elapsed=41.0, **{"loss/mtp": 3.25, **COLLIDER})
         text = await see(app, pilot)
         assert "▲ mtp 3.250" in text and "■ kept 2.500" in text
         assert "MTP 3.250  kept 60.0%  importance 0.5000 / 1.500 / 4.500 (10, 50, 90 %)" in text
-        assert "mHC  gain" in text and "m Technique" in text
+        assert "mHC  gain" in text
         await pilot.press("m")
         text = await seen(pilot)
         assert "importance nats  kept 0.6000" in text and "mHC  gain" not in text
+        await pilot.press("m")
+        assert "held-out bits/byte" in await seen(pilot)
         await pilot.press("m")
         assert "mHC  gain" in await seen(pilot)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
-from nanoconsole.cli.displays import JsonDisplay, LineDisplay, event_line, record_line
+from nanoconsole.cli.displays import JsonDisplay, LineDisplay, SparseDisplay, choose, event_line, record_line
 from nanoconsole.cli.live import LiveDisplay
 from nanoconsole.cli.output import table
 from nanoconsole.cli.view import RunView
@@ -166,3 +167,37 @@ def test_why_a_run_crashed_is_told_once(tmp_path: Path, capsys: pytest.CaptureFi
     run = run_with(tmp_path, events=(crashed,), state="crashed", message="no file matches *.md")
     LineDisplay(1).show(RunView(run, whole=True))
     assert capsys.readouterr().out == f"{run.name}: crashed: no file matches *.md\n"
+
+
+def test_a_slow_line_gets_the_newest_record_now_and_then_and_what_happened_at_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    clock = [0.0]
+    display = SparseDisplay(lambda: clock[0])
+
+    def told(*news: dict[str, object], ended: bool = False) -> str:
+        facts = {
+            "news": list(news),
+            "steps": 9,
+            "step": 1,
+            "ended": ended,
+            "stall": "",
+            "activity": "",
+            "sample": ["x"],
+        }
+        display.show(SimpleNamespace(**facts, run=SimpleNamespace(name="r"), state=None, measures={}))  # type: ignore[arg-type]
+        return capsys.readouterr().out
+
+    first = told({"step": 1, "loss/ce": 3.0}, {"step": 2, "eval/bits_per_byte": 1.5}, {"step": 3, "loss/ce": 2.0})
+    assert first == "step 3/9  loss 2.000  held-out 1.500 bits/byte\n"
+    assert told({"step": 4, "loss/ce": 1.0}) == ""
+    events = ({"kind": "warning", "step": 4, "message": "disk is low"}, {"kind": "sample", "step": 4})
+    assert told(*events) == "step 4: warning: disk is low\nstep 4: sample\n"
+    clock[0] = 10.0
+    assert told({"step": 5, "loss/ce": 0.5}) == "step 5/9  loss 0.5000\n"
+    assert told() == ""
+
+
+def test_a_slow_line_is_asked_for_and_json_goes_before_it() -> None:
+    assert isinstance(choose(as_json=False, every=1, sparse=True), SparseDisplay)
+    assert isinstance(choose(as_json=True, every=1, sparse=True), JsonDisplay)

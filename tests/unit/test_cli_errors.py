@@ -23,7 +23,7 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("nanocore.runs.layout.list_runs", fail)
+    monkeypatch.setattr("nanoconsole.services.run_index.list_runs", fail)
 
 
 @pytest.mark.parametrize(

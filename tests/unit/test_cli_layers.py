@@ -91,3 +91,11 @@ def test_mistakes_are_told_in_one_line(measured: Nano, arguments: list[str], wor
     result = measured("layers", *arguments)
     assert result.code == 2 and result.out == ""
     assert words in result.err and result.err.count("\n") == 1
+
+
+def test_json_tells_what_the_screen_shows(measured: Nano) -> None:
+    metrics = {metric["name"]: metric for metric in measured("layers", "a-run", "--json").data["metrics"]}
+    gain, zeros = metrics["streams/gain"], metrics["ternary/zero_fraction"]
+    assert gain["worst"] == {"row": "blocks.0.attention", "level": "sick", "reason": "gain is inf"}
+    assert gain["healthy"] == [0.0, 2.0] and gain["low"] is None
+    assert (zeros["low"], zeros["high"], zeros["worst"], zeros["healthy"]) == (0.31, 0.31, None, [0.15, 0.7])

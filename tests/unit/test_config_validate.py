@@ -98,7 +98,6 @@ def test_keys_that_contradict_each_other_are_refused(text: str, problem: str, tm
     ("text", "problem"),
     [
         ('[model]\ngroup_size = 128\nlinear = "float"', ':2: model.group_size: 128 has no effect while model.linear = "float"; set it to 0, its default, or change model.linear'),
-        ('[logging]\nlayers_every = 7\n[model]\nlinear = "float"', ':2: logging.layers_every: 7 has no effect while model.linear = "float" and moe.experts = 0; set it to 100, its default, or change model.linear or moe.experts'),
         ("[mhc]\ndynamic = true", ":2: mhc.dynamic: true has no effect while mhc.streams = 1; set it to false, its default, or change mhc.streams"),
         ("[mhc]\nevery = 7", ":2: mhc.every: 7 has no effect while mhc.streams = 1; set it to 100, its default, or change mhc.streams"),
         ("[data]\nprefetch = 7\nworkers = 0", ":2: data.prefetch: 7 has no effect while data.workers = 0; set it to 4, its default, or change data.workers"),

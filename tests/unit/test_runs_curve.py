@@ -12,12 +12,12 @@ from nanoconsole.cli.displays import record_line
 from nanoconsole.cli.view import RunView
 from nanoconsole.services.cost import read_timings
 from nanoconsole.services.history import History
-from nanoconsole.services.tailer import _trend
+from nanoconsole.services.trend import trend
 from nanocore.runs.curve import newest_attempts, usable, value, values
 from nanocore.runs.documents import write_document
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.records import RecordWriter, read_all
-from nanocore.runs.summary import summarize
+from nanocore.runs.summary import read_measured, summarize
 from tests.run_helpers import make_run, status_of_me
 
 STRANGE = [
@@ -62,7 +62,7 @@ def test_a_value_that_is_no_number_ends_nothing(run: RunFolder, loss: str) -> No
     assert (shown, listed) in ((2.0, 2.0), ("inf", math.inf))
     assert record_line(view.news[-1], 9).startswith("step ")
     assert view.eta is None
-    assert _trend(run) is None
+    assert trend(read_measured(run).losses) is None
     assert len(read_timings(run.path.parent)) <= 1
 
 

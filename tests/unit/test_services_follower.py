@@ -9,7 +9,7 @@ from unittest import mock
 
 import pytest
 
-from nanoconsole.services import tailer
+from nanoconsole.services import run_index, run_listing
 from nanoconsole.services.tailer import RunFollower, RunList
 from nanoconsole.services.watched import LogBuffer, RunUpdate, WatchedRun
 from nanocore.runs.layout import RunFolder
@@ -56,11 +56,11 @@ def test_the_list_is_told_newest_first_and_only_when_it_changed(told: Told, tmp_
 def test_ended_runs_are_not_read_again(told: Told, tmp_path: Path) -> None:
     lay(tmp_path, "done", steps=3)
     busy = lay(tmp_path, "busy", state="running", steps=3)
-    with at_work(busy), mock.patch.object(tailer, "summarize", wraps=tailer.summarize) as reads:
+    with at_work(busy), mock.patch.object(run_index, "observe", wraps=run_index.observe) as looks:
         for _ in range(3):
             told.follower.poll_list()
-        assert [call.args[0].name for call in reads.call_args_list].count("done") == 1
-        assert [call.args[0].name for call in reads.call_args_list].count("busy") == 3
+        assert [call.args[0].name for call in looks.call_args_list].count("done") == 1
+        assert [call.args[0].name for call in looks.call_args_list].count("busy") == 3
 
 
 def test_the_trend_of_the_newest_losses_is_told(told: Told, tmp_path: Path) -> None:
@@ -130,8 +130,13 @@ def test_a_replaced_metrics_file_is_read_from_its_start(told: Told, tmp_path: Pa
 
 def test_a_long_history_is_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nanoconsole.services.watched.MeterReader", SteadyMeters)
-    monkeypatch.setattr("nanoconsole.services.watched.CHUNK", 4096)
+    for size in ("FIRST", "CHUNK"):
+        monkeypatch.setattr(f"nanoconsole.services.metrics_reader.{size}", 4096)
+    monkeypatch.setattr("nanoconsole.services.watched.SLICE", 1e-9)
+    monkeypatch.setattr("nanoconsole.services.metrics_reader.PAUSES", (0.0, 0.0))
     watched = WatchedRun(lay(tmp_path, "long", steps=200), tmp_path)
+    assert watched.poll().history.span("step")[1] == 200.0  # the newest first
+    assert watched.history.span("step")[0] > 100.0
     polls = 1
     while watched.poll().reading:
         polls += 1
@@ -163,7 +168,7 @@ def test_the_thread_tells_and_ends(told: Told, tmp_path: Path) -> None:
 
 
 def test_an_error_nobody_expected_is_told_and_not_swallowed(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tailer, "list_runs", lambda root: 1 / 0)
+    monkeypatch.setattr(run_listing, "list_runs", lambda root: 1 / 0)
     told.follower.start()
     wait_for(lambda: told.failures, "the failure")
     told.follower.stop()

@@ -1,22 +1,21 @@
-"""Columns, buckets, averages and the history of a run, against what they mean."""
+"""The history of a run against what it means: the records that `newest_attempts` keeps, in whatever order they came."""
 
 from __future__ import annotations
 
 import math
-import random
 import threading
+from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nanoconsole.services.columns import BLOCK, Column, Ema, bucketize
-from nanoconsole.services.history import MOST_METRICS, History
+from nanoconsole.services.history import History
+from nanoconsole.services.table import MOST_METRICS
 from nanocore.runs.curve import newest_attempts
 
 
-def record(step: int, attempt: int = 1, **metrics: object) -> dict:
+def record(step: int, attempt: int = 1, **metrics: Any) -> dict[str, Any]:
     return {"step": step, "attempt": attempt, "tokens": step * 10, "elapsed": step / 2, **metrics}
 
 
@@ -25,57 +24,64 @@ def points(history: History, name: str, columns: int = 1000) -> list[float]:
     return history.tail(name, columns).tolist()
 
 
-def test_a_column_keeps_everything_through_growth() -> None:
-    column = Column()
-    for start in range(0, 1000, 7):
-        column.extend(range(start, start + 7))
-    assert column.values.tolist() == list(range(1001))
-    column.truncate(3)
-    column.extend([9])
-    assert column.values.tolist() == [0, 1, 2, 9]
+@st.composite
+def files(draw: st.DrawFn) -> list[dict]:
+    """Records in file order: attempts that resume anywhere, late words of older ones, steps that fall."""
+    found: list[dict] = []
+    for attempt in range(1, draw(st.integers(1, 4)) + 1):
+        step = draw(st.integers(0, 20))
+        for _ in range(draw(st.integers(0, 12))):
+            step = max(0, step + draw(st.sampled_from([0, 1, 1, 1, 2, 5, -3])))
+            late = draw(st.sampled_from([0] * 9 + [1]))
+            names = draw(st.sets(st.sampled_from("abc"), max_size=3))
+            metrics = {name: float(len(found)) for name in names}
+            found.append(record(step, max(1, attempt - late), **metrics))
+    return found
 
 
-@given(
-    st.lists(st.floats(-1e6, 1e6) | st.sampled_from([math.nan, math.inf, -math.inf]), min_size=1, max_size=200),
-    st.integers(1, 40),
-)
-@settings(max_examples=60, deadline=None)
-def test_buckets_hold_exactly_the_extremes_and_counts_of_their_points(values: list[float], columns: int) -> None:
-    y = np.array(values)
-    x = np.arange(len(y), dtype=float)
-    buckets = bucketize(x, y, y, 0.0, float(len(y)), columns)
-    assert buckets.count.sum() == len(y)
-    assert buckets.nonfinite.sum() == np.count_nonzero(~np.isfinite(y))
-    for column in range(columns):
-        inside = y[(np.floor(x * columns / len(y)) == column)]
-        finite = inside[np.isfinite(inside)]
-        if len(inside) != buckets.count[column]:  # a point exactly on an edge may round to either side
-            continue
-        if finite.size:
-            assert buckets.low[column] == finite.min()
-            assert buckets.high[column] == finite.max()
-            assert buckets.line[column] == pytest.approx(finite.mean(), rel=1e-9, abs=1e-9)
-        else:
-            assert math.isnan(buckets.low[column])
+def told(records: list[dict], name: str) -> list[tuple[int, float]]:
+    """Step and value of a metric, by the simple reader of whole files."""
+    kept = sorted(newest_attempts(records), key=lambda record: record["step"])
+    return [(record["step"], record[name]) for record in kept if name in record]
 
 
-@given(
-    st.lists(st.floats(-100, 100) | st.just(math.nan), min_size=1, max_size=3 * BLOCK),
-    st.sampled_from([0.0, 0.6, 0.97]),
-)
+@given(files(), st.data())
 @settings(max_examples=40, deadline=None)
-def test_the_average_is_the_corrected_exponential_one_however_points_arrive(values: list[float], decay: float) -> None:
-    expected, mean, seen = [], 0.0, 0
-    for value in values:
-        if not math.isnan(value):
-            seen += 1
-            mean = decay * mean + (1 - decay) * value
-        expected.append(mean / (1 - decay**seen) if seen else math.nan)
-    average, filled = Ema(decay), 0
-    while filled < len(values):
-        filled = min(len(values), filled + random.Random(filled).randint(1, 90))
-        result = average.extend(np.array(values[:filled]))
-    np.testing.assert_allclose(result, expected, rtol=1e-9, atol=1e-9)
+def test_any_reading_newest_first_ends_with_what_a_reader_of_the_whole_file_keeps(
+    records: list[dict], data: st.DataObject
+) -> None:
+    history, start = History(), data.draw(st.integers(0, len(records)))
+    stop = start
+    while start > 0 or stop < len(records):
+        more = data.draw(st.integers(1, 9))
+        if start > 0 and (stop == len(records) or data.draw(st.booleans())):
+            history.add(records[max(0, start - more) : start], older=True)
+            start = max(0, start - more)
+        else:
+            history.add(records[stop : stop + more])
+            stop = min(len(records), stop + more)
+        seen = records[start:stop]
+        for name in "abc":
+            assert list(zip(history.steps(name, 99).tolist(), points(history, name), strict=True)) == told(seen, name)
+    steps = [record["step"] for record in newest_attempts(records)]
+    assert history.span("step") == ((min(steps), max(steps)) if steps else (0.0, 0.0))
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.booleans()), min_size=1, max_size=40), st.integers(0, 40))
+@settings(max_examples=40, deadline=None)
+def test_axes_never_fall_and_are_the_same_whichever_half_came_first(ways: list[tuple[int, bool]], cut: int) -> None:
+    records, step = [], 0
+    for by, whole in ways:
+        step += by
+        records.append(record(step, a=1.0) if whole else {"step": step, "a": 1.0})
+    records = list({record["step"]: record for record in reversed(records)}.values())[::-1]
+    forward, backward = History(), History()
+    forward.add(records)
+    backward.add(records[cut:])
+    backward.add(records[:cut], older=True)
+    for axis in ("tokens", "time"):
+        places = [[made.place(each["step"], axis) or 0.0 for each in records] for made in (forward, backward)]
+        assert places[0] == places[1] == sorted(places[0])
 
 
 def test_a_resumed_run_replaces_what_came_after_the_resumed_step() -> None:
@@ -148,13 +154,13 @@ def test_values_that_are_no_numbers_are_left_out_and_huge_ones_are_infinite() ->
 
 def test_a_file_of_invented_names_cannot_grow_without_end() -> None:
     history = History()
-    history.add([record(step, **{f"metric{step}": 1.0}) for step in range(1, 2 * MOST_METRICS)])
+    history.add([{"step": step, f"metric{step}": 1.0} for step in range(1, 2 * MOST_METRICS)])
     assert len(history.names()) == MOST_METRICS
 
 
 def test_a_metric_name_is_made_safe_when_it_is_taken_in() -> None:
     history = History()
-    history.add([record(1, **{"\x1b]0;x\x07": 1.0})])
+    history.add([{"step": 1, "\x1b]0;x\x07": 1.0}])
     assert history.names() == ["␛]0;x␇"]
 
 

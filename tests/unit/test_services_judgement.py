@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -86,11 +87,12 @@ def test_gpus_are_read_and_what_a_driver_does_not_tell_is_left_out(
         "nvmlDeviceGetUtilizationRates": lambda handle: SimpleNamespace(gpu=93),
         "nvmlDeviceGetMemoryInfo": lambda handle: SimpleNamespace(used=3, total=9),
         "nvmlDeviceGetPowerUsage": unknown,
+        "nvmlDeviceGetTemperature": lambda handle, sensor: 71,
         "nvmlDeviceGetName": lambda handle: "GPU \x1b[2J",
     }
     for name, answer in answers.items():
         monkeypatch.setattr(pynvml, name, answer)
-    assert meters.MeterReader(tmp_path).read().gpus == (meters.Gpu("GPU ␛[2J", 0.93, 3, 9, None),)
+    assert meters.MeterReader(tmp_path).read().gpus == (meters.Gpu("GPU ␛[2J", 0.93, 3, 9, None, 71.0),)
 
 
 def test_without_a_driver_there_are_no_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,6 +100,11 @@ def test_without_a_driver_there_are_no_gpus(tmp_path: Path, monkeypatch: pytest.
         raise pynvml.NVMLError_LibraryNotFound  # type: ignore[attr-defined]
 
     monkeypatch.setattr(pynvml, "nvmlInit", missing)
+    assert meters.MeterReader(tmp_path).read().gpus == ()
+
+
+def test_without_the_library_there_are_no_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", None)
     assert meters.MeterReader(tmp_path).read().gpus == ()
 
 

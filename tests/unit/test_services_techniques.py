@@ -10,8 +10,9 @@ import pytest
 from nanoconsole.services.cost import effects
 from nanoconsole.services.draft import FIELDS, Draft
 from nanoconsole.services.run_facts import FactsReader, Fired, RunFacts, fires
+from nanoconsole.services.switches import choices
 from nanoconsole.services.techniques import SWITCHES, numbers
-from nanoconsole.tui.widgets.form_rows import Row, choices, rows, spans
+from nanoconsole.tui.widgets.form_rows import Row, rows, spans
 from nanocore.config.estimate import estimate
 from nanocore.config.idle import default
 from nanocore.runs.create import update_run

@@ -37,7 +37,7 @@ def test_a_changed_verdict_is_told_once_as_event_and_line() -> None:
     model, told = make_model(streams=2, n_layers=3), Reporter()
     job: Any = SimpleNamespace(
         streams=StreamProbe(model), reporter=told, findings={}, ternary=SimpleNamespace(names=[]),
-        progress=SimpleNamespace(step=3), config=SimpleNamespace(mhc=SimpleNamespace(every=4)),
+        progress=SimpleNamespace(step=3), config=SimpleNamespace(mhc=SimpleNamespace(every=4), logging=SimpleNamespace(layers_every=1000)),
     )  # fmt: skip
 
     def measure() -> int:

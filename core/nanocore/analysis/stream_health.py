@@ -106,11 +106,12 @@ def changes(before: Health, after: Health) -> dict[str, Level]:
 def _worst(rules: Sequence[Rule], measured: Mapping[str, Any], step: int) -> Verdict:
     """The worst verdict of the rules in force; of equal ones the first."""
     due = (rule for rule in rules if rule.key in measured and step >= rule.from_step)
-    verdicts = (_verdict(rule, float(measured[rule.key])) for rule in due)
+    verdicts = (verdict(rule, float(measured[rule.key])) for rule in due)
     return max(verdicts, key=lambda verdict: verdict.rank, default=Verdict())
 
 
-def _verdict(rule: Rule, value: float) -> Verdict:
+def verdict(rule: Rule, value: float) -> Verdict:
+    """What a rule says of one value, whatever the step."""
     name = rule.key.removeprefix("mhc/").replace("_", " ")
     if not math.isfinite(value):
         return Verdict("sick", f"{name} is {value}")

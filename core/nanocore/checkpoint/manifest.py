@@ -131,14 +131,19 @@ def retain(checkpoints_dir: Path, keep_last: int, needed: Collection[int] = ()) 
             break
         if step_of(path) in needed:
             continue
-        gone = _beside(path, "gone")
         try:
-            path.rename(gone)  # first out of sight, so that a kill leaves no half checkpoint under a good name
-            shutil.rmtree(gone)
+            remove(path)
         except OSError:
             continue
         removed.append(path)
     return removed
+
+
+def remove(path: Path) -> None:
+    """Delete a checkpoint, first out of sight, so that a kill leaves no half one under a good name. Raises OSError."""
+    gone = _beside(path, "gone")
+    path.rename(gone)
+    shutil.rmtree(gone)
 
 
 def _seal(folder: Path, facts: dict[str, Any]) -> None:

@@ -30,7 +30,6 @@ class Idle:
 
 IDLE = (
     Idle({"model.linear": ("float",)}, ("model.group_size",)),
-    Idle({"model.linear": ("float",), "moe.experts": (0,)}, ("logging.layers_every",)),
     Idle({"mhc.streams": (1,)}, ("mhc.dynamic", "mhc.kind", "mhc.init", "mhc.every")),
     Idle({"loop.count": (1,)}, ("loop.before", "loop.after", "loop.entropy_weight", "loop.stage", "loop.exit_threshold")),
     Idle({"loop.stage": ("gate",)}, ("loop.entropy_weight", "mtp.weight", "mtp.final_weight")),

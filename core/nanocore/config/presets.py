@@ -53,17 +53,18 @@ def find(name: str) -> Preset:
     raise UsageError("no preset has this name", where=sanitize_line(name), fix=fix)
 
 
-def save_preset(name: str, config: Config, description: str, *, base: Path | None = None) -> Path:
+def save_preset(name: str, config: Config, description: str, *, base: Path | None = None, text: str = "") -> Path:
     """Write what differs from the defaults as the user's preset `name`; an own preset of that name is replaced.
 
-    With `base`, the TOML file the user started from, its comments and order are kept.
+    With `base`, the TOML file the user started from, its comments and order are kept; with `text` too, those of that
+    text, which is the base as the user has edited it.
     Raises UsageError when the name is not allowed or belongs to a built-in preset.
     """
     if not valid_name(name):
         raise UsageError("cannot name a preset", where=sanitize_line(name, 80), fix=f"use {NAME_RULE}")
     if any(preset.name == name and preset.origin == "built-in" for preset in presets()):
         raise UsageError("is the name of a built-in preset", where=name, fix="choose another name")
-    text = _difference(config, description) if base is None else _edited(base, config, description)
+    text = _difference(config, description) if base is None else _edited(base, text, config, description)
     path = user_folder() / f"{name}.toml"
     toml.write_text(path, text)
     return path
@@ -76,15 +77,15 @@ def _difference(config: Config, description: str) -> str:
     return difference_text({"about.description": description, **values})
 
 
-def _edited(base: Path, config: Config, description: str) -> str:
-    """The text of `base` with the changed keys set. What the base expects no longer holds once a key differs."""
-    text = toml.read_text(base)
+def _edited(base: Path, text: str, config: Config, description: str) -> str:
+    """`text`, or that of `base`, with the changed keys set. What the base expects no longer holds once a key differs."""
     before = toml.load(base)
     values: dict[str, object] = {"about.description": description}
-    values |= {key: value for key, _, value in changed(before, config)}
-    if before.about.expects and len(values) > 1:
+    differing = changed(before, config)
+    values |= {key: value for key, _, value in differing if not text}
+    if before.about.expects and before.about.expects == config.about.expects and differing:
         values["about.expects"] = ""
-    return toml.update_text(text, values)
+    return toml.update_text(text or toml.read_text(base), values)
 
 
 def _listed() -> list[tuple[Path, Origin]]:

@@ -262,6 +262,7 @@ class Logging(Section):
     every: Positive = Field(default=1, description="Steps between metric records.")
     console_every: Positive = Field(default=10, description="Steps between lines in the log.")
     layers_every: Positive = Field(
-        default=100, description="Steps between measurements of every layer's ternary codes and experts' loads."
+        default=100,
+        description="Steps between measurements of every matrix (codes, gradient, update), experts' loads and exits.",
     )
     tensorboard: bool = Field(default=True, description="Write TensorBoard event files beside the metrics.")

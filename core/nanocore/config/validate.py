@@ -30,29 +30,31 @@ def build(
     `options` are the keys given with --set, which is then the place of every fault that they take part in.
     Raises ConfigError with one line for each fault: `place: key: what; what to do`.
     """
-    found = problems(table, options)
-    if found:
+    found, config = judged(table, options)
+    if config is None:
         raise ConfigError([_line(problem, where, places or {}, options) for problem in found])
-    return Config.model_validate(_sections(table))
+    return config
 
 
-def problems(table: Mapping[str, Any], options: Collection[str] = ()) -> list[Problem]:
-    """The faults of a table: wrong version, unknown keys, wrong values, and rules broken by the valid keys.
+def judged(table: Mapping[str, Any], options: Collection[str] = ()) -> tuple[list[Problem], Config | None]:
+    """The faults of a table: wrong version, unknown keys, wrong values, and rules broken by the valid keys; without
+    any, its configuration.
 
     Of wrong keys and values at most MOST_FAULTS are described; a file with more is no configuration. For the keys in
     `options` nothing is said of quotes: --set takes bare words.
     """
     found, sections = _version(table), _sections(table)
     try:
-        Config.model_validate(sections)
+        config = Config.model_validate(sections)
     except ValidationError as error:
         faults = error.errors(include_url=False)
         rules = faults[0].get("ctx", {}).get("error")
         if isinstance(rules, BrokenRules):
-            return found + rules.problems
+            return found + rules.problems, None
         found += [describe(dict(fault), bare=dotted(fault["loc"][:2]) in options) for fault in faults[:MOST_FAULTS]]
         found += _rules_of_the_rest(sections, [fault["loc"] for fault in faults])
-    return found
+        return found, None
+    return found, None if found else config
 
 
 def _rules_of_the_rest(sections: Mapping[str, Any], faulty: list[tuple[int | str, ...]]) -> list[Problem]:

@@ -30,6 +30,11 @@ class Generation:
         if rest := self._transcript.end("cancelled"):
             yield rest
 
+    @property
+    def tokens(self) -> int:
+        """How many were drawn so far."""
+        return self._transcript.tokens
+
     def cancel(self) -> None:
         """End the text after the token that is being computed; from any thread."""
         self._cancelled = True

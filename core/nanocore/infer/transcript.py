@@ -19,6 +19,11 @@ class Transcript:
         if request.tokens <= 0:
             self.end("length")
 
+    @property
+    def tokens(self) -> int:
+        """How many tokens it has, without the end token."""
+        return len(self._drawn)
+
     def push(self, drawn: Drawn) -> str:
         """Add a token; the text that can be shown now, perhaps none."""
         if drawn.token == self._end_token:

@@ -77,5 +77,7 @@ def exit_terms(
         total = expected - loop.entropy_weight * entropy
         parts = {"loss/expected": expected.detach()}
     parts["loop/exit_entropy"] = entropy.detach()
+    shares = torch.einsum("rn,n->r", log_q.detach().exp(), valid.to(log_q.dtype))
+    parts |= {f"loop/exit_probability/{turn}": share for turn, share in enumerate(shares.unbind(), 1)}
     parts["loop/mean_turns"] = (torch.einsum("r,rn->n", turns, log_q.detach().exp()) * valid).sum()
     return ExitTerms(total, found[-1], parts)

@@ -112,7 +112,7 @@ def _claim(root: Path, preset: str, name: str) -> RunFolder:
         except FileExistsError:
             raise UsageError(f"a run named {name!r} exists already", where=str(root), fix=_free(run)) from None
         return run
-    for candidate in _numbered(root, _stem(preset)):
+    for candidate in _numbered(root, stem(preset)):
         try:
             candidate.mkdir()
         except FileExistsError:
@@ -129,14 +129,14 @@ def _free(run: RunFolder) -> str:
     return "choose another name"
 
 
-def _numbered(root: Path, stem: str) -> Iterator[Path]:
-    """stem-NNNN from the first number above all that are taken."""
-    taken = (re.fullmatch(rf"{re.escape(stem)}-(\d{{4,9}})", path.name) for path in root.iterdir())
+def _numbered(root: Path, beginning: str) -> Iterator[Path]:
+    """BEGINNING-NNNN from the first number above all that are taken."""
+    taken = (re.fullmatch(rf"{re.escape(beginning)}-(\d{{4,9}})", path.name) for path in root.iterdir())
     start = max((int(match.group(1)) for match in taken if match), default=0) + 1
-    return (root / f"{stem}-{number:04d}" for number in range(start, 10**9))
+    return (root / f"{beginning}-{number:04d}" for number in range(start, 10**9))
 
 
-def _stem(preset: str) -> str:
+def stem(preset: str) -> str:
     """A preset's name as the beginning of a run's name; a path to a file gives the file's name."""
     plain = re.sub(r"[^a-z0-9]+", "-", Path(preset).name.removesuffix(".toml").lower())
     return plain.strip("-")[:50].strip("-") or "run"

@@ -36,7 +36,10 @@ def load_document(path: Path, kind: type[T], *, newest: int) -> T | None:
     torn, too large, of another shape, or written by a newer version.
     """
     try:
-        document = sanitize_data(msgspec.json.decode(read_regular(path, MAX_BYTES, follow=False)))
+        raw = read_regular(path, MAX_BYTES, follow=False)
+        document = msgspec.json.decode(raw)
+        if not raw.isascii() or b"\\" in raw or b"\x7f" in raw:  # else no string in it can be unsafe
+            document = sanitize_data(document)
         check_version(msgspec.convert(document, _Versioned).schema, newest)
         return msgspec.convert(document, kind)
     except (FileNotFoundError, NotADirectoryError):

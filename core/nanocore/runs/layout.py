@@ -146,6 +146,16 @@ def queue_dir(root: Path) -> Path:
     return private(root) / "queue"
 
 
+def alerts_file(root: Path) -> Path:
+    """Records of the alerts that consoles raised on the runs of `root`."""
+    return private(root) / "alerts.jsonl"
+
+
+def alerts_lock(root: Path) -> Path:
+    """Locked by the one console that raises alerts on the runs of `root`."""
+    return private(root) / "alerts.lock"
+
+
 def list_runs(root: Path) -> list[RunFolder]:
     """All runs under `root`, by name; [] when it does not exist. A symbolic link is not a run."""
     try:

@@ -41,6 +41,8 @@ class LineReader:
             return b""
         try:
             return self._advance(descriptor, max_bytes)
+        except OSError:  # a folder in its place, or a disk that fails: nothing to read now
+            return b""
         finally:
             os.close(descriptor)
 
@@ -54,6 +56,14 @@ class LineReader:
             self._place = (facts.st_dev, facts.st_ino)
             self._offset = facts.st_size - keep
             self._inside_overlong = True
+
+    def skip_to(self, offset: int) -> None:
+        """Start at `offset`, where a line begins, instead of the first byte."""
+        try:
+            facts = self.path.stat()
+        except OSError:
+            return
+        self._place, self._offset = (facts.st_dev, facts.st_ino), offset
 
     def _advance(self, descriptor: int, max_bytes: int) -> bytes:
         facts = os.fstat(descriptor)

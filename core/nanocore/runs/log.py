@@ -37,10 +37,10 @@ class LogTail:
     def read(self, max_bytes: int = 1 << 18) -> list[str]:
         """The lines appended since the last read."""
         text = self._lines.read(max_bytes).decode("utf-8", "replace")
-        return [_shown(line) for line in text.split("\n")[:-1]]
+        return [shown(line) for line in text.split("\n")[:-1]]
 
 
-def _shown(line: str) -> str:
+def shown(line: str) -> str:
     """A line as it may be drawn, with its indentation."""
     return sanitize(line[:MAX_SHOWN].rstrip()).expandtabs(4)
 
@@ -54,7 +54,7 @@ def last_lines(path: Path, count: int = 50, *, keep: int = 1 << 16) -> list[str]
             raw = file.read(keep)
     except OSError:
         return []
-    lines = [_shown(line) for line in raw.decode("utf-8", "replace").split("\n")]
+    lines = [shown(line) for line in raw.decode("utf-8", "replace").split("\n")]
     return [line for line in lines if line][-count:]
 
 

@@ -69,6 +69,7 @@ _ALL = (
     ),
     _m("loop/exit_entropy", "nats", "Mean entropy of the exit distribution; ln of the turns when even.", chart="loop"),
     _m("loop/mean_turns", "", "Mean number of turns that the exit distribution expects.", chart="loop"),
+    _m("loop/exit_probability", "", "Mean probability of leaving the loop after a turn."),
     _m("moe/max_violation", "", "Largest expert load over the mean, less 1; 0 when even.", healthy=(0.0, 4.0), goal="low", chart="moe"),
     _m("moe/load_entropy", "nats", "Entropy of the experts' loads; ln of their number when even.", goal="high", chart="moe"),
     _m("eval/ce", "nats", "Cross-entropy on the fixed held-out slice.", chart="loss", cadence="evaluation", goal="low"),
@@ -152,6 +153,7 @@ METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
 _FAMILIES = {  # one metric for each member: training/lr/<group>
     "training/lr": "Learning rate of the parameter group {}.",
     "eval/ce_turn": "Held-out cross-entropy when the loop is left after turn {}.",
+    "loop/exit_probability": "Mean probability of leaving the loop after turn {}.",
 }
 
 

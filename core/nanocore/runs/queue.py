@@ -175,6 +175,23 @@ def cancel(root: Path, run: str) -> str:
     return state
 
 
+def set_options(root: Path, run: str, *, slots: int | None = None, stop_on_failure: bool | None = None) -> Entry:
+    """Change how a waiting or running entry shares the machine, and what its failure does; the entry as it is then.
+
+    Raises UsageError when the run is not in the queue. Slots count from the next start on: no run that works is stopped for them.
+    """
+    given = {"slots": slots, "stop_on_failure": stop_on_failure}
+    with editing(root) as queue:
+        queue.replace(check_name(run), **{name: value for name, value in given.items() if value is not None})
+        return queue.entries[queue.index(run)]
+
+
+def halt(root: Path, reason: str = "halted by hand") -> None:
+    """Start nothing more until `start`; what works goes on."""
+    with editing(root) as queue:
+        queue.halted = queue.halted or reason
+
+
 def start(root: Path) -> None:
     """Let a halted queue go on."""
     with editing(root) as queue:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from nanocore.checkpoint.manifest import available
 from nanocore.runs.create import read_run
-from nanocore.runs.curve import newest_attempts, value
+from nanocore.runs.curve import NOT_METRICS, newest_attempts, value
 from nanocore.runs.facts import RunFacts, problem_of, read_facts
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import RunState, observe
+from nanocore.runs.notes import read_notes
 from nanocore.runs.records import Record, read_all
 
 SCHEMA = 1
-_KEEP = 1 << 16  # bytes read from the end of metrics and events
+_KEEP = 1 << 15  # bytes read from the end of metrics and events: some 50 to 200 records
 
 
 @dataclass(frozen=True)
@@ -41,38 +43,66 @@ class Summary:
     message: str
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What the ends of the record files tell: the newest step, the newest value of each metric (nan and inf included),
+    the newest losses in order, and the pace in seconds of training a step."""
+
+    step: int = 0
+    newest: Mapping[str, float] = field(default_factory=dict)
+    losses: tuple[float, ...] = ()
+    pace: float | None = None
+
+
 def summarize(run: RunFolder) -> Summary:
     """Everything the list shows about a run. Never raises for a damaged folder; what cannot be read is unknown."""
-    return _summary(run, observe(run), read_facts(run))
+    return summary_of(run.name, observe(run), read_facts(run), read_measured(run))
 
 
 def export_json(run: RunFolder) -> dict[str, Any]:
-    """The run as one JSON document: summary, run.json, pid and checkpoints. Non-finite numbers are null and named."""
-    state = observe(run)
-    summary = asdict(_summary(run, state, read_facts(run)))
+    """The run as one JSON document: summary, run.json, notes, pid and checkpoints. Non-finite numbers are null and
+    named."""
+    state, notes = observe(run), read_notes(run)
+    summary = asdict(summary_of(run.name, state, read_facts(run), read_measured(run)))
     nonfinite = {key: str(value) for key, value in summary.items() if _is_nonfinite(value)}
     return {
         "schema": SCHEMA,
         **{key: None if key in nonfinite else value for key, value in summary.items()},
         **({"nonfinite": nonfinite} if nonfinite else {}),
+        "tags": list(notes.tags),
+        "note": notes.note,
+        "archived": notes.archived,
         "path": str(run.path),
-        "problem": problem_of(run) or None,
+        "problem": problem_of(run) or notes.problem or None,
         "pid": state.pid if state.alive else None,
         "checkpoints": [folder.name for folder in available(run.checkpoints_dir)],
         "run": read_run(run),
     }
 
 
-def _summary(run: RunFolder, state: RunState, facts: RunFacts) -> Summary:
+def read_measured(run: RunFolder) -> Measured:
+    """What the ends of a run's metrics and events tell."""
     metrics = newest_attempts(read_all(run.metrics_file, keep=_KEEP))
+    newest = _newest(metrics)
+    if metrics and "eval/bits_per_byte" not in newest:  # evaluations are rare: the last may lie before what was read
+        told = _newest(newest_attempts(read_all(run.events_file, keep=_KEEP)))
+        newest |= {key: number for key, number in told.items() if key.startswith("eval/") and key not in newest}
+    return Measured(
+        step=metrics[-1]["step"] if metrics else 0,
+        newest=newest,
+        losses=tuple(loss for record in metrics if (loss := value(record, "loss/ce")) is not None),
+        pace=_pace(metrics),
+    )
+
+
+def summary_of(name: str, state: RunState, facts: RunFacts, measured: Measured) -> Summary:
+    """A run's summary, from what was read of it."""
     status = state.status
-    step = max(status.step if status else 0, metrics[-1]["step"] if metrics else 0)
-    steps = status.steps if status else 0
-    bits = _last(metrics, "eval/bits_per_byte")
-    if bits is None and metrics:  # evaluations are rare: the last may lie before what was read
-        bits = _last(newest_attempts(read_all(run.events_file, keep=_KEEP)), "eval/bits_per_byte")
+    step, steps = max(status.step if status else 0, measured.step), status.steps if status else 0
+    left = steps - step
+    pace = measured.pace if state.alive and state.state == "running" and left > 0 else None
     return Summary(
-        name=run.name,
+        name=name,
         state=state.state,
         phase=state.phase,
         alive=state.alive,
@@ -80,27 +110,32 @@ def _summary(run: RunFolder, state: RunState, facts: RunFacts) -> Summary:
         step=step,
         steps=steps,
         tokens=status.tokens if status else 0,
-        loss=_last(metrics, "loss/ce"),
-        bits_per_byte=bits,
-        tokens_per_second=_last(metrics, "throughput/tokens_per_sec"),
-        eta=_seconds_left(metrics, steps - step) if state.alive and state.state == "running" else None,
+        loss=measured.newest.get("loss/ce"),
+        bits_per_byte=measured.newest.get("eval/bits_per_byte"),
+        tokens_per_second=measured.newest.get("throughput/tokens_per_sec"),
+        eta=None if pace is None else left * pace,
         created=facts.created,
         message=state.reason,
     )
 
 
-def _last(records: list[Record], key: str) -> float | None:
-    """The newest value of a metric; None when it was never written."""
-    return next((found for record in reversed(records) if (found := value(record, key)) is not None), None)
+def _newest(records: list[Record]) -> dict[str, float]:
+    """The newest value of each metric."""
+    found: dict[str, float] = {}
+    for record in reversed(records):
+        for key in record.keys() - found.keys() - NOT_METRICS:
+            if (number := value(record, key)) is not None:
+                found[key] = number
+    return found
 
 
-def _seconds_left(records: list[Record], steps: int) -> float | None:
-    """Remaining steps at the pace of the last records, by the trainer's own monotonic `elapsed`."""
+def _pace(records: list[Record]) -> float | None:
+    """Seconds of training a step over the newest records, by the trainer's own monotonic `elapsed`."""
     timed = [(record["step"], found) for record in records if (found := value(record, "elapsed")) is not None]
-    if len(timed) < 2 or steps <= 0:
+    if len(timed) < 2:
         return None
     (first, begin), (last, end) = timed[max(0, len(timed) - 100)], timed[-1]
-    return steps * (end - begin) / (last - first) if last > first and end > begin else None
+    return (end - begin) / (last - first) if last > first and end > begin else None
 
 
 def _is_nonfinite(value: object) -> bool:

@@ -10,6 +10,7 @@ from torch import nn
 
 from nanocore.analysis.streams import StreamProbe
 from nanocore.analysis.ternary import TernaryProbe
+from nanocore.analysis.updates import UpdateProbe
 from nanocore.checkpoint.state import Checkpoint, load_checkpoint
 from nanocore.config.estimate import estimate
 from nanocore.config.schema import Config
@@ -102,6 +103,7 @@ def _assemble(
         reporter=reporter,
         streams=StreamProbe(core) if config.mhc.streams > 1 else None,
         ternary=TernaryProbe(core),
+        updates=UpdateProbe(core, core.roles()),
         reference=load_reference(config, corpus.tokenizer, machine),
     )
 

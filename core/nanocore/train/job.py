@@ -9,6 +9,7 @@ from torch import nn
 
 from nanocore.analysis.streams import StreamProbe
 from nanocore.analysis.ternary import TernaryProbe
+from nanocore.analysis.updates import UpdateProbe
 from nanocore.config.estimate import estimate
 from nanocore.config.schema import Config
 from nanocore.data.batch import Batch
@@ -49,6 +50,7 @@ class Job:
     reporter: Reporter
     streams: StreamProbe | None
     ternary: TernaryProbe
+    updates: UpdateProbe
     reference: Scorer | None = None
     window: Window = field(default_factory=Window)
     findings: dict[str, float] = field(default_factory=dict)

@@ -18,7 +18,7 @@ from nanocore.train.fire import fire, fire_on_request
 from nanocore.train.gradient_cosine import gradient_cosine
 from nanocore.train.job import Job
 from nanocore.train.step import StepResult, take_step
-from nanocore.train.telemetry import analyse, probing, record, report_loads
+from nanocore.train.telemetry import analyse, probing, record, report_layers
 
 MOST_SKIPS_IN_A_ROW = 10
 PLAN_EVERY = 10  # steps between two looks at the clock, when the length is given in time
@@ -88,7 +88,7 @@ def one_step(job: Job, batch: Batch) -> StepResult:
             weight_decay_factor=weight_decay_factor(config.schedule, step, steps),
         )
     result.seconds["data_wait"] = job.loader.waited
-    report_loads(job, result)
+    report_layers(job, result)
     return result
 
 

@@ -12,6 +12,7 @@ from pynvml import NVMLError
 
 from nanocore.analysis.stream_health import changes
 from nanocore.analysis.streams import StreamProbe, StreamReport
+from nanocore.analysis.updates import clip_factor
 from nanocore.model.router import load_report
 from nanocore.optim.schedule import lr_factor
 from nanocore.train.job import Job
@@ -19,12 +20,15 @@ from nanocore.train.step import StepResult
 from nanocore.train.window import Window
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+EXIT = "loop/exit_probability/"
 
 
 @contextmanager
 def analyse(job: Job) -> Iterator[None]:
     """Around one step: measure streams and ternary codes when their turn has come; else do nothing at all."""
     step = job.progress.step + 1
+    if layers_due(job):
+        job.updates.before()
     probe = job.streams if probing(job) else None
     if probe is None:
         yield
@@ -36,16 +40,29 @@ def analyse(job: Job) -> Iterator[None]:
             _judge(job, probe, report, step)
         job.findings.update(report.summary)
         job.reporter.layers(report.layers)
-    if job.ternary.names and _turn(step, job.config.logging.layers_every):
+    if job.ternary.names and layers_due(job):
         ternary = job.ternary.measure()
         job.findings.update(ternary.summary)
         job.reporter.layers(ternary.layers)
 
 
-def report_loads(job: Job, result: StepResult) -> None:
-    """The load of each layer's experts, when the turn of the layers has come."""
-    if result.loads is not None and _turn(job.progress.step + 1, job.config.logging.layers_every):
+def report_layers(job: Job, result: StepResult) -> None:
+    """What the step did to each matrix, the load of each layer's experts, the exits of a loop, in the layers' turn."""
+    if not layers_due(job):
+        return
+    if result.applied:
+        job.reporter.layers(job.updates.after(clip_factor(result.grad_norm, job.config.optimizer.grad_clip)))
+    if result.loads is not None:
         job.reporter.layers(load_report(job.core, result.loads).layers)
+    exits = {name: value for name, value in result.parts.items() if name.startswith(EXIT)}
+    job.reporter.layers(
+        [{"kind": "exits", "name": f"turn {name[len(EXIT) :]}", "probability": value} for name, value in exits.items()]
+    )
+
+
+def layers_due(job: Job) -> bool:
+    """Whether the coming step is one of those at which every layer is measured."""
+    return _turn(job.progress.step + 1, job.config.logging.layers_every)
 
 
 def probing(job: Job) -> bool:

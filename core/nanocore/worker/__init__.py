@@ -2,9 +2,10 @@
 
 Reads one JSON request (one line) from stdin and answers in JSON lines on stdout; each has a `kind`:
 
-- `text` (`text`): the next piece of generated text; of several texts also `index`
+- `text` (`text`): the next piece of generated text, with `tokens` drawn so far; of several texts instead `index`
 - `progress` (`phase`, `done`, `total`): how far a preparation is
 - `ready`, `reply`: of a chat, see nanocore.worker.text
+- `check`: of a validation, see nanocore.worker.validate
 - `done`: the job's result, the last line
 - `error` (`type`, `message`, `exit_code`): why there is none, and the class of the error; the last line
 

@@ -18,6 +18,7 @@ VERBS = {  # each is imported, with what it needs, only when it is asked for
     "inspect": "nanocore.worker.contents:inspect",
     "export": "nanocore.worker.export:export",
     "doctor": "nanocore.worker.doctor:doctor",
+    "validate": "nanocore.worker.validate:validate",
     "bench-kernels": "nanocore.worker.bench:kernels",
 }
 

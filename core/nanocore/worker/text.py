@@ -44,15 +44,18 @@ def chat(request: Record, channel: Channel) -> None:
     """A conversation as one growing text: `ready`, then for every {"say": TEXT} pieces of the reply and `reply`.
 
     TEXT is added to the conversation as it is, and what the model writes after it. Whoever asks lays out turns. The i-th
-    reply, from 0, draws with seed + i.
+    reply, from 0, draws with seed + i. Beside `say` stands what is to be otherwise for this reply: `tokens`, `stop` and
+    what Sampling takes; with `fresh` the conversation begins anew.
     """
-    asked, opened = _opened(request)
+    _, opened = _opened(request)
     engine, text, turn = opened.engine, str(request.get("text", "")), 0
     channel.answer({"kind": "ready", **_model(opened)})
-    while isinstance(said := channel.next().get("say"), str):
+    while isinstance((record := channel.next()).get("say"), str):
         began = time.monotonic()
-        text += said
-        generation = engine.generate(text, asked.numbered(turn), reuse=True)
+        text, turn = ("", 0) if record.get("fresh") else (text, turn)
+        text += record["say"]
+        asked = _asked({**request, **record}).numbered(turn)
+        generation = engine.generate(text, asked, reuse=True)
         channel.on_cancel(generation.cancel)
         completion = _written(generation, channel.answer)
         text, turn = text + completion.text, turn + 1
@@ -66,23 +69,28 @@ def _opened(request: Record) -> tuple[Request, Opened]:
     if request.get("speculate"):
         refuse_speculation(source)
     from nanocore.infer.open import open_engine
+
+    asked = _asked(request)
+    return asked, open_engine(source, backend=request.get("backend", "auto"), threads=request.get("threads", 0))
+
+
+def _asked(request: Record) -> Request:
     from nanocore.infer.request import Request
     from nanocore.infer.sampler import Sampling
 
     sampling = Sampling(**{key: request[key] for key in SAMPLING if key in request})
-    asked = Request(
+    return Request(
         tokens=request.get("tokens", TOKENS),
         sampling=sampling,
         stop=tuple(request.get("stop", ())),
         logprobs=bool(request.get("logprobs")),
         speculate=bool(request.get("speculate")),
     )
-    return asked, open_engine(source, backend=request.get("backend", "auto"), threads=request.get("threads", 0))
 
 
 def _written(generation: Generation, answer: Callable[[Record], None]) -> Completion:
     for piece in generation:
-        answer({"kind": "text", "text": piece})
+        answer({"kind": "text", "text": piece, "tokens": generation.tokens})
     return generation.completion()
 
 

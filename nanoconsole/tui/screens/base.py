@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from textual.app import ComposeResult
@@ -13,13 +14,16 @@ from nanoconsole.tui.widgets.bars import KeyBar, TitleBar
 from nanoconsole.tui.widgets.too_small import TooSmall
 
 if TYPE_CHECKING:
+    from nanoconsole.services.watched import RunUpdate
     from nanoconsole.tui.app import ConsoleApp
 
 
 class ConsoleScreen(Screen[None]):
-    """A main screen. `SCOPE` is its name in the table of keys."""
+    """A main screen. `SCOPE` is its name in the table of keys, `ABOUT` what its help says of it, `TERMS` tables of terms."""
 
     SCOPE = ""
+    ABOUT = ""
+    TERMS: Mapping[str, Sequence[tuple[str, str]]] = {}
     HORIZONTAL_BREAKPOINTS = [(0, "-too-narrow"), (40, "-tiny"), (60, "-narrow"), (100, "-normal"), (140, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-too-low"), (12, "-low"), (24, "-high")]
 
@@ -59,6 +63,16 @@ class ConsoleScreen(Screen[None]):
         if all(run.state == "paused" for run in self.console.run_list.working):
             return "Leave (the run stays paused)" if self.size.width >= 100 else "Leave (stays paused)"
         return "Leave (training goes on)" if self.size.width >= 100 else "Leave (trains on)"
+
+    def show_update(self, update: RunUpdate) -> None:
+        """Take a look at the opened run; screens that show it do."""
+
+    def show_step(self, step: int) -> None:
+        """Put the cursor on a step of the opened run; screens with an axis of steps do."""
+
+    def on_screen_resume(self) -> None:
+        if (step := self.console.take_step(self.SCOPE)) is not None:
+            self.call_later(self.show_step, step)
 
     def step_out(self) -> bool:
         """Leave an inner layer, such as a search; False when there is none."""

@@ -2,44 +2,71 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from textual.app import ComposeResult
-from textual.containers import Container, Horizontal, Vertical, VerticalScroll
+from textual.containers import Container, Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from nanoconsole.services.watched import RunUpdate, Sample
+from nanoconsole.services.history import History
+from nanoconsole.services.watched import RunUpdate
 from nanoconsole.tui import keys
-from nanoconsole.tui.charts import GRADIENT, LOSS, THROUGHPUT, mixing, technique_charts, why_empty
+from nanoconsole.tui.charted import ChartedScreen
+from nanoconsole.tui.charts import GRADIENT, LOSS, THROUGHPUT, mixing, more_charts, why_empty
+from nanoconsole.tui.marks import marks
 from nanoconsole.tui.run_actions import RunActions
 from nanoconsole.tui.screens.fire import FireScreen
 from nanoconsole.tui.widgets.chart import Chart
-from nanoconsole.tui.widgets.chart_spec import ChartSpec, View
+from nanoconsole.tui.widgets.chart_spec import ChartSpec
 from nanoconsole.tui.widgets.facts_panel import FactsPanel
 from nanoconsole.tui.widgets.log_view import LogView
 from nanoconsole.tui.widgets.meters_panel import MetersPanel
-from nanoconsole.tui.widgets.plot import SMOOTHING
 from nanoconsole.tui.widgets.run_header import RunHeader
+from nanoconsole.tui.widgets.sample_pane import SamplePane
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.status import FINAL_STATES
 
-AXES = ("step", "tokens", "time")
 PLACES = {"loss": LOSS, "gradient": GRADIENT, "technique": mixing("lite"), "throughput": THROUGHPUT}
 
 
-class LiveScreen(RunActions):
+class LiveScreen(ChartedScreen, RunActions):
     """Charts, numbers, log and sample of the opened run."""
 
     SCOPE = "live"
+    ABOUT = (
+        "The run you opened: four charts over its whole history, what the machine does, log and newest "
+        "sample. Techniques that are on add their lines to the loss, a chart and numbers; t shows what they "
+        "keep and did, m more charts in the third place. The faint area behind a line is the lowest and highest "
+        "of all points; ✕ marks values that were not finite. Zoom with + and - or the wheel, inspect with i or a "
+        "click: the titles then show the values recorded at the cursor."
+    )
+    TERMS = {
+        "On the x axis": (
+            ("◇", "A checkpoint was saved."),
+            ("△", "A warning or alert; the cursor on it shows its words."),
+            ("☆", "FIRE reinitialised matrices."),
+            ("▷", "The run was resumed here."),
+        ),
+        "In the mHC chart": (
+            ("gain", "Of the product of all residual maps: 1 by design, unless they are free (HC)."),
+            ("back", "The same backwards: near 1 for Sinkhorn maps, shown where it is not exact."),
+            ("cos", "Mean cosine between streams; 1 would mean copies."),
+            ("fwd", "Norm of the streams after all layers over that before."),
+            ("bwd", "The same ratio of the gradient, back through all layers."),
+        ),
+        "In the charts of other techniques (m)": (
+            ("kept", "Share of tokens trained on; the lines are quantiles of their importance."),
+            ("cosine", "Between the gradient of the kept tokens and that of all."),
+            ("turns", "Times a token is expected to pass the loop."),
+            ("viol.", "Largest load of an expert over the mean, less 1."),
+        ),
+    }
     CSS_PATH = "live.tcss"
     BINDINGS = [binding for scope in ("live", *keys.PARTS["live"]) for binding in keys.bindings(scope)]
 
     def __init__(self) -> None:
         super().__init__()
-        self._view = View()
         self._update: RunUpdate | None = None
-        self._sample: Sample | None = None
+        self._keys_for = ""  # the state for which the key bar was drawn
         self._technique = ""  # key of the technique's chart that was asked for
 
     def compose_body(self) -> ComposeResult:
@@ -54,41 +81,37 @@ class LiveScreen(RunActions):
                 yield FactsPanel()
                 with Container(id="texts"):
                     yield LogView()
-                    with VerticalScroll(id="sample"):
-                        yield Static()
+                    yield SamplePane()
 
     def scopes(self) -> list[str]:
         """The log's keys in place of the charts' while those are hidden; a chart that was enlarged has its keys first."""
         if self._shows_text():
             return ["log", "live", "app"]
-        return ["charts", "live", "app"] if self._zoomed() else ["live", "charts", "app"]
+        charts = ["charts", "live charts"]
+        return [*charts, "live", "app"] if self.enlarged() else ["live", *charts, "app"]
 
     def offers(self, action: str) -> bool:
         alone = self.has_class("-tiny") or (self.has_class("-narrow") and self.has_class("-low"))
-        if action == "technique":
-            return self._update is not None and len(technique_charts(self._update.history, "")) > 1
+        name = action.partition("(")[0]
+        if name in ("aside", "pan", "newest", "whole") and self.view.span is None:
+            return name == "aside" and self.view.cursor is not None
         return super().offers(action) and not (action == "zoom" and alone)  # there is but one chart anyway
 
     def _shows_text(self) -> bool:
         return self.query_one("#body").has_class("-text")
 
-    def _zoomed(self) -> bool:
-        return self.query_one("#body").has_class("-zoomed")
-
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """No key changes a chart that is not on the screen, nor the log while the charts have the keys."""
-        other = keys.of("charts" if self._shows_text() else "log")
+        other = keys.of("charts", "live charts") if self._shows_text() else keys.of("log")
         return action not in {key.action.partition("(")[0] for key in other}
 
     def key_label(self, key: keys.Key) -> str:
-        if key.action == "zoom" and self._zoomed():
-            return "All charts"
         if key.action == "text" and self._shows_text():
             return "Charts"
         return super().key_label(key)
 
     def on_mount(self) -> None:
-        self._charts()[0].add_class("-current")
+        self.charts()[0].add_class("-current")
         self._arrange()
 
     def on_screen_resume(self) -> None:
@@ -108,10 +131,12 @@ class LiveScreen(RunActions):
         self.query_one(MetersPanel).show(update.meters)
         self.query_one(FactsPanel).show(update.facts, update.history)
         self.query_one(LogView).feed(update.log)
-        self._show_sample(update.sample, first)
-        self._show_charts()
-        self.call_after_refresh(self._rule_charts)
-        self.refresh_keys()
+        self.query_one(SamplePane).show(update.sample)
+        self.show_charts()
+        if first or update.state.state != self._keys_for:
+            self._keys_for = update.state.state
+            self.call_after_refresh(self._rule_charts)
+            self.refresh_keys()
 
     def _arrange(self) -> None:
         """The charts when there is a run, else what to do to get one."""
@@ -119,40 +144,39 @@ class LiveScreen(RunActions):
         if self._update is None and self.console.opened is not None:
             self.query_one("#no-run", Static).update(Content(f"Reading {self.console.opened.name} …"))
 
-    def _show_sample(self, sample: Sample | None, first: bool) -> None:
-        if sample != self._sample or first:
-            self._sample = sample
-            pane = self.query_one("#sample")
-            pane.border_title = Content(f"newest sample, step {sample.step:,}" if sample else "newest sample")
-            pane.set_class(sample is None, "-empty")
-            pane.query_one(Static).update(Content(sample.text) if sample else Content.styled("no sample yet", "$axis"))
+    # Its charts
 
-    def _charts(self) -> list[Chart]:
-        return list(self.query(Chart))
+    def source(self) -> History | None:
+        return self._update.history if self._update is not None else None
 
-    def _show_charts(self) -> None:
+    def carried(self, x: float, axis: str) -> float | None:
+        source = self.source()
+        return source.carried(x, self.view.axis, axis) if source is not None else None
+
+    def show_charts(self) -> None:
         """Give every chart the history; only those on the screen draw it."""
         if self._update is not None:
-            specs = {**PLACES, "technique": self._technique_chart(self._update)}
-            for chart, spec in zip(self._charts(), specs.values(), strict=True):
-                chart.show(spec, self._update.history, self._view, why_empty(spec, self._update))
+            self.keep_up()
+            happened = marks(self._update, self.console.alerts.alerts, self.view.axis)
+            specs = {**PLACES, "technique": self._third(self._update)}
+            for chart, spec in zip(self.charts(), specs.values(), strict=True):
+                chart.show(spec, self._update.history, self.view, why_empty(spec, self._update), happened)
 
-    def _technique_chart(self, update: RunUpdate) -> ChartSpec:
-        """The one that was asked for, else the first that has something to show."""
-        found = technique_charts(update.history, update.facts.maps)
+    def _third(self, update: RunUpdate) -> ChartSpec:
+        """The chart of the third place: the one that was asked for, else the first that has something to show."""
+        found = more_charts(update.history, update.facts.maps)
         return next((spec for spec in found if spec.key == self._technique), found[0])
 
     def action_technique(self) -> None:
-        """Show the next technique's chart in its place."""
+        """Show the next chart in the third place."""
         if self._update is not None:
-            found = [spec.key for spec in technique_charts(self._update.history, self._update.facts.maps)]
-            now = found.index(self._technique_chart(self._update).key)
-            self._technique = found[(now + 1) % len(found)]
-            self._show_charts()
+            found = [spec.key for spec in more_charts(self._update.history, self._update.facts.maps)]
+            self._technique = found[(found.index(self._third(self._update).key) + 1) % len(found)]
+            self.show_charts()
 
     def _rule_charts(self) -> None:
         """Stacked charts share the x axis of the last one."""
-        seen = [chart for chart in self._charts() if chart.size.height]
+        seen = [chart for chart in self.charts() if chart.size.height]
         stacked = len({chart.region.x for chart in seen}) == 1
         for chart in seen:
             chart.set_ruler(not stacked or chart is seen[-1])
@@ -160,40 +184,7 @@ class LiveScreen(RunActions):
     def on_chart_placed(self) -> None:
         self.call_after_refresh(self._rule_charts)
 
-    # What is looked at, and how
-
-    def action_axis(self) -> None:
-        self._look(replace(self._view, axis=AXES[(AXES.index(self._view.axis) + 1) % len(AXES)]))
-
-    def action_log_scale(self) -> None:
-        self._look(replace(self._view, log=not self._view.log))
-
-    def action_smoothing(self) -> None:
-        decay = SMOOTHING[(SMOOTHING.index(self._view.smoothing) + 1) % len(SMOOTHING)]
-        self._look(replace(self._view, smoothing=decay))
-        self.console.say(f"smoothing: EMA {decay}" if decay else "smoothing: off, every point is drawn")
-
-    def _look(self, view: View) -> None:
-        self._view = view
-        self._show_charts()
-
-    def action_chart(self, by: int) -> None:
-        """Make the next chart the current one."""
-        charts = self._charts()
-        place = next(index for index, chart in enumerate(charts) if chart.has_class("-current"))
-        self._choose(charts[(place + by) % len(charts)])
-
-    def on_chart_chosen(self, event: Chart.Chosen) -> None:
-        self._choose(event.chart)
-
-    def _choose(self, chosen: Chart) -> None:
-        for chart in self._charts():
-            chart.set_class(chart is chosen, "-current")
-        chosen.focus()
-
-    def action_zoom(self) -> None:
-        self.query_one("#body").toggle_class("-zoomed")
-        self.refresh_keys()
+    # Log and sample
 
     def action_text(self) -> None:
         """Log and sample instead of the charts, the log under the arrow keys; and back."""
@@ -210,14 +201,13 @@ class LiveScreen(RunActions):
         self.console.say("the log follows its end" if following else "the log stays where it is")
 
     def step_out(self) -> bool:
-        """Escape leaves zoom and text first, but not for charts that have nothing to show."""
-        body = self.query_one("#body")
+        """Escape leaves the text first (but not for charts that have nothing to show), then what charts look at."""
         nothing = self._update is not None and _recorded_nothing(self._update)
-        inner = [name for name in ("-text", "-zoomed") if body.has_class(name) and not nothing]
-        if inner:
-            body.remove_class(inner[0])
-            self._focus_shown()
-        return bool(inner)
+        if not self._shows_text():
+            return self.leave_layer()
+        if not nothing:
+            self.action_text()
+        return not nothing
 
     def action_fire(self) -> None:
         """Ask, then let the trainer reinitialise the chosen matrices."""

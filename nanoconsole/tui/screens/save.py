@@ -1,4 +1,4 @@
-"""Asks for the name and description of a preset to save."""
+"""Asks for the name and description of a preset to save, or the path of a file."""
 
 from __future__ import annotations
 
@@ -7,30 +7,14 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from nanoconsole.services.draft import Draft
+from nanoconsole.services.saving import fault, is_path
 from nanoconsole.tui import keys
 from nanoconsole.tui.screens.dialog import Dialog
 from nanoconsole.tui.widgets.bars import KeyBar
-from nanocore.config.presets import user_folder
-from nanocore.runs.layout import NAME_RULE, valid_name
-
-TOLD = 3  # changes that a proposed description names; of others it says how many
-
-
-def proposal(draft: Draft) -> tuple[str, str]:
-    """Name and description to begin with: those of an own preset, else what was changed to which preset."""
-    if draft.path.is_relative_to(user_folder()):
-        return draft.name, draft.text("about.description")
-    if "about.description" in draft.edits:
-        return f"my-{draft.name}", draft.text("about.description")
-    told = [f"{change.key} = {change.after or 'none'}" for change in draft.changes()]
-    more = [f"{len(told) - TOLD} more"] if len(told) > TOLD else []
-    words = ", ".join([*told[:TOLD], *more])
-    return f"my-{draft.name}", f"{draft.name} with {words}" if words else f"as {draft.name}"
 
 
 class SaveScreen(Dialog[tuple[str, str] | None]):
-    """Dismissed with (name, description), or None."""
+    """Dismissed with (name, description), or None. A name that is a path means a file, which has no description."""
 
     SCOPE = "save preset"
     BINDINGS = [*keys.bindings("save preset")]
@@ -41,8 +25,8 @@ class SaveScreen(Dialog[tuple[str, str] | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
-            yield Static(Content.styled("Save as your own preset", "bold"), classes="dialog-title")
-            yield Static(_label("name", "enter: next line"))
+            yield Static(Content.styled("Save as your own preset, or as a file", "bold"), classes="dialog-title")
+            yield Static(_label("name, or the path of a .toml file", "enter: next line"))
             yield Input(self._name, id="preset-name", compact=True, select_on_focus=False)
             yield Static(id="preset-fault")
             yield Static(_label("description", "enter: save"))
@@ -50,7 +34,8 @@ class SaveScreen(Dialog[tuple[str, str] | None]):
         yield KeyBar()
 
     def key_label(self, key: keys.Key) -> str:
-        return "Next line" if key.action == "next" and self._in_name() else super().key_label(key)
+        more = key.action == "next" and self._in_name() and not is_path(self.query_one("#preset-name", Input).value)
+        return "Next line" if more else super().key_label(key)
 
     def _in_name(self) -> bool:
         return self.focused is not None and self.focused.id == "preset-name"
@@ -58,11 +43,11 @@ class SaveScreen(Dialog[tuple[str, str] | None]):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Mark a name that is not allowed while it is typed."""
         if event.input.id == "preset-name":
-            bad = not valid_name(event.value)
-            event.input.set_class(bad, "-bad")
-            self.query_one("#preset-fault", Static).update(
-                Content.styled(f"✗ use {NAME_RULE}" if bad else "", "$error")
-            )
+            words = fault(event.value)
+            event.input.set_class(bool(words), "-bad")
+            self.query_one("#preset-fault", Static).update(Content.styled(f"✗ {words}" if words else "", "$error"))
+            self.query_one("#preset-about", Input).disabled = is_path(event.value)
+            self.query_one(KeyBar).refresh()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         self.action_next()
@@ -70,9 +55,9 @@ class SaveScreen(Dialog[tuple[str, str] | None]):
     def action_next(self) -> None:
         """From the name to the description, and from there to the end; never past a name that is not allowed."""
         name, about = self.query_one("#preset-name", Input), self.query_one("#preset-about", Input)
-        if not valid_name(name.value):
+        if fault(name.value):
             name.focus()
-        elif self._in_name():
+        elif self._in_name() and not is_path(name.value):
             about.focus()
         else:
             self.dismiss((name.value, about.value))

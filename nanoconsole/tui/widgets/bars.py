@@ -13,6 +13,7 @@ from textual.style import Style
 from textual.widget import Widget
 
 from nanoconsole.tui import keys
+from nanoconsole.tui.modes import MODES
 from nanocore.runs.text import sanitize_line
 
 if TYPE_CHECKING:
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
     from nanoconsole.tui.screens.dialog import Dialog
 
 Part = tuple[str, str, str]  # text, style, action on click ("" for none)
+NAMES = (" nanoconsole ", " nano ", "")  # of the program, the longest that leaves the tabs their room
+WIDE = 80  # columns from which counts have their words
+COUNTS = 14  # columns kept for what trains, so that tabs do not change when a run begins
 SAID = {"information": ("✓", "success"), "warning": ("!", "warning"), "error": ("✗", "error")}
-TABS = (("1", "Runs", "runs"), ("2", "Launch", "launch"), ("3", "Live", "live"))
 
 
 def clickable(parts: Sequence[Part]) -> Content:
@@ -65,22 +68,49 @@ class TitleBar(Bar):
 
     def on_mount(self) -> None:
         self.console.listed_signal.subscribe(self, lambda _: self.refresh())
+        self.console.alerts_signal.subscribe(self, lambda _: self.refresh())
 
     def render(self) -> RenderResult:
-        parts: list[Part] = [(" nanoconsole ", "bold $accent", "")]
-        for number, label, mode in TABS:
-            style = "bold $background on $primary" if mode == self._scope else "$axis"
-            parts.append((f" {number} {label} ", style, f"app.show('{mode}')"))
-        working = self.console.run_list.working
-        paused = sum(run.state == "paused" for run in working)
-        training = len(working) - paused
-        state = (f" ● {training} training" if training else "") + (f" ◫ {paused} paused" if paused else "")
+        counts = self._counts()
+        parts = self._name_and_tabs(self.size.width - max(COUNTS, width(counts))) + counts
         root = sanitize_line(_short(self.console.root))
-        room = self.size.width - width(parts) - len(state) - 2
+        room = self.size.width - width(parts) - 2
         root = root if len(root) <= room else f"…{root[len(root) - room + 1 :]}" if room > 8 else ""
-        gap = max(0, self.size.width - width(parts) - len(state) - len(root) - 1)
-        parts += [(state, "$success", ""), (" " * gap, "", ""), (root, "$axis", "")]
-        return clickable(parts)
+        gap = max(0, self.size.width - width(parts) - len(root) - 1)
+        return clickable([*parts, (" " * gap, "", ""), (root, "$axis", "")])
+
+    def _name_and_tabs(self, room: int) -> list[Part]:
+        """As much of the program's name and of the tabs' names as fits, the tabs' before the program's."""
+        for brief in (False, True):
+            for name in NAMES:
+                parts: list[Part] = [(name, "bold $accent", ""), *self._tabs(brief=brief)]
+                if width(parts) <= room:
+                    return parts
+        return self._tabs(brief=True)
+
+    def _counts(self) -> list[Part]:
+        """How many runs train, how many are paused, and how many alerts nobody has seen; short in a narrow terminal."""
+        working, wide = self.console.run_list.working, self.size.width >= WIDE
+        paused, new = sum(run.state == "paused" for run in working), len(self.console.alerts.new)
+        found: list[Part] = []
+        for mark, number, word, style, action in (
+            ("●", len(working) - paused, " training", "$success", ""),
+            ("◫", paused, " paused", "$success", ""),
+            ("▲", new, " alert" if new == 1 else " alerts", "bold $warning", "app.alerts"),
+        ):
+            if number:
+                found.append((f" {mark} {number}{word if wide else ''}", style, action))
+        return found
+
+    def _tabs(self, *, brief: bool) -> list[Part]:
+        """A tab for each main screen; in a narrow terminal only the one that is shown has its name."""
+        found: list[Part] = []
+        for mode in MODES:
+            shown = mode.name == self._scope
+            style = "bold $background on $primary" if shown else "$axis"
+            label = f" {mode.number} " if brief and not shown else f" {mode.number} {mode.label} "
+            found.append((label, style, f"app.show('{mode.name}')"))
+        return found
 
 
 def _short(path: Path) -> str:
@@ -120,7 +150,7 @@ class KeyBar(Bar):
 
     def _keys(self, room: int, *, brief: bool) -> list[Part]:
         """The keys that are always shown, and from the left as many others as find room beside them."""
-        shown = [key for key in keys.bar(self.place.scopes()) if self.place.offers(key.action)]
+        shown = [key for key in self.console.keys.bar(self.place.scopes()) if self.place.offers(key.action)]
         parts = {key: self._parts(key, brief) for key in shown}
         main = [key for key in shown if key.action == self.place.main_action()] or shown[:1]
         chosen = {key for key in shown if key in main or key.bar >= keys.LAST}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
+from itertools import pairwise
 
 import numpy as np
 from rich.segment import Segment
@@ -54,9 +54,10 @@ class Canvas:
 
     def rows(self) -> Iterator[list[Span]]:
         """Each row as spans of one style."""
-        for codes, styles in zip(self.codes.tolist(), self.styles.tolist(), strict=True):
-            runs = groupby(zip(codes, styles, strict=True), key=lambda pair: pair[1])
-            yield [("".join(chr(code) for code, _ in run), self.names[index]) for index, run in runs]
+        for codes, styles in zip(self.codes.astype("<u4"), self.styles, strict=True):
+            text = codes.tobytes().decode("utf-32-le")
+            cuts = [0, *(np.flatnonzero(np.diff(styles)) + 1).tolist(), len(text)]
+            yield [(text[start:stop], self.names[styles[start]]) for start, stop in pairwise(cuts) if stop > start]
 
     def strips(self, styles: Callable[[str], Style]) -> list[Strip]:
         """Rows for a Textual widget; `styles` turns names into colours."""

@@ -1,23 +1,55 @@
-"""A chart of one run: a braille plot drawn into strips, only when its data, size or view changed."""
+"""A chart: a plot drawn into strips, only when its data, size or view changed, that says where the mouse points."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Literal, cast
+
 from rich.style import Style
+from textual import events
+from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from nanoconsole.services.curves import CurveSource
 from nanoconsole.services.history import History
-from nanoconsole.tui.widgets.chart_spec import ChartSpec, View
+from nanoconsole.tui.widgets.chart_spec import ChartSpec, Mark, View
+from nanoconsole.tui.widgets.glyphs import BRAILLE, chosen
 from nanoconsole.tui.widgets.plot import draw
+from nanoconsole.tui.widgets.plot_frame import x_at
 
-STYLES = ("title", "axis", "value", "line1", "line2", "line3", "line4", "envelope", "bad")
+if TYPE_CHECKING:
+    from nanoconsole.services.settings import Settings
+    from nanoconsole.tui.app import ConsoleApp
+
+STYLES = (
+    "title", "axis", "value", "line1", "line2", "line3", "line4", "envelope", "bad", "cursor", "event", "alert",
+)  # fmt: skip
+Gesture = Literal["point", "closer", "farther"]
 
 
 class Chart(Widget, can_focus=True):
     """Strips are made when Textual asks for them, so a chart that is not on the screen costs nothing."""
 
     COMPONENT_CLASSES = {f"chart--{name}" for name in STYLES}
+    DEFAULT_CSS = """
+    Chart {
+        width: 1fr;
+        height: 1fr;
+        & > .chart--title { color: $primary; text-style: bold; }
+        & > .chart--axis { color: $axis; }
+        & > .chart--value { color: $value; text-style: bold; }
+        & > .chart--line1 { color: $line-1; }
+        & > .chart--line2 { color: $line-2; }
+        & > .chart--line3 { color: $line-3; }
+        & > .chart--line4 { color: $line-4; }
+        & > .chart--envelope { color: $envelope; }
+        & > .chart--bad { color: $error; text-style: bold; }
+        & > .chart--cursor { color: $accent; text-style: bold; }
+        & > .chart--event { color: $value; text-style: bold; }
+        & > .chart--alert { color: $warning; text-style: bold; }
+    }
+    """
 
     class Chosen(Message):
         """The chart was clicked or focused."""
@@ -29,25 +61,59 @@ class Chart(Widget, can_focus=True):
     class Placed(Message):
         """The chart has another size."""
 
+    class Pointed(Message):
+        """The mouse was pressed, dragged or its wheel turned over an x of the chart."""
+
+        def __init__(self, chart: Chart, x: float, gesture: Gesture) -> None:
+            super().__init__()
+            self.chart, self.x, self.gesture = chart, x, gesture
+
     def __init__(self, spec: ChartSpec, place: str) -> None:
         """`place` is its part of the screen, which other charts may take later."""
         super().__init__(id=f"chart-{place}")
         self.spec = spec
         self.view = View()
         self.empty = ""
-        self._ruler = True
-        self._history, self._seen = History(), -1
+        self.marks: tuple[Mark, ...] = ()
+        self.source: CurveSource = History()
+        self._ruler, self._seen = True, -1
+        self._glyphs = BRAILLE
         self._drawn: tuple[object, ...] = ()
         self._strips: list[Strip] = []
+        self._styles: dict[tuple[str, bool], Style] = {}
 
-    def show(self, spec: ChartSpec, history: History, view: View, empty: str) -> None:
-        """Show a history; nothing is drawn again unless something to be seen changed."""
-        before = (self.spec, self._history, self._seen, self.view, self.empty)
-        changed = (spec, history, history.version, view, empty) != before
-        self.spec = spec
-        self._history, self._seen, self.view, self.empty = history, history.version, view, empty
+    def on_mount(self) -> None:
+        self._use(self.console.settings)
+        self.console.settings_signal.subscribe(self, self._use)
+
+    @property
+    def console(self) -> ConsoleApp:
+        return cast("ConsoleApp", self.app)
+
+    def _use(self, settings: Settings) -> None:
+        """Draw with the characters that settings and terminal allow."""
+        self._glyphs, self._drawn = chosen(settings.glyphs), ()
+        self.refresh()
+
+    def show(self, spec: ChartSpec, source: CurveSource, view: View, empty: str, marks: tuple[Mark, ...] = ()) -> None:
+        """Show a source of curves; nothing is drawn again unless something to be seen changed."""
+        before = (self.spec, self.source, self._seen, self.view, self.empty, self.marks)
+        changed = (spec, source, source.version, view, empty, marks) != before
+        self.spec, self.view, self.empty, self.marks = spec, view, empty, marks
+        self.source, self._seen = source, source.version
         if changed:
+            self._refresh_rows()
+
+    def _refresh_rows(self) -> None:
+        """Let only the rows be painted that look different now: over a slow line every byte counts."""
+        before = self._strips
+        if not self.is_on_screen or len(before) != self.size.height:
             self.refresh()
+            return
+        self._draw()
+        rows = [row for row, (old, new) in enumerate(zip(before, self._strips, strict=True)) if old != new]
+        if rows:
+            self.refresh(*(Region(0, row, self.size.width, 1) for row in rows))
 
     def set_ruler(self, ruler: bool) -> None:
         """Whether it has an x axis of its own."""
@@ -59,26 +125,61 @@ class Chart(Widget, can_focus=True):
         self.post_message(self.Placed())
 
     def notify_style_update(self) -> None:
-        self._drawn = ()
+        self._drawn, self._styles = (), {}
         super().notify_style_update()
 
     def on_focus(self) -> None:
         self.post_message(self.Chosen(self))
+
+    # The mouse
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        self.capture_mouse()
+        self._point(event, "point")
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        if event.button and self.app.mouse_captured is self:
+            self._point(event, "point")
+
+    def on_mouse_up(self) -> None:
+        self.release_mouse()
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self._point(event, "closer")
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self._point(event, "farther")
+
+    def _point(self, event: events.MouseEvent, gesture: Gesture) -> None:
+        event.stop()
+        span = self.view.span or self.source.span(self.view.axis)
+        self.post_message(self.Pointed(self, x_at(event.x, self.size.width, span), gesture))
+
+    # Drawing
 
     def render_line(self, y: int) -> Strip:
         self._draw()
         return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width)
 
     def _draw(self) -> None:
-        data = (self.spec, self._history, self._history.version)
+        data = (self.spec, self.source, self.source.version, self.marks)
         wanted = (*data, self.size, self.view, self.empty, self._ruler, self.has_focus)
         if wanted != self._drawn:
-            size, history = self.size, self._history
-            canvas = draw(size.width, size.height, self.spec, history, self.view, empty=self.empty, ruler=self._ruler)
+            canvas = draw(
+                *self.size, self.spec, self.source, self.view,
+                empty=self.empty, ruler=self._ruler, marks=self.marks, glyphs=self._glyphs,
+            )  # fmt: skip
             self._strips = canvas.strips(self._style)
             self._drawn = wanted
 
     def _style(self, name: str) -> Style:
+        """The style of a name now; asking Textual for it takes as long as drawing a line."""
+        key = (name, self.has_focus)
+        if key not in self._styles:
+            self._styles[key] = self._asked(name)
+        return self._styles[key]
+
+    def _asked(self, name: str) -> Style:
         if not name:
             return self.rich_style
         style = self.get_component_rich_style(f"chart--{name}")

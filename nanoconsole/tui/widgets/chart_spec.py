@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,27 @@ class ChartSpec:
 
 @dataclass(frozen=True)
 class View:
-    """How all charts of a screen are looked at."""
+    """How all charts of a screen are looked at.
+
+    `span` is the shown part of the x axis (None: all of it), `cursor` the x whose values the titles show instead of
+    the newest ones (None: no cursor). With `robust`, outliers may lie outside the y range, and the chart says how many.
+    """
 
     axis: str = "step"
     smoothing: float = 0.6
     log: bool = False
+    span: tuple[float, float] | None = None
+    cursor: float | None = None
+    robust: bool = False
+
+
+MarkKind = Literal["checkpoint", "alert", "fire", "resumed"]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Something that happened at an x of the shown axis; `text` is one safe line, shown when the cursor is there."""
+
+    x: float
+    kind: MarkKind
+    text: str

@@ -2,33 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from textual.content import Content
 from textual.widgets import Static
 
-from nanoconsole.services.cost import Cost, Effect, effects
+from nanoconsole.services.cost import Cost, Effect
 from nanoconsole.services.draft import Draft
 from nanoconsole.services.format import count, duration, size
 from nanocore.config.advice import advice
 from nanocore.config.estimate import Estimate
+from nanocore.config.schema import Config
 from nanocore.runs.text import sanitize_line
 
 Say = Callable[[float | None], str]
 Get = Callable[[Estimate], int]
 
 
+@dataclass(frozen=True)
+class Against:
+    """Another configuration that a draft is compared with: a preset, a run or a file."""
+
+    name: str
+    config: Config
+
+
 class CostPanel(Static):
     """Estimate, faults, differences; top lines first, as small terminals show only those."""
 
-    def show(self, draft: Draft | None, cost: Cost | str, base: Cost | str = "") -> None:
-        """Show a draft with its cost beside that of its base, or with the words why it has none."""
+    def show(
+        self,
+        draft: Draft | None,
+        cost: Cost | str,
+        base: Cost | str = "",
+        *,
+        against: Against | None = None,
+        effects: Mapping[str, Effect] | None = None,
+    ) -> None:
+        """Show a draft with its cost beside that of its base, or with the words why it has none.
+
+        `effects` are what each change adds by itself, {} until they are worked out.
+        """
         if draft is None:
             self.update(Content(""))
             return
         before = base.estimate if isinstance(base, Cost) else None
         upper = _figures(cost, before) if isinstance(cost, Cost) else _faults(draft, cost)
-        self.update(Content("\n\n").join([upper, *_notes(draft), _differences(draft)]))
+        self.update(Content("\n\n").join([upper, *_notes(draft), _differences(draft, against, effects or {})]))
 
 
 def brief(cost: Cost | str) -> str:
@@ -99,10 +120,10 @@ def _notes(draft: Draft) -> list[Content]:
     return [Content.styled(f"! {line}", "$warning") for line in lines]
 
 
-def _differences(draft: Draft) -> Content:
+def _differences(draft: Draft, against: Against | None, effects: Mapping[str, Effect]) -> Content:
     """Each changed key, before and after, and what it does to size and memory by itself."""
-    changes, alone = draft.changes(), effects(draft)
-    name = "the file" if draft.is_file else "the preset"
+    changes = draft.changes(against.config if against else None)
+    name = against.name if against else draft.noun
     if not changes:
         return Content.styled(f"as {name} has it", "$axis")
     head = Content.styled(f"◆ {len(changes)} change{'s' if len(changes) > 1 else ''} to {name}", "bold $accent")
@@ -112,15 +133,15 @@ def _differences(draft: Draft) -> Content:
             (change.before or "empty", "$axis"),
             " → ",
             (change.after or "empty", "$value"),
-            (_effect(alone.get(change.key)), "$axis"),
+            ("" if against else told(effects.get(change.key)), "$axis"),
         )
         for change in changes
     ]
     return Content("\n").join([head, *lines])
 
 
-def _effect(effect: Effect | None) -> str:
-    """What a change adds by itself, in words; "" when it adds nothing."""
+def told(effect: Effect | None) -> str:
+    """What a change adds by itself, in words on a line of its own; "" when it adds nothing."""
     if effect is None:
         return ""
     parts = [

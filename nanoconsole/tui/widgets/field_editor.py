@@ -12,8 +12,11 @@ from nanoconsole.services.draft import Draft
 from nanoconsole.services.techniques import SWITCHES
 from nanoconsole.tui import keys
 from nanoconsole.tui.widgets.form_rows import words_of
+from nanocore.config.continuation import may_change_on_resume
 from nanocore.config.fields import Field
 from nanocore.config.idle import governed_by
+
+RESUMABLE = {True: "A resume may change it (r).", False: "Another value needs a new run."}
 
 
 class ValueInput(Input):
@@ -48,12 +51,16 @@ class FieldEditor(Vertical):
     def editing(self) -> bool:
         return self.query_one("#field-line").visible
 
-    def show(self, draft: Draft | None, field: Field | None, fault: str = "") -> None:
-        """Explain a field, or why its value, or what another line has, is refused."""
+    def show(self, draft: Draft | None, field: Field | None, fault: str = "", *, brings: str = "") -> None:
+        """Explain a field, or why its value, or what another line has, is refused.
+
+        `brings` says what the next value of a switch would change.
+        """
         self._draft, self._field = draft, field
         problem = fault or self._problem()
         self.set_class(bool(problem), "-problem")
-        self.query_one("#field-help", Static).update(_help(field, problem))
+        resumable = may_change_on_resume(field.key) if draft and draft.run and field else None
+        self.query_one("#field-help", Static).update(_help(field, problem, brings, resumable))
 
     def _problem(self) -> str:
         """Why the value of the field is refused, "" when it is not."""
@@ -105,8 +112,11 @@ class FieldEditor(Vertical):
         self.post_message(self.Done())
 
 
-def _help(field: Field | None, problem: str) -> Content:
-    """What a field accepts and means; a refusal takes the whole room, so that it can be read to its end."""
+def _help(field: Field | None, problem: str, brings: str, resumable: bool | None) -> Content:
+    """What a field accepts and means; a refusal takes the whole room, so that it can be read to its end.
+
+    `resumable` says, of a run's configuration, whether the run itself may go on with another value.
+    """
     if field is None:
         return Content("")
     if problem:
@@ -115,6 +125,8 @@ def _help(field: Field | None, problem: str) -> Content:
     return Content.assemble(
         (field.key, "bold $primary"),
         (f"  {words_of(field)}", "$axis"),
+        (f"\n{brings}" if brings else "", "$accent"),
         f"\n{field.help}",
+        (f"\n{RESUMABLE[resumable]}" if resumable is not None else "", "$axis"),
         (f"\nIts details, listed while they matter: {details}" if details else "", "$axis"),
     )

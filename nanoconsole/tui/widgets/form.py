@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.events import Click
@@ -11,8 +14,9 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from nanoconsole.services.draft import Draft
+from nanoconsole.services.switches import Delta, brief, choices, neighbour
 from nanoconsole.tui import keys
-from nanoconsole.tui.widgets.form_rows import Row, choices, rows, spans, value_column
+from nanoconsole.tui.widgets.form_rows import Row, legend, rows, spans, told, value_column
 from nanocore.config.fields import Field
 
 
@@ -48,6 +52,7 @@ class Form(ScrollView, can_focus=True):
         self._rows: list[Row] = []
         self._cursor = 0
         self._query = ""
+        self._deltas: Mapping[str, Delta] = {}
 
     @property
     def field(self) -> Field | None:
@@ -58,6 +63,19 @@ class Form(ScrollView, can_focus=True):
         """Show a draft, or the part of it that a search finds; the cursor stays on its field when it can."""
         self.draft, self._query = draft, query
         self._place(self._list_rows(fallback=0))
+
+    def tell(self, deltas: Mapping[str, Delta]) -> None:
+        """What the next value of each switch would change."""
+        if deltas != self._deltas:
+            self._deltas = deltas
+            self.refresh()
+
+    def go_to(self, key: str) -> bool:
+        """Put the cursor on a field; whether it is listed."""
+        places = [index for index, row in enumerate(self._rows) if row.field and row.field.key == key]
+        if places:
+            self._place(places[0])
+        return bool(places)
 
     def rearrange(self) -> None:
         """The draft changed: draw it, with the rows that now matter; the cursor stays on its field or its place."""
@@ -126,11 +144,8 @@ class Form(ScrollView, can_focus=True):
     def _step(self, by: int) -> None:
         """Change a switch or go along the choices."""
         field, draft = self.field, self.draft
-        allowed = choices(field) if field else ()
-        if field is not None and draft is not None and allowed:
-            text = draft.text(field.key)
-            place = allowed.index(text) + by if text in allowed else 0
-            draft.set(field.key, allowed[place % len(allowed)])
+        if field is not None and draft is not None and choices(field):
+            draft.set(field.key, neighbour(field, draft.text(field.key), by))
             self._changed()
 
     def _changed(self) -> None:
@@ -153,8 +168,18 @@ class Form(ScrollView, can_focus=True):
         if self.draft is None or index >= len(self._rows):
             return Strip.blank(width, self.rich_style)
         under = index == self._cursor and self.has_focus
-        segments = [Segment(text, self._style(name, under)) for text, name in spans(self._rows[index], self.draft)]
+        parts = spans(self._rows[index], self.draft)
+        room = max(0, width - sum(cell_len(text) for text, _ in parts) - 1)
+        parts.append((f"{self._hint(index, room - 1):>{room}}", "hint"))
+        segments = [Segment(text, self._style(name, under)) for text, name in parts]
         return Strip(segments).adjust_cell_length(width, self._style("cursor", False) if under else self.rich_style)
+
+    def _hint(self, index: int, room: int) -> str:
+        """What stands at the end of a row: what the next value of a switch would change."""
+        field = self._rows[index].field
+        if field is not None:
+            return told(brief(self._deltas[field.key]), room) if field.key in self._deltas else ""
+        return legend(room) if self._deltas and index == 0 and not self._query else ""
 
     def _style(self, name: str, under_cursor: bool) -> Style:
         style = self.get_component_rich_style(f"form--{name}")

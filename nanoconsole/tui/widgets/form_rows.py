@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len
+
 from nanoconsole.services.draft import FIELDS, Draft
 from nanoconsole.services.techniques import SWITCHES
 from nanocore.config.fields import Field
@@ -12,6 +14,7 @@ from nanocore.config.messages import allowed, show
 from nanocore.config.schema import Config
 
 NAME_WIDTH = 22
+ARROW = 2  # cells of the mark before what a switch would change
 Span = tuple[str, str]  # text and style name
 
 
@@ -89,11 +92,23 @@ def _value(field: Field, text: str) -> str:
     return shown
 
 
-def choices(field: Field) -> tuple[str, ...]:
-    """What one key press goes along: all values of a switch or choice, the usual ones of a technique's number or text."""
-    if field.kind == "bool":
-        return ("false", "true")
-    return tuple(map(str, field.choices)) or SWITCHES.get(field.key, ())
+def told(parts: Sequence[tuple[str, float]], room: int) -> str:
+    """What the next value of a switch would change (text and weight of each part), the weightiest where room is short."""
+    kept = list(parts)
+    while kept:
+        text = "  ".join(part for part, _ in kept)
+        if cell_len(text) + ARROW <= room:
+            return f"→ {text}"
+        if len(kept) == 1 and cell_len(text) <= room:
+            return text
+        kept.remove(min(kept, key=lambda part: part[1]))
+    return ""
+
+
+def legend(room: int) -> str:
+    """What stands at the right of the switches."""
+    lines = ("what the next value adds: parameters, memory, arithmetic or time", "next value: parameters, memory, work")
+    return next((line for line in lines if len(line) <= room), "")
 
 
 def value_column() -> int:

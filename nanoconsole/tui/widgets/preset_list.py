@@ -9,9 +9,12 @@ from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from nanoconsole.services.draft import Draft
 from nanoconsole.tui import keys
 from nanocore.config.presets import Preset
+from nanocore.runs.text import sanitize_line
 
+MARGIN = 2  # cells beside an option
 FEW = 8  # presets up to this many are all described; of more only the one under the cursor
 
 
@@ -25,10 +28,9 @@ class Choice:
     problem: str = ""
 
 
-def choices(presets: Sequence[Preset], file: str) -> list[Choice]:
-    """The opened file first, then all presets."""
-    own = [Choice(file, file.rpartition("/")[2], f"the file {file}")] if file else []
-    return own + [
+def choices(presets: Sequence[Preset], opened: Sequence[Choice] = ()) -> list[Choice]:
+    """The opened files and runs first, then all presets."""
+    return [*opened] + [
         Choice(
             preset.name,
             preset.name + (" (yours)" if preset.origin == "yours" else ""),
@@ -37,6 +39,13 @@ def choices(presets: Sequence[Preset], file: str) -> list[Choice]:
         )
         for preset in presets
     ]
+
+
+def opened(draft: Draft) -> Choice:
+    """A file or run that was opened beside the presets."""
+    return Choice(
+        draft.target, draft.name, f"{draft.noun} {sanitize_line(str(draft.run.path if draft.run else draft.path))}"
+    )
 
 
 class PresetList(OptionList):
@@ -59,6 +68,9 @@ class PresetList(OptionList):
         self.choices = choices
         self.add_options([Option(self._prompt(choice)) for choice in choices])
         self._point_at(target)
+
+    def on_resize(self) -> None:
+        self._redraw()  # names have another room
 
     def make_brief(self, brief: bool) -> None:
         """Leave descriptions and empty lines out where room is short."""
@@ -99,7 +111,9 @@ class PresetList(OptionList):
     def _prompt(self, choice: Choice) -> Content:
         mark = " ◆" if choice.target in self._edited else ""
         here = "▸ " if choice == self.chosen else ""
-        lines = [Content.assemble((here, "bold $accent"), (choice.title, "bold"), (mark, "$accent"))]
+        room = max(8, self.scrollable_content_region.width - len(here + mark) - MARGIN)
+        title = Content(choice.title).truncate(room, ellipsis=True)
+        lines = [Content.assemble((here, "bold $accent"), title.stylize("bold"), (mark, "$accent"))]
         if len(self.choices) > FEW and not here:
             return lines[0]
         if cost := self._costs.get(choice.target, ""):

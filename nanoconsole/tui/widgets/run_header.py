@@ -26,10 +26,17 @@ class RunHeader(Widget):
     verdict, wrapped so that none is lost."""
 
     _update: RunUpdate | None = None
+    _shown: tuple[object, ...] = ()  # what is on the screen, with its styles
 
     def show(self, update: RunUpdate) -> None:
         before, self._update = self._update, update
-        self.refresh(layout=before is None or self._shape(before) != self._shape(update))
+        content = self.render()
+        shown = (content.plain, tuple(content.spans))
+        if before is None or self._shape(before) != self._shape(update):
+            self.refresh(layout=True)
+        elif shown != self._shown:
+            self.refresh()
+        self._shown = shown
 
     def _shape(self, update: RunUpdate) -> tuple[object, int]:
         return update.verdict, len(_techniques(update, self.size.width))

@@ -116,6 +116,11 @@ def x_ticks(start: float, stop: float, axis: str, columns: int) -> list[tuple[fl
     return list({label: (value, label) for value, label in ticks}.values())
 
 
+def precise(value: float, axis: str) -> str:
+    """An x written out: every step and token, times to the second."""
+    return duration(value) if axis == "time" else f"{value:,.10g}"
+
+
 def _x_label(value: float, axis: str, stop: float) -> str:
     """Written in one way along an axis: with k, M, B when its end needs them."""
     if axis == "time":

@@ -1,0 +1,1 @@
+"""Checks that the whole pipeline works on this machine: each computes something real and compares it."""

@@ -1,0 +1,1 @@
+"""A report of one run or several: gathered once as plain data, then written as Markdown or HTML."""

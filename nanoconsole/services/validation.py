@@ -1,0 +1,154 @@
+"""The checks of `validate` as a worker reports them: what waits, what holds, what does not, and the exit code of it all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from nanocore.errors import NanoError
+from nanocore.runs.text import sanitize_line
+from nanocore.validation.catalog import CHECKS
+
+if TYPE_CHECKING:
+    from nanoconsole.services.workers import Worker
+
+State = Literal["waiting", "running", "passed", "failed", "not run"]
+STATES: tuple[State, ...] = ("waiting", "running", "passed", "failed", "not run")
+FAILED = 3  # exit code where a check did not hold
+LONGEST = 300  # characters of a text of the worker
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check. `about` says what it proves, `where` where to look when it fails; every text is one safe line.
+
+    `figure` and `meaning` tell what was found, `meaning` alone why it was not run; `observed` and `expected` are of one
+    that failed.
+    """
+
+    name: str
+    about: str
+    where: str
+    state: State = "waiting"
+    seconds: float = 0.0
+    figure: str = ""
+    meaning: str = ""
+    observed: str = ""
+    expected: str = ""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """All checks, in order. `running` while a worker is at them; `problem` says why it ended before its time."""
+
+    checks: tuple[Check, ...] = tuple(Check(entry.name, entry.about, entry.where) for entry in CHECKS)
+    running: bool = False
+    problem: str = ""
+    problem_code: int = 1
+
+    def count(self, state: State) -> int:
+        return sum(check.state == state for check in self.checks)
+
+    @property
+    def exit_code(self) -> int | None:
+        """0 when every check that ran holds, 3 when one does not, that of the problem, None where nothing is known yet.
+
+        Checks that were not asked for stay waiting and count for nothing; one that was not run never counts as passed.
+        """
+        if self.running or not (self.problem or self.count("passed") + self.count("failed") + self.count("not run")):
+            return None
+        if self.count("failed"):
+            return FAILED
+        return self.problem_code if self.problem else 0
+
+    def begun(self, only: Sequence[str] = ()) -> Validation:
+        """A new run: the chosen checks wait again, all where none is chosen; of others the last result stays."""
+        checks = (
+            Check(check.name, check.about, check.where) if not only or check.name in only else check
+            for check in self.checks
+        )
+        return Validation(tuple(checks), running=True)
+
+    def told(self, answer: Mapping[str, Any]) -> Validation:
+        """After one more answer of the worker."""
+        if answer.get("kind") == "done":
+            return self.ended()
+        if answer.get("kind") == "error":
+            code = answer.get("exit_code")
+            return self.ended(sanitize_line(str(answer.get("message", "")), LONGEST), code if type(code) is int else 1)
+        return replace(self, checks=tuple(_changed(check, answer) for check in self.checks))
+
+    def ended(self, problem: str = "", code: int = 1) -> Validation:
+        """The worker is gone: what ran then was not run to its end."""
+        cut = "the worker ended before it did" if problem else "stopped"
+        checks = (
+            replace(check, state=cast("State", "not run"), meaning=cut) if check.state == "running" else check
+            for check in self.checks
+        )
+        return replace(self, checks=tuple(checks), running=False, problem=problem, problem_code=code)
+
+    def document(self) -> dict[str, Any]:
+        """For JSON."""
+        checks = [asdict(check) for check in self.checks if check.state != "waiting"]
+        return {"schema": 1, "exit_code": self.exit_code, "problem": self.problem, "checks": checks}
+
+
+def _changed(check: Check, answer: Mapping[str, Any]) -> Check:
+    if answer.get("kind") != "check" or answer.get("name") != check.name or answer.get("state") not in STATES:
+        return check
+    words = {
+        key: sanitize_line(str(answer.get(key, "")), LONGEST) for key in ("figure", "meaning", "observed", "expected")
+    }
+    seconds = answer.get("seconds")
+    return replace(
+        check,
+        state=cast("State", answer["state"]),
+        seconds=float(seconds) if isinstance(seconds, int | float) else 0.0,
+        **words,
+    )
+
+
+class Validator:
+    """Runs checks in a worker; `tell` gets the new state after each of its answers, in another thread."""
+
+    def __init__(self, tell: Callable[[Validation], None]) -> None:
+        self._tell, self._worker = tell, cast("Worker | None", None)
+        self.now = Validation()
+
+    def start(self, only: Sequence[str] = ()) -> None:
+        """Begin, unless checks run already."""
+        if not self.now.running:
+            self.now = self.now.begun(only)
+            self._tell(self.now)
+            Thread(target=self._run, args=(tuple(only),), name="validation", daemon=True).start()
+
+    def run(self, only: Sequence[str] = ()) -> Validation:
+        """Run to the end in this thread."""
+        self.now = self.now.begun(only)
+        self._run(tuple(only))
+        return self.now
+
+    def stop(self) -> None:
+        """End the worker; what ran counts as not run."""
+        if self._worker is not None:
+            self._worker.cancel()
+
+    def _run(self, only: tuple[str, ...]) -> None:
+        from nanoconsole.services.workers import Worker
+
+        try:
+            self._worker = Worker({"verb": "validate", "only": list(only)})
+        except (OSError, NanoError) as error:
+            return self._see(self.now.ended(f"no worker could be started: {error}"))
+        for answer in self._worker:
+            self._see(self.now.told(answer))
+        self._worker = None
+        if self.now.running:  # it was stopped
+            self._see(self.now.ended())
+        return None
+
+    def _see(self, now: Validation) -> None:
+        self.now = now
+        self._tell(now)

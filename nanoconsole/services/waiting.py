@@ -1,0 +1,62 @@
+"""The queue of a run root as a screen and a verb show it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from nanoconsole.services.format import age
+from nanocore.errors import NanoError
+from nanocore.runs import queue
+from nanocore.runs.text import sanitize_line
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """One entry. `place` counts the waiting from 1 and is 0 for others; `since` says how long ago it came or ended."""
+
+    run: str
+    state: str
+    place: int
+    slots: int
+    halts: bool
+    experiment: str
+    since: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class QueueView:
+    """The queue: what ended, then what runs and waits in its order. `halted` and `problem` are "" when all is well."""
+
+    entries: tuple[Waiting, ...] = ()
+    halted: str = ""
+    supervised: bool = False
+    problem: str = ""
+
+    @property
+    def pending(self) -> list[Waiting]:
+        return [entry for entry in self.entries if entry.state in queue.PENDING]
+
+
+def read(root: Path, now: float | None = None) -> QueueView:
+    """The queue as it stands; never raises."""
+    try:
+        found = queue.read_queue(root)
+        supervised = queue.supervisor_pid(root) is not None
+    except NanoError as error:
+        return QueueView(problem=sanitize_line(str(error)))
+    entries = sorted(found.entries, key=lambda entry: entry.state in queue.PENDING)
+    rows, place, moment = [], 0, time.time() if now is None else now
+    for entry in entries:
+        place += entry.state == "waiting"
+        rows.append(_row(entry, place if entry.state == "waiting" else 0, moment))
+    return QueueView(tuple(rows), sanitize_line(found.halted), supervised)
+
+
+def _row(entry: queue.Entry, place: int, now: float) -> Waiting:
+    texts = [sanitize_line(text) for text in (entry.run, entry.state, entry.experiment, entry.reason)]
+    run, state, experiment, reason = texts
+    since = age(entry.ended or entry.added, now)
+    return Waiting(run, state, place, entry.slots, entry.stop_on_failure, experiment, since, reason)

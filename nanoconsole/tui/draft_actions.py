@@ -1,0 +1,195 @@
+"""What can be done with the draft of Launch: launch, queue, resume, save, compare. Nothing here waits in the interface."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from textual.widgets import Input
+
+from nanoconsole.services import saving
+from nanoconsole.services.draft import Draft
+from nanoconsole.tui.draft_screen import DraftScreen
+from nanoconsole.tui.messages import RunLaunched
+from nanoconsole.tui.screens.enqueue import EnqueueScreen, Order
+from nanoconsole.tui.screens.queue import QueueScreen
+from nanoconsole.tui.screens.save import SaveScreen
+from nanoconsole.tui.widgets.form import Form
+from nanocore.errors import NanoError
+from nanocore.runs.layout import RunFolder
+
+
+class DraftActions(DraftScreen):
+    """Actions on the shown draft."""
+
+    origin = ""  # RUN@STEP when the next launch begins with a checkpoint
+    _launching = False
+
+    def saved(self, target: str) -> None:
+        """A draft was saved under a name or path."""
+        raise NotImplementedError
+
+    def offers(self, action: str) -> bool:
+        return super().offers(action) and (action != "resume" or bool(self.draft and self.draft.run))
+
+    def _usable(self, what: str) -> Draft | None:
+        """The draft when it has no fault; says so when it has."""
+        self.settle()
+        if self.draft is None or self.draft.config is None:
+            self.console.say(f"it cannot be {what}: see its faults", "error")
+            return None
+        return self.draft
+
+    @property
+    def _name_line(self) -> Input:
+        return self.query_one("#run-name", Input)
+
+    # Launching
+
+    def action_launch(self) -> None:
+        """Start a run with the configuration shown; the interface goes on meanwhile."""
+        draft = self._usable("launched")
+        if draft is not None and not self._launching:
+            self._launching = True
+            name, origin = self._name_line.value.strip(), self.origin
+            taken = draft.snapshot()
+            self.run_worker(lambda: self._start(taken, name, origin), thread=True, group="launch")
+
+    def _start(self, draft: Draft, name: str, origin: str) -> None:
+        from nanoconsole.services import launcher
+        from nanocore.config.toml import load
+        from nanocore.runs.layout import find_run
+
+        assert draft.config is not None
+        root = self.console.root
+        try:
+            parent = launcher.fork_point(root, origin) if origin else None
+            if parent is not None:
+                launcher.check_fork(draft.config, load(find_run(root, parent.run).config_file))
+            launched = launcher.launch(draft.config, root=root, preset=label(draft), name=name, parent=parent)
+        except NanoError as error:
+            self.console.say(str(error), "error")
+        else:
+            self.app.call_from_thread(self._started, launched.run)
+        finally:
+            self._launching = False
+
+    def _started(self, run: RunFolder) -> None:
+        self._name_line.clear()
+        self.origin = ""
+        self.app.post_message(RunLaunched(run))
+        self.console.follower.look()
+
+    def action_resume(self) -> None:
+        """Let the run that the draft was opened from go on, with the changes that a resume may make."""
+        draft = self._usable("resumed")
+        if draft is None or draft.run is None:
+            return
+        run, sets = draft.run, changed_sets(draft)
+
+        def start() -> str:
+            from nanoconsole.services.launcher import restart
+
+            step = restart(run, sets).step
+            self.app.call_from_thread(self._started, run)
+            return f"{run.name} goes on from step {step}"
+
+        self.guarded("launch", start)
+
+    # The queue
+
+    def action_queue(self) -> None:
+        self.app.push_screen(QueueScreen(), self._watch)
+
+    def _watch(self, run: str | None) -> None:
+        if run is not None:
+            self.console.open_run(RunFolder(self.console.root / run))
+
+    def action_enqueue(self) -> None:
+        draft = self._usable("queued")
+        if draft is not None:
+            name, stem = self._name_line.value.strip(), stem_of(label(draft))
+            screen = EnqueueScreen(
+                draft.edited, stem=stem, name=name, root=self.console.root, timings=list(self.timings)
+            )
+            self.app.push_screen(screen, lambda order: self._enqueue(label(draft), order))
+
+    def _enqueue(self, preset: str, order: Order | None) -> None:
+        if order is None:
+            return
+
+        def put() -> str:
+            from nanoconsole.services.launcher import enqueue
+
+            slots, halts = order.slots, order.stop_on_failure
+            made = enqueue(order.wanted, root=self.console.root, preset=preset, slots=slots, stop_on_failure=halts)
+            self.app.call_from_thread(self._name_line.clear)
+            self.console.follower.look()
+            return f"{made[0].name} waits in the queue" if len(made) == 1 else f"{len(made)} runs wait in the queue"
+
+        self.guarded("enqueue", put)
+
+    # Saving
+
+    def action_save(self) -> None:
+        """Save the file that is edited, or the draft under a name."""
+        draft = self._usable("saved")
+        if draft is not None and draft.is_file:
+            self._save_file(draft)
+        elif draft is not None:
+            self.action_save_as()
+
+    def action_save_as(self) -> None:
+        draft = self._usable("saved")
+        if draft is not None:
+            self.app.push_screen(SaveScreen(*saving.proposal(draft)), lambda answer: self._save_as(draft, answer))
+
+    def _save_file(self, draft: Draft) -> None:
+        try:
+            draft.save()
+        except NanoError as error:
+            self.console.say(str(error), "error")
+        else:
+            self.console.say(f"saved {draft.path}")
+            self.saved(draft.target)
+
+    def _save_as(self, draft: Draft, answer: tuple[str, str] | None) -> None:
+        if answer is None:
+            return
+        try:
+            path = saving.save_as(draft, *answer)
+        except NanoError as error:
+            self.console.say(str(error), "error")
+            return
+        self.console.say(f"saved {path}")
+        draft.forget()
+        self.saved(str(path) if saving.is_path(answer[0]) else answer[0])
+
+    def action_forget(self) -> None:
+        """Drop all changes, those of the text too."""
+        if self.draft is not None:
+            self.draft.forget()
+            self.query_one(Form).rearrange()
+            self.draft_changed()
+
+
+def label(draft: Draft) -> str:
+    """What new runs of a draft are named after: its preset, a file's name, or the preset that a run came from."""
+    if draft.run is not None:
+        from nanocore.runs.facts import read_facts
+
+        return read_facts(draft.run).preset or draft.run.name
+    return Path(draft.target).name if draft.is_file else draft.target
+
+
+def stem_of(preset: str) -> str:
+    """A label as the beginning of a run's name."""
+    from nanocore.runs.create import stem
+
+    return stem(preset)
+
+
+def changed_sets(draft: Draft) -> list[str]:
+    """The changes of a draft as `--set` takes them."""
+    from nanocore.config.literals import literal
+
+    return [f"{key}={literal(draft.value(key))}" for key in draft.touched]

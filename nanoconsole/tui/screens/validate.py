@@ -1,0 +1,199 @@
+"""Validate: checks that the parts compute what they should, live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from textwrap import wrap
+
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from nanoconsole.services.format import duration
+from nanoconsole.services.validation import Check, Validation, Validator
+from nanoconsole.tui import keys
+from nanoconsole.tui.screens.base import ConsoleScreen
+from nanoconsole.tui.theme import Look
+
+LOOKS = {
+    "waiting": Look("○", "axis"),
+    "running": Look("◐", "primary"),
+    "passed": Look("✓", "success"),
+    "failed": Look("✗", "error"),
+    "not run": Look("–", "warning"),
+}
+NAME_WIDTH, INDENT, LABEL = 13, 6, 10
+
+
+class ValidateScreen(ConsoleScreen):
+    """A list of checks that a worker process runs; nothing runs until it is asked for."""
+
+    SCOPE = "validate"
+    ABOUT = (
+        "Proof on this machine that the parts work: each check computes something for real and compares it with what "
+        "must come out. nanoconsole validate is the same without a screen; its exit code stands in the head. A check "
+        "that cannot run here says why, and never counts as passed."
+    )
+    CSS_PATH = "validate.tcss"
+    BINDINGS = [*keys.bindings("validate")]
+
+    class Told(Message):
+        """The worker answered."""
+
+        def __init__(self, now: Validation) -> None:
+            super().__init__()
+            self.now = now
+
+        def can_replace(self, message: Message) -> bool:
+            return isinstance(message, ValidateScreen.Told)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._validator = Validator(self._tell)
+        self._now = self._validator.now
+        self._open: set[str] = set()
+        self._selected: list[str] = []
+
+    def compose_body(self) -> ComposeResult:
+        yield Static(id="validate-head")
+        yield OptionList()
+
+    def on_mount(self) -> None:
+        checks = self.query_one(OptionList)
+        checks.add_options([Option(self._row(check)) for check in self._now.checks])
+        checks.highlighted = 0
+        checks.focus()
+        self._draw()
+
+    def on_resize(self) -> None:
+        self._draw()
+
+    def on_unmount(self) -> None:
+        self._validator.stop()
+
+    def _tell(self, now: Validation) -> None:
+        """In the worker's thread."""
+        self.post_message(self.Told(now))
+
+    def on_validate_screen_told(self, message: Told) -> None:
+        before, self._now = self._now, message.now
+        for old, check in zip(before.checks, self._now.checks, strict=True):
+            if check.state == "failed" and old.state != "failed":
+                self._open.add(check.name)  # what is wrong needs no key press
+        self._draw()
+
+    def _draw(self) -> None:
+        checks = self.query_one(OptionList)
+        for place, check in enumerate(self._now.checks):
+            checks.replace_option_prompt_at_index(place, self._row(check))
+        self.query_one("#validate-head", Static).update(_head(self._now))
+        self.refresh_keys()
+
+    def _row(self, check: Check) -> Content:
+        shown = LOOKS[check.state]
+        ran = check.state in ("passed", "failed")
+        selected = check.name in self._selected
+        line = Content.assemble(
+            ("▌" if selected else " ", "bold $accent"),
+            (f"{shown.mark} ", f"bold ${shown.colour}"),
+            (f"{check.name:<{NAME_WIDTH}}", "bold"),
+            (f"{check.state:<8}", f"${shown.colour}"),
+            (f"{check.seconds:6.2f} s  " if ran else " " * 10, "$axis"),
+            (check.figure, "$value"),
+        )
+        return (
+            Content("\n").join([line, *_details(check, self.size.width - INDENT - 3)])
+            if check.name in self._open
+            else line
+        )
+
+    # What can be done
+
+    def offers(self, action: str) -> bool:
+        if action in ("run", "run_one"):
+            return not self._now.running
+        if action == "stop":
+            return self._now.running
+        return action != "next_failure" or self._now.count("failed") > 0
+
+    def main_action(self) -> str:
+        return "stop" if self._now.running else "run"
+
+    def _chosen(self) -> Check:
+        return self._now.checks[self.query_one(OptionList).highlighted or 0]
+
+    def on_option_list_option_selected(self) -> None:
+        self.action_expand()
+
+    def action_expand(self) -> None:
+        self._open ^= {self._chosen().name}
+        self._draw()
+
+    def action_expand_all(self) -> None:
+        names = {check.name for check in self._now.checks}
+        self._open = set() if self._open == names else names
+        self._draw()
+
+    def action_select(self) -> None:
+        name, checks = self._chosen().name, self.query_one(OptionList)
+        self._selected = [each for each in self._selected if each != name] + [name] * (name not in self._selected)
+        self._draw()
+        checks.highlighted = min((checks.highlighted or 0) + 1, len(self._now.checks) - 1)
+
+    def action_run(self) -> None:
+        self._validator.start(self._selected)
+
+    def action_run_one(self) -> None:
+        self._validator.start([self._chosen().name])
+
+    def action_stop(self) -> None:
+        if self._now.running:
+            self.run_worker(self._validator.stop, thread=True, group="stop validation")
+
+    def action_next_failure(self) -> None:
+        checks, count = self.query_one(OptionList), len(self._now.checks)
+        after = [((checks.highlighted or 0) + 1 + place) % count for place in range(count)]
+        found = next((place for place in after if self._now.checks[place].state == "failed"), None)
+        if found is not None:
+            checks.highlighted = found
+
+
+def _head(now: Validation) -> Content:
+    """How far the checks are, or how they ended."""
+    if now.running:
+        ended = len(now.checks) - now.count("waiting") - now.count("running")
+        name = next((check.name for check in now.checks if check.state == "running"), "loading torch")
+        return Content.assemble(
+            ("◐ ", "bold $primary"), (name, "bold"), (f"  {ended} of {len(now.checks)} ended", "$axis")
+        )
+    code = now.exit_code
+    if code is None:
+        return Content.assemble(("Nothing was checked yet  ", "bold"), ("r", "bold $accent"), " runs all checks.")
+    mark, colour = ("✓", "success") if code == 0 else ("✗", "error")
+    counts = ", ".join(f"{now.count(state)} {state}" for state in ("passed", "failed", "not run") if now.count(state))
+    took = duration(sum(check.seconds for check in now.checks))
+    problem = (f"  {now.problem}", "$error") if now.problem else ("", "")
+    return Content.assemble((f"{mark} exit {code}", f"bold ${colour}"), (f"  {counts} in {took}", "$axis"), problem)
+
+
+def _details(check: Check, room: int) -> list[Content]:
+    """What a check proves, and what came of it, in lines of `room` columns behind the indent."""
+    found = [("", check.about, "$axis")]
+    if check.meaning:
+        found.append(("", check.meaning, "$foreground"))
+    if check.state == "failed":
+        found += [
+            ("observed", check.observed, "$error"),
+            ("expected", check.expected, "$foreground"),
+            ("look at", check.where, "$accent"),
+        ]
+    return [line for label, text, style in found for line in _lines(label, text, style, room)]
+
+
+def _lines(label: str, text: str, style: str, room: int) -> Iterator[Content]:
+    """A text behind its label, later lines under the first one."""
+    width = LABEL if label else 0
+    for place, line in enumerate(wrap(text, max(20, room - width))):
+        yield Content.assemble(" " * INDENT, (f"{'' if place else label:<{width}}", "$axis"), (line, style))

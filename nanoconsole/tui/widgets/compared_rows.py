@@ -1,0 +1,111 @@
+"""The runs of a comparison as a table that is the chart's legend too: marker, value at the cursor, difference, finals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from textual.content import Content
+from textual.events import Click
+from textual.message import Message
+from textual.widget import Widget
+
+from nanoconsole.services.comparison import Row
+from nanoconsole.services.format import NOTHING, duration, number
+from nanoconsole.tui.theme import look
+from nanoconsole.tui.widgets.run_table import fitted
+
+NARROWEST = 12  # the column of names
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One run of the table: its name and state, its marker with the colour of its line, and its numbers."""
+
+    label: str
+    state: str
+    marker: str
+    colour: str
+    row: Row
+    baseline: bool
+
+
+Columns = tuple[tuple[str, int, int], ...]  # title, width, room from which it is shown
+COLUMNS: Columns = (
+    ("#", 2, 0), ("at cursor", 9, 0), ("difference", 10, 0), ("newest", 9, 48), ("best", 9, 74), ("step", 9, 84),
+    ("trained", 8, 96), ("state", 11, 110),
+)  # fmt: skip
+
+
+class ComparedRows(Widget):
+    """A line a run, under a line of titles."""
+
+    class Picked(Message):
+        """A run was clicked."""
+
+        def __init__(self, place: int) -> None:
+            super().__init__()
+            self.place = place
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows: tuple[Shown, ...] = ()
+        self._cursor = 0
+        self._at = ""
+
+    def show(self, rows: Sequence[Shown], cursor: int, at: str) -> None:
+        """Show rows, the one under the `cursor` marked; `at` says where the values are taken."""
+        if (tuple(rows), cursor, at) != (self._rows, self._cursor, self._at):
+            layout = len(rows) != len(self._rows)
+            self._rows, self._cursor, self._at = tuple(rows), cursor, at
+            self.refresh(layout=layout)
+
+    def get_content_height(self, container: object, viewport: object, width: int) -> int:
+        return len(self._rows) + 1
+
+    def on_click(self, event: Click) -> None:
+        place = event.get_content_offset_capture(self).y - 1
+        if 0 <= place < len(self._rows):
+            self.post_message(self.Picked(place))
+
+    def render(self) -> Content:
+        room = self.content_size.width
+        columns = [(title, width) for title, width, least in COLUMNS if room >= least]
+        name = max(NARROWEST, room - 4 - sum(width + 1 for _, width in columns))
+        titles = " ".join(fitted(title, width, right=title != "state") for title, width in columns)
+        lines = [Content.styled(f"    {fitted(self._at, name, right=False)} {titles}", "$axis")]
+        lines += [self._line(place, shown, name, columns) for place, shown in enumerate(self._rows)]
+        return Content("\n").join(lines)
+
+    def _line(self, place: int, shown: Shown, name: int, columns: Sequence[tuple[str, int]]) -> Content:
+        cells = _cells(shown)
+        style = look(shown.state)
+        parts = [
+            ("▶" if place == self._cursor else " ", "$accent"),
+            (f"{shown.marker} ", f"${shown.colour}"),
+            ("◆" if shown.baseline else " ", "$accent"),
+            (fitted(shown.label, name, right=False), "bold $value" if place == self._cursor else "$value"),
+        ]
+        for title, width in columns:
+            text = f"{style.mark} {shown.state}" if title == "state" else cells[title]
+            colour = f"${style.colour}" if title == "state" else "$foreground"
+            parts.append((f" {fitted(text, width, right=title != 'state')}", colour))
+        line = Content.assemble(*parts)
+        return line.stylize("on $block-cursor-blurred-background") if place == self._cursor else line
+
+
+def _cells(shown: Shown) -> dict[str, str]:
+    row = shown.row
+    difference = "baseline" if shown.baseline else NOTHING
+    if row.difference is not None:
+        text = number(row.difference)
+        difference = text if text.startswith("-") or row.difference != row.difference else f"+{text}"
+    return {
+        "#": str(row.rank) if row.rank else NOTHING,
+        "at cursor": number(row.value),
+        "difference": difference,
+        "newest": number(row.newest),
+        "best": number(row.best),
+        "step": f"{row.step:,}",
+        "trained": duration(row.time),
+    }

@@ -1,0 +1,68 @@
+"""What the measurements of the console share: invented runs, the console over them, and what it noted."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from nanocore.config.schema import Config
+from nanocore.runs.create import create_run
+from nanocore.runs.documents import write_document
+from nanocore.runs.layout import RunFolder
+from tests.bench.terminal import Terminal
+from tests.run_helpers import status_of_me
+
+PROBE = ("-m", "tests.bench.console_probe")
+NARROW = ("loss/ce", "training/grad_norm", "throughput/tokens_per_sec", "mhc/stream_cosine")  # a metric a chart
+
+
+@dataclass
+class Bench:
+    """What the measurements share: a folder, and how much is measured."""
+
+    folder: Path
+    rounds: int
+    records: int
+    seconds: float
+    hour: int
+
+    def console(self, root: Path, *, noted: bool = False, hertz: float = 1.0) -> Terminal:
+        """The console over a root, looking that often; `noted` with a clock beside it."""
+        self.told.unlink(missing_ok=True)
+        config = self.folder / "config" / "nanoconsole"
+        config.mkdir(parents=True, exist_ok=True)
+        (config / "settings.toml").write_text(f"refresh_hz = {hertz}\n")
+        environment = {"XDG_CONFIG_HOME": str(config.parent), "OMP_NUM_THREADS": "1"}
+        return Terminal([*PROBE, "noted" if noted else "console", str(root), str(self.told)], environment)
+
+    def empty(self) -> Terminal:
+        """The small app it is compared with."""
+        return Terminal([*PROBE, "empty"], {})
+
+    @property
+    def told(self) -> Path:
+        return self.folder / "notes.jsonl"
+
+    def notes(self) -> list[dict]:
+        """What a console with a clock noted so far."""
+        return [json.loads(line) for line in self.told.read_text().splitlines()]
+
+    def run(self, name: str, records: int, *, wide: bool = False) -> RunFolder:
+        """A run with that many records of a few metrics, or of as many as a trainer writes."""
+        root = self.folder / name
+        if (root / name).exists():
+            return RunFolder(root / name)
+        run = create_run(root, Config(), name=name)
+        write_document(run.status_file, status_of_me(state="finished", phase="", step=records, steps=records))
+        names = [*NARROW, *(f"time/part{index}" for index in range(28))] if wide else NARROW
+        with run.metrics_file.open("w") as file:
+            file.writelines(line(step, names) for step in range(1, records + 1))
+        return run
+
+
+def line(step: int, names: tuple[str, ...] | list[str]) -> str:
+    noise = (step * 2654435761 % 1000) / 1000
+    metrics = ",".join(f'"{name}":{2.0 + noise + 50 / (step + 9):.15g}' for name in names)
+    stamp = f'"schema":1,"step":{step},"attempt":1,"time":{1.79e9 + step},"tokens":{4096 * step},"elapsed":{step / 4}'
+    return f"{{{stamp},{metrics}}}\n"
