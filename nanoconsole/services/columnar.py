@@ -91,6 +91,11 @@ def columns_of(records: Iterable[Record]) -> Chunk:
     )
 
 
+def _plain(name: str) -> bool:
+    """Whether JSON writes a name as it is; lines with another one always go the slow way."""
+    return name.isascii() and name.isprintable() and not {'"', "\\"} & set(name)
+
+
 class ChunkDecoder:
     """Decodes blocks of whole lines. It learns the names of metrics as they come; lines that are not exactly what it
     knows (another name, a null, a text) send their block the slow way. `skipped` counts lines that are no records."""
@@ -115,7 +120,8 @@ class ChunkDecoder:
 
     def _learn(self, records: Sequence[Record]) -> None:
         """Know the metrics of these records too, each written with the name that JSON gives it."""
-        fresh = set().union(*(record.keys() for record in records)) - NOT_METRICS - set(self._names)
+        names = set().union(*(record.keys() for record in records)) - NOT_METRICS - set(self._names)
+        fresh = {name for name in names if _plain(name)}
         if not fresh or len(self._names) + len(fresh) > MOST_FIELDS:
             return
         self._names += sorted(fresh)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -56,3 +57,18 @@ def test_a_chunk_can_be_taken_in_another_order_and_joined() -> None:
     assert turned.steps.tolist() == [1, 2, 3, 4]
     assert turned.metrics["a"][1].tolist() == [1.0, 2.0, 3.0]
     assert turned.metrics["b"][0].tolist() == [3]
+
+
+@pytest.mark.parametrize("name", ["a\x1b]0;b\x07", 'quo"te', "back\\slash", "r\u202etl", "ü"])
+def test_a_name_that_json_writes_otherwise_is_read_all_the_same(name: str) -> None:
+    decoder = ChunkDecoder()
+    line = (
+        json.dumps({"step": 1, "attempt": 1, "tokens": 1, "elapsed": 1.0, name: 2.0, "loss/ce": 3.0}) + "\n"
+    ).encode()
+    known = columns_of(decode(line)[0]).metrics
+    assert len(known) == 2
+    for _ in range(2):
+        found = decoder.decode(line).metrics
+        assert {key: values.tolist() for key, (_, values) in found.items()} == {
+            key: known[key][1].tolist() for key in known
+        }
