@@ -20,7 +20,7 @@ from nanoconsole.tui.screens.alerts import AlertsScreen
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.records import RecordWriter
 from tests.tui.scenes import NOW, at_work, console, lay, look, screen_text, seen, set_status
-from tests.tui.test_golden import SIZES, check
+from tests.tui.test_golden import SLOW, check
 
 
 def alert(root: Path, id: str, rule: str, **fields: object) -> Alert:
@@ -227,7 +227,7 @@ def test_no_text_ends_a_notice_and_begins_another(text: str) -> None:
     assert len(inner) < 140
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("size", SLOW, ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_it_looks_as_it_did(size: tuple[int, int], root: Path) -> None:
     some(root)
     async with opened(root, size) as (app, _):

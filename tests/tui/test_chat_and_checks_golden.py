@@ -14,7 +14,7 @@ from nanoconsole.tui.screens.validate import ValidateScreen
 from nanocore.runs.layout import RunFolder
 from tests.tui.checkpoint_scenes import damage, save
 from tests.tui.scenes import console, lay, look
-from tests.tui.test_golden import SIZES, check
+from tests.tui.test_golden import SLOW, check
 from tests.tui.test_snapshots import SIZE, Compare
 from tests.tui.test_validate_screen import FAILED, PASSED, told
 from tests.tui.worker_scenes import FakeWorker, ready, reply, settled
@@ -65,7 +65,7 @@ async def validate(app: ConsoleApp, pilot: Pilot[None]) -> None:
     await settled(pilot, "enter")
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("size", SLOW, ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_screens_and_dialogs_look_as_they_did(size: tuple[int, int], run: RunFolder) -> None:
     app, shape = console(run.path.parent), f"{size[0]}x{size[1]}"
     async with app.run_test(size=size) as pilot:

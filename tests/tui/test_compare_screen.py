@@ -15,7 +15,7 @@ from nanocore.config.toml import save
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.records import RecordWriter
 from tests.tui.scenes import at_work, console, lay, look, records, screen_text, seen
-from tests.tui.test_golden import SIZES, check
+from tests.tui.test_golden import SLOW, check
 
 
 @pytest.fixture
@@ -233,7 +233,7 @@ async def test_damaged_and_vanished_runs_are_compared_with_what_is_left(root: Pa
         assert "gone" in await compare(pilot)
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("size", SLOW, ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_it_looks_as_it_did(size: tuple[int, int], root: Path, three: list[RunFolder]) -> None:
     _trained(root, "a-run-with-a-rather-long-name-that-goes-on-0001", 60, 3, 60, {})
     app = console(root)

@@ -15,7 +15,7 @@ from nanoconsole.services.settings_schema import SETTINGS
 from nanoconsole.tui.app import ConsoleApp
 from nanoconsole.tui.screens.settings import SettingsScreen
 from tests.tui.scenes import console, lay, look, screen_text, seen
-from tests.tui.test_golden import SIZES, check
+from tests.tui.test_golden import SLOW, check
 
 
 @asynccontextmanager
@@ -130,7 +130,7 @@ async def test_the_next_theme_is_kept_too(root: Path) -> None:
         assert load().theme == "nano-light"
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("size", SLOW, ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_it_looks_as_it_did(size: tuple[int, int], root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nanoconsole.tui.screens.settings.settings_file", lambda: Path("~/.config/settings.toml"))
     async with opened(root, size) as (app, pilot):

@@ -26,9 +26,12 @@ from tests.native_models import build as build_model
 NATIVE = Path(__file__).parents[1] / "native"
 FLAGS = ["-std=gnu11", "-O0", "-ffp-contract=off", "-fPIC", "-Wall", "-Wextra", "-Werror", "-Wno-psabi"]
 LONG = ("plain", "4 streams, lite, dynamic", "experts", "gated DeltaNet", "early exit")
-pytestmark = pytest.mark.skipif(
-    not shutil.which("cc") or native.find().library is None, reason="needs a C compiler and native kernels"
-)
+pytestmark = [
+    pytest.mark.slow,  # every loop is compiled with sixteen lanes
+    pytest.mark.skipif(
+        not shutil.which("cc") or native.find().library is None, reason="needs a C compiler and native kernels"
+    ),
+]
 
 
 @pytest.fixture(scope="module")
