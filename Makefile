@@ -39,6 +39,7 @@ test-faults: .venv/.ready-test
 
 bench: .venv/.ready-test
 	$(BIN)/python -m tests.bench.train
+	$(BIN)/python -m tests.bench.console
 
 screenshots: .venv/.ready-run
 	$(BIN)/python -m tests.screenshots

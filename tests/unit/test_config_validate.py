@@ -134,7 +134,8 @@ def test_defaults_are_accepted_beside_every_setting_that_makes_them_idle(reason:
 
 def test_weight_decay_that_ends_with_a_decay_of_any_schedule_is_accepted() -> None:
     for kind in ("wsd", "cosine", "linear"):
-        build({"schedule": {"kind": kind, "decay_weight_decay": True}, "optimizer": {"other_weight_decay": 0.1}})
+        table = {"schedule": {"kind": kind, "decay_weight_decay": True}, "optimizer": {"other_weight_decay": 0.1}}
+        assert build(table).schedule.decay_weight_decay
 
 
 def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
