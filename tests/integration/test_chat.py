@@ -58,6 +58,7 @@ def test_each_line_of_a_pipe_is_a_turn_and_the_conversation_is_one_text(root: Pa
     assert "torch" in err and "Ctrl-D" in err
 
 
+@pytest.mark.slow
 def test_a_conversation_that_outgrows_the_context_is_said_once(root: Path) -> None:
     """The context is 256 tokens, the text bytes: the second of three turns passes it."""
     done = start(root, "--tokens", "4", "--json")
@@ -70,6 +71,7 @@ def test_a_conversation_that_outgrows_the_context_is_said_once(root: Path) -> No
     assert err.count("left out") == 1
 
 
+@pytest.mark.slow
 def test_the_ith_reply_draws_with_seed_plus_i(root: Path) -> None:
     """Each reply is the text that `generate` writes after the same conversation with that seed."""
     done = start(root, "--tokens", "12", "--seed", "7", "--temperature", "2", "--json")

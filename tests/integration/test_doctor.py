@@ -41,6 +41,7 @@ def test_a_cache_that_cannot_be_made_is_a_problem(nano: Nano, tmp_path: Path, mo
     assert not list(tmp_path.glob(".nanoconsole-*"))
 
 
+@pytest.mark.slow
 def test_what_was_measured_is_shown_and_can_be_forgotten(
     nano: Nano, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,6 +56,7 @@ def test_a_run_becomes_a_gguf_file_that_writes_the_same_text(nano: Nano) -> None
     assert "exists already" in again.err
 
 
+@pytest.mark.slow
 def test_a_run_becomes_a_hugging_face_folder_that_writes_the_same_text(nano: Nano, tmp_path: Path) -> None:
     run = saved_run(nano.root, "mhc.streams=1")
     done = nano("export", "saved", "--to", "hf", "--output", str(tmp_path / "folder"))
@@ -69,6 +70,7 @@ def test_a_run_becomes_a_hugging_face_folder_that_writes_the_same_text(nano: Nan
     assert text == engine.generate("def ", Request(8, Sampling(temperature=0.0))).finished().text
 
 
+@pytest.mark.slow
 def test_static_stream_maps_become_a_mhc_file_that_inspect_reads(nano: Nano) -> None:
     run = saved_run(nano.root, "mhc.streams=2")
     report = nano("export", "saved", "--to", "mhc", "--json").data

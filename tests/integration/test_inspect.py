@@ -65,6 +65,7 @@ def test_the_verb_prints_tables_and_refuses_damage_in_one_line(nano: Nano, tmp_p
         assert (refused.code, refused.out, len(refused.err.splitlines())) == (code, "", 1), refused
 
 
+@pytest.mark.slow
 def test_weights_optimizer_state_and_the_rest_are_told_apart(nano: Nano) -> None:
     run = saved_run(nano.root, "mhc.streams=2", "mtp.horizon=1")
     held = load_checkpoint(run.checkpoints_dir / "step-00000003")

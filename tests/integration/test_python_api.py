@@ -18,6 +18,7 @@ from tests.saved import saved_run
 GUIDE = Path(__file__).parents[2] / "docs" / "python.md"
 
 
+@pytest.mark.slow
 def test_the_guide_runs_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every fenced block, one after another in one namespace."""
     monkeypatch.chdir(tmp_path)

@@ -225,6 +225,7 @@ def test_more_steps_may_be_asked_of_a_finished_run(tmp_path: Path) -> None:
     assert list(losses(run)) == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_curve_of_one(tmp_path: Path) -> None:
     # a small learning rate, so that rounding flips of the quantisers stay rare
     sets = ("training.accumulation=2", "training.steps=10", "optimizer.matrix_lr=0.001", "optimizer.embedding_lr=0.001")

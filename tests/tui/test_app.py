@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from platformdirs import user_data_path
 from textual.command import CommandPalette
-from textual.widgets import Input
+from textual.widgets import Input, OptionList
 
 from nanoconsole.tui import app as app_module
 from nanoconsole.tui import keys
@@ -169,8 +170,9 @@ async def test_the_palette_offers_the_actions_of_the_screen(root: Path) -> None:
         await seen(pilot)
         assert isinstance(app.screen, CommandPalette)
         app.screen.query_one(Input).value = "next theme"
-        await seen(pilot)
-        await app.workers.wait_for_complete()
+        hits = app.screen.query_one(OptionList)
+        while not (hits.option_count and "next theme" in str(hits.get_option_at_index(0).prompt).lower()):
+            await asyncio.sleep(0.01)
         await pilot.press("down", "enter")
         await seen(pilot)
         assert app.theme == THEMES[1].name

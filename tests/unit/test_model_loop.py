@@ -140,9 +140,13 @@ def leaving_by_hand(made: Transformer, tokens: Tensor, threshold: float) -> tupl
     return torch.cat(hidden, 1), turns
 
 
-@pytest.mark.parametrize("keys", MODELS)
-@pytest.mark.parametrize("loop", [{}, {"before": 1, "after": 1}])
-@pytest.mark.parametrize("half_leave_after", [1, 2])
+AROUND = [{}, {"before": 1, "after": 1}]
+EVERY = [(keys, loop, after) for keys in MODELS for loop in AROUND for after in (1, 2)]
+QUICK = [(MODELS[0], AROUND[0], 1), (MODELS[1], AROUND[1], 2), (MODELS[2], AROUND[1], 1)]
+EXITS = [each if each in QUICK else pytest.param(*each, marks=pytest.mark.slow) for each in EVERY]
+
+
+@pytest.mark.parametrize(("keys", "loop", "half_leave_after"), EXITS)
 def test_adaptive_exit_is_the_same_whole_in_pieces_and_by_hand(
     keys: dict[str, Any], loop: dict[str, int], half_leave_after: int
 ) -> None:

@@ -32,6 +32,7 @@ def assert_fast_product(text: str, capability: int) -> None:
     assert not re.search(r"(and|shl|shr)\.[bsu]16|cvt\.\w+\.s8", text), "no code is unpacked by itself"
 
 
+@pytest.mark.slow
 def test_kernels_compile_to_the_instructions_they_are_made_for() -> None:
     text = compiled(f"product {HOPPER} tensor", "token_codes")
     assert_fast_product(text[f"product {HOPPER} tensor"], HOPPER)

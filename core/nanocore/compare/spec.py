@@ -114,7 +114,8 @@ def _line(where: str, lines: dict[str, int], fault: dict[str, Any]) -> str:
         return f"{place}: {key}: unknown key; {_meant(loc)}"
     if fault["type"] == "missing":
         return f"{place}: {key}: is missing; see docs/comparisons.md"
-    what = fault["msg"][:1].lower() + fault["msg"][1:]
+    message = fault["msg"].removeprefix("Value error, ")
+    what = message[:1].lower() + message[1:]
     return f"{place}: {key}: {sanitize_line(what)}, found {show(fault['input'])}; correct it"
 
 

@@ -140,7 +140,7 @@ def _compiler() -> str | None:
 
 
 def _measured() -> Section:
-    """What the choices of path, threads and blocks rest on; `doctor --reset-tuning` forgets it."""
+    """What the choices of path, threads, layouts and blocks rest on; `doctor --reset-tuning` forgets it."""
     from nanokernels import autotune
 
     return dict(sorted(autotune.inspect().items()))
