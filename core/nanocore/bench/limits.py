@@ -20,7 +20,8 @@ MEMORY, MOST_MEMORY = 256 << 20, 1 << 30  # bytes that no cache holds, but for a
 QUICK_MEMORY = 64 << 20
 AHEAD = (0, 16384)  # bytes prefetched: none, and what the kernels do; the faster reading is the limit
 DOT_ROUNDS = 1000
-SMALL = 64, 1024  # rows x columns whose packed weights the first-level cache holds: 16 KiB
+# rows x columns whose packed weights the second-level cache holds: 256 KiB. Fewer, and the call itself is what takes time
+SMALL = 512, 2048
 Key = tuple[int | str, int]  # bytes of a working set or a path, and bytes ahead
 
 
@@ -63,7 +64,7 @@ def multiplier(path: NativePath, threads: int) -> Contestant:
 
 
 def unpacker(path: NativePath, layout: Layout, tokens: int) -> Contestant:
-    """A path's product of so many tokens on one thread with weights out of the first-level cache: it unpacks and multiplies."""
+    """A path's product of so many tokens on one thread with weights out of the second-level cache: it unpacks and multiplies."""
     rows, columns = SMALL
     codes = torch.randint(-1, 2, SMALL, generator=torch.Generator().manual_seed(0), dtype=torch.int8)
     x = probe.quantised(torch.randn(tokens, columns, generator=torch.Generator().manual_seed(1)), path)

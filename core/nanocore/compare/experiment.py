@@ -71,10 +71,8 @@ def plan(spec: Spec) -> list[Planned]:
     base, known = str(target_path(spec.preset)), variants(spec)
     columns: list[tuple[str, Kind]] = [(BASELINE, "steps"), (POWER_CHECK, "steps")]
     columns.extend((name, "steps") for name in spec.at("steps"))
-    timed = spec.at("time")
-    columns.extend((name, "time") for name in timed)
-    planned: list[Planned] = []
-    planned += [_calibration(spec, base, name, known[name]) for name in timed]
+    columns.extend((name, "time") for name in spec.at("time"))
+    planned = [_calibration(spec, base, name, known[name]) for name in spec.timed()]
     for seed, row in zip(spec.seeds, balanced(len(columns), len(spec.seeds)), strict=True):
         for variant, kind in (columns[index] for index in row):
             config = _config(spec, base, known[variant], spec.steps, seed)

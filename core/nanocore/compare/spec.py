@@ -79,6 +79,11 @@ class Spec(_Part):
         """Names of the variants that are compared at equal steps or at equal time."""
         return [name for name, part in self.variants.items() if kind in (part.equal or self.equal)]
 
+    def timed(self) -> list[str]:
+        """Variants that are timed beside the baseline: all, where the experiment is about time; what a step costs is told
+        also of one that stands at equal steps alone."""
+        return list(self.variants) if "time" in self.equal else self.at("time")
+
 
 def read(path: Path) -> Spec:
     """The experiment in a TOML file. Raises ConfigError with one line for each fault."""
