@@ -37,7 +37,15 @@ def usable(x: Tensor, matrices: Sequence[Matrix]) -> bool:
         return False
     if any(scale.numel() > 1 for _, scale in matrices):  # several scales are added up in another order
         return False
-    return faster(len(x), x.shape[1], sum(len(codes) for codes, _ in matrices), torch.get_num_threads())
+    return faster(alike(len(x)), x.shape[1], sum(len(codes) for codes, _ in matrices), torch.get_num_threads())
+
+
+def alike(tokens: int) -> int:
+    """The number of tokens that is measured for so many: the power of two at or below.
+
+    Experts and prompts have another number each time; each measured by itself would cost more than it could save.
+    """
+    return 1 << (tokens.bit_length() - 1)
 
 
 @cache

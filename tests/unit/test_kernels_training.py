@@ -92,3 +92,13 @@ def test_the_choice_is_measured_once_for_a_shape_and_remembered(
         assert len(autotune.inspect()) == 2
     finally:
         autotune.reset()
+
+
+@needs_vectors
+def test_like_numbers_of_tokens_are_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(training, "faster", lambda tokens, *_: asked.append(tokens) or True)
+    weight = [layers(8, 4)[0].quantise()]
+    for tokens in range(training.FEWEST_TOKENS, 600):
+        assert training.usable(torch.ones(tokens, 8), weight)
+    assert set(asked) == {64, 128, 256, 512}
