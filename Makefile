@@ -46,6 +46,7 @@ screenshots: .venv/.ready-run
 
 docs: .venv/.ready-run
 	$(BIN)/python -m nanocore.config.document > docs/configuration.md
+	$(BIN)/python -m nanocore.runs.metrics_document > docs/metrics.md
 
 NATIVE := $(wildcard kernels/nanokernels/csrc/*)
 

@@ -13,9 +13,8 @@ WARNING = "anyone who reaches this address can launch, stop and delete runs, and
 
 
 def register(app: typer.Typer) -> None:
-    app.command("web", epilog=examples("web", "web --port 8123", "ssh -L 8000:localhost:8000 HOST nanoconsole web"))(
-        web
-    )
+    far = "\n\nFrom another machine: ssh -L 8000:localhost:8000 HOST nanoconsole web"
+    app.command("web", epilog=examples("web", "web --port 8123") + far)(web)
 
 
 def web(

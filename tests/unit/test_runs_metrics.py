@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
 from nanocore.runs.metrics import METRICS, find_metric, healthy
+from nanocore.runs.metrics_document import document
 
 PROMISED = [
     "loss/ce",
@@ -63,3 +65,15 @@ def test_health_is_the_stated_range_and_never_a_number_that_is_not_finite() -> N
         assert not healthy(name, math.nan)
         assert not healthy(name, math.inf)
     assert healthy("loss/ce", 5.5)
+
+
+def test_the_list_of_metrics_is_current() -> None:
+    path = Path(__file__).parents[2] / "docs" / "metrics.md"
+    assert path.read_text() == document(), "python -m nanocore.runs.metrics_document > docs/metrics.md"
+
+
+def test_every_metric_stands_in_the_list_with_its_range() -> None:
+    lines = document().splitlines()
+    assert all(any(line.startswith(f"| `{name}` |") for line in lines) for name in METRICS)
+    assert "| `mhc/health` | – | telemetry | 0 |" in document()
+    assert "| `mhc/least_column_sum` | – | telemetry | 0.5 or more |" in document()

@@ -65,10 +65,40 @@ technique on.
 |-|-|
 """
 
+PRESETS = """
+| earlier configuration | here |
+|-|-|
+| `e3/baseline`, `e3/mtp_only`, `e3/muon_8bit`, `e3/galore2`, `e3/full` | `e3-baseline`, `e3-mtp`, `e3-muon-8bit`, `e3-galore`, `e3-full` |
+| `e3_muon`, `e3_galore2_muon_8bit` | `e3-baseline` (Muon is the default), `e3-galore-8bit` |
+| `production_e3_full` | `d20-e3-full` with `--set optimizer.state=float32 --set galore.rank_fraction=0`: its file had both off |
+| `nano_125m`, `small_560m`, `medium_3b`, `test_8bit` | `nano-125m`, `small-560m`, `medium-3b`, `test-8bit` |
+"""
+
+EXAMPLE = """\
+## An example
+
+```toml
+[about]
+description = "tiny-cpu on my notes, a little longer, with one further head"
+
+[training]
+steps = 1500
+
+[mtp]
+horizon = 1
+
+[[data.sources]]
+kind = "files"
+paths = ["~/notes/**/*.md"]
+```
+
+`nanoconsole presets show NAME --full` prints every key of a preset, `nanoconsole config save FILE NAME` makes a file a preset of yours.
+"""
+
 
 def document() -> str:
     """The whole reference in Markdown."""
-    parts = [INTRODUCTION.replace("{resumable}", ", ".join(f"`{key}`" for key in RESUMABLE))]
+    parts = [INTRODUCTION.replace("{resumable}", ", ".join(f"`{key}`" for key in RESUMABLE)), EXAMPLE]
     for name, info in Config.model_fields.items():
         doc = (info.annotation.__doc__ or "") if info.annotation else ""
         parts.append(f"## [{name}]\n\n{doc}\n\n{_table([field for field in fields() if field.section == name])}")
@@ -78,7 +108,7 @@ def document() -> str:
     parts.append(f"## Rules between keys\n\n{rules}\n")
     parts.append(f"{NO_EFFECT}\n{''.join(map(_idle, IDLE))}")
     rows = [f"| `{key}` | {_fate(kind)} |\n" for key, kind in sorted(KEYS.items())]
-    return "\n".join([*parts, ESTIMATES, LEGACY + "".join(rows)])
+    return "\n".join([*parts, ESTIMATES, LEGACY + "".join(rows) + PRESETS])
 
 
 def _idle(reason: Idle) -> str:

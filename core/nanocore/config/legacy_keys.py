@@ -63,7 +63,7 @@ _AUTOMATIC = Dropped("the program decides this by itself")
 _RUN_FOLDER = Dropped("a run's folder holds this; --runs chooses where")
 _GENERATE = Dropped("is an option of `nanoconsole generate`")
 _EXPORT = Dropped("is an option of export, not of training")
-_PREPARE = Dropped("is an option of `nanoconsole data prepare`")
+_TEXT = Dropped("texts are named in data.sources, of kind `files`")
 _TORCHRUN = Dropped("several processes are started with torchrun")
 _SERVING = Dropped("serving is no part of a training configuration")
 _MIX = Dropped("names a corpus of the earlier system; give yours in data.sources with weights")
@@ -205,11 +205,12 @@ ENVIRONMENT: dict[str, Entry] = {
     "use_tensorboard": To("logging.tensorboard"),
     **dict.fromkeys(("logging.level", "log_level"), Dropped("every level is written, and filtered when shown")),
     **dict.fromkeys(("log_file", "tensorboard_dir", "checkpoint_dir", "output"), _RUN_FOLDER),
-    "resume": Dropped("a run is resumed by name: `nanoconsole train --resume`"),
+    "resume": Dropped("a run is resumed by name: `nanoconsole resume RUN`"),
     "config": Dropped("names a preset: `nanoconsole train PRESET`"),
-    "text": _PREPARE,
+    "text": _TEXT,
     **dict.fromkeys(("checkpoint", "gguf", "mhc"), _EXPORT),
-    **dict.fromkeys(("tokenizer", "prompt", "prompt_file", "max_tokens", "temperature", "top_k"), _GENERATE),
+    **dict.fromkeys(("prompt", "prompt_file", "max_tokens", "temperature", "top_k"), _GENERATE),
+    "tokenizer": Dropped("every run has its tokenizer in its checkpoints"),
     "serving.*": _SERVING,
 }  # fmt: skip
 

@@ -6,6 +6,7 @@ import difflib
 from typing import Any
 
 from nanocore.config.fields import Field, fields, source_fields
+from nanocore.config.legacy_keys import entry
 from nanocore.config.literals import literal
 from nanocore.config.rules import Problem
 from nanocore.config.schema import Config
@@ -88,6 +89,8 @@ def nearest_key(key: str) -> str | None:
 def _unknown(key: str, loc: tuple[int | str, ...]) -> Problem:
     plain = ".".join(str(part) for part in loc if not isinstance(part, int))
     near = nearest_key(plain.replace("data.sources.", "data.sources[]."))
+    if entry(plain) and (near is None or near.rpartition(".")[2] != plain.rpartition(".")[2]):
+        return Problem(key, "unknown key", "the earlier system had it: `nanoconsole config import` reads its files")
     if near is None:
         return Problem(key, "unknown key", "`nanoconsole config show` lists all keys")
     same_section = near.rpartition(".")[0].replace("[]", "") == plain.rpartition(".")[0]
