@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nanoconsole.cli import complete
+from nanoconsole.cli.displays import alert_line
 from nanoconsole.cli.options import Json, Run, Runs, examples
 from nanoconsole.cli.output import emit, emit_line, say, table, tell
 from nanocore.errors import UsageError
@@ -186,10 +187,7 @@ def _listed(index: RunIndex, wanted: RunFolder | None) -> tuple[bool, RunList]:
 def _print(alert: Alert, json: bool) -> None:
     from nanoconsole.services.alert_log import as_json
 
-    if json:
-        return emit_line(as_json(alert))
-    detail = f" ({alert.detail})" if alert.detail else ""
-    return tell(f"{alert.run.name} step {alert.step}: {alert.title}: {alert.text}{detail}; see {alert.link}")
+    return emit_line(as_json(alert)) if json else tell(f"{alert.run.name} {alert_line(alert)}")
 
 
 def _table(alerts: Iterable[Alert]) -> None:

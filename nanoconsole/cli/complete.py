@@ -33,22 +33,35 @@ def at_work(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def models(context: typer.Context, incomplete: str) -> list[str]:
-    """Runs, and GGUF files of the folder that is typed."""
+    """Runs, and what was exported to the folder that is typed: GGUF files and folders for transformers."""
     folder = incomplete.rpartition("/")[0]
     prefix = f"{folder}/" if "/" in incomplete else ""
-    return [
-        *runs(context, incomplete),
-        *(f"{prefix}{path.name}" for path in sorted(Path(prefix or ".").glob("*.gguf"))),
-    ]
+    place = Path(prefix or ".")
+    exported = [*place.glob("*.gguf"), *(path.parent for path in place.glob("*/config.json"))]
+    return [*runs(context, incomplete), *(f"{prefix}{path.name}" for path in sorted(exported))]
+
+
+def trash(context: typer.Context, incomplete: str) -> list[str]:
+    """The deleted runs."""
+    from nanocore.runs.trash import discarded
+
+    return list(dict.fromkeys(one.name for one in discarded(_root(context))))
+
+
+def _root(context: typer.Context) -> Path:
+    """The folder of runs that the line names so far."""
+    from nanocore.runs.layout import run_root
+
+    chosen = context.params.get("runs") or context.find_root().params.get("runs")
+    return run_root(Path(chosen) if chosen else None)
 
 
 def _folders(context: typer.Context) -> list[RunFolder]:
     """The runs; none when their folder cannot be read, for the user is in the middle of a line."""
-    from nanocore.runs.layout import list_runs, run_root
+    from nanocore.runs.layout import list_runs
 
-    chosen = context.params.get("runs") or context.find_root().params.get("runs")
     try:
-        return list_runs(run_root(Path(chosen) if chosen else None))
+        return list_runs(_root(context))
     except NanoError:
         return []
 

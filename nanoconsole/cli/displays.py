@@ -15,6 +15,7 @@ from nanocore.runs.curve import value
 
 if TYPE_CHECKING:
     from nanoconsole.cli.view import RunView
+    from nanoconsole.services.alert_log import Alert
     from nanocore.runs.records import Record
 
 SPARSE = 10.0  # seconds between two records that are told on a slow line
@@ -28,6 +29,7 @@ class Display(Protocol):
     def __exit__(self, *exception: object) -> None: ...
     def show(self, view: RunView) -> None: ...
     def note(self, text: str) -> None: ...
+    def warn(self, alert: Alert) -> None: ...
 
 
 def choose(*, as_json: bool, every: int, sparse: bool = False) -> Display:
@@ -57,15 +59,23 @@ class _Plain:
     def note(self, text: str) -> None:
         say(text)
 
+    def warn(self, alert: Alert) -> None:
+        tell(f"alert: {alert_line(alert)}")
+
 
 class JsonDisplay(_Plain):
-    """Every record and event as one JSON line: `{"kind": "metrics" | "event" | "state", ...}`."""
+    """Every record and event as one JSON line: `{"kind": "metrics" | "event" | "state" | "alert", ...}`."""
 
     def __init__(self) -> None:
         self._told: dict[str, Any] = {}
 
     def note(self, text: str) -> None:
         emit_line({"kind": "note", "text": text})
+
+    def warn(self, alert: Alert) -> None:
+        from nanoconsole.services.alert_log import as_json
+
+        emit_line({"kind": "alert", **as_json(alert)})
 
     def show(self, view: RunView) -> None:
         for entry in view.news:
@@ -162,6 +172,12 @@ def event_line(event: Record) -> str:
     message = event.get("message") or event.get("path") or ""
     place = f"step {event['step']}: " if isinstance(event.get("step"), int) else ""
     return f"{place}{event.get('kind')}" + (f": {message}" if message else "")
+
+
+def alert_line(alert: Alert) -> str:
+    """One alert in words: `step 400: loss spike: 8.1 robust standard deviations ...; see docs/troubleshooting.md#...`."""
+    detail = f" ({alert.detail})" if alert.detail else ""
+    return f"step {alert.step}: {alert.title}: {alert.text}{detail}; see {alert.link}"
 
 
 def result(view: RunView) -> str:

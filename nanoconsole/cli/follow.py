@@ -15,6 +15,7 @@ from nanocore.runs.hints import to_type
 if TYPE_CHECKING:
     from nanoconsole.cli.displays import Display
     from nanoconsole.cli.view import RunView
+    from nanoconsole.services.onlooker import Onlooker
     from nanoconsole.services.tensorboard import Companion
     from nanocore.runs.layout import RunFolder
 
@@ -59,14 +60,15 @@ def follow(
 def watch(run: RunFolder, *, as_json: bool = False, sparse: bool = False) -> int:
     """Show the run until it ends and return the trainer's exit code; Ctrl-C ends only the watching and returns 0.
 
-    `sparse` is for slow lines: as few bytes as still tell how it goes.
+    `sparse` is for slow lines: as few bytes as still tell how it goes. What leaves the range of an alert rule is told.
     """
+    from nanoconsole.services.onlooker import Onlooker
     from nanocore.runs.liveness import observe
 
     try:
         view, display = _opened(run, as_json, sparse=sparse)
         with display:
-            return _until_end(view, display)
+            return _until_end(view, display, alerts=Onlooker(run))
     except KeyboardInterrupt:
         say(f"{run.name} {'is not started yet' if observe(run).state == 'created' else 'goes on'}")
         return 0
@@ -88,11 +90,15 @@ def _opened(run: RunFolder, as_json: bool, *, sparse: bool = False) -> tuple[Run
     return RunView(run, whole=as_json), choose(as_json=as_json, every=every, sparse=sparse)
 
 
-def _until_end(view: RunView, display: Display, board: Companion | None = None) -> int:
+def _until_end(
+    view: RunView, display: Display, board: Companion | None = None, *, alerts: Onlooker | None = None
+) -> int:
     while True:
         if board is not None and (said := _address(board)):
             display.note(said)
             board = None
+        for alert in alerts.look(last=view.ended) if alerts else ():
+            display.warn(alert)
         display.show(view)
         if view.ended:
             return view.exit_code

@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from nanoconsole.cli.displays import measure
+from nanoconsole.cli.displays import alert_line, measure
 from nanoconsole.services import format
 from nanocore.runs.text import sanitize_line
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from nanoconsole.cli.view import RunView
+    from nanoconsole.services.alert_log import Alert
 
 REDRAWS = 4  # a second
 BAR_WIDTH = 32
@@ -43,6 +44,9 @@ class LiveDisplay:
 
     def note(self, text: str) -> None:
         self._notes.append(sanitize_line(text))
+
+    def warn(self, alert: Alert) -> None:
+        self.note(f"▲ {alert_line(alert)}")
 
 
 def draw(view: RunView, notes: list[str]) -> RenderableType:

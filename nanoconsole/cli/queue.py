@@ -74,19 +74,23 @@ def list_entries(runs: Runs = None, json: Json = False) -> None:
 
     What runs and waits in its order, and what ended.
     """
+    from nanoconsole.services.waiting import silence
     from nanocore.runs.queue import read_queue, supervisor_pid
 
     root = _awake(runs)
     found = read_queue(root)
     entries = sorted(found.entries, key=lambda entry: entry.state in ("running", "waiting"))
+    stalls = [silence(root, entry, time.time()) for entry in entries]
     if json:
-        rows = [_facts(entry) for entry in entries]
+        rows = [{**_facts(entry), "stall": stall} for entry, stall in zip(entries, stalls, strict=True)]
         return emit({"halted": found.halted, "supervisor": supervisor_pid(root), "entries": rows})
     if found.halted:
         say(f"halted: {found.halted}; go on with: {to_type('queue start')}")
     if not entries:
         return say(f"the queue is empty; add to it with: {to_type('queue add tiny-cpu')}")
-    return table(("run", "state", "place", "slots", "experiment", "since", "reason"), _rows(entries))
+    table(("run", "state", "place", "slots", "experiment", "since", "reason"), _rows(entries, stalls))
+    stuck = next((entry.run for entry, stall in zip(entries, stalls, strict=True) if stall), "")
+    return say(f"{stuck} keeps its place until it ends; end it: {to_type(f'stop {stuck} --kill')}") if stuck else None
 
 
 def move(run: Run, position: Position, runs: Runs = None, json: Json = False) -> None:
@@ -177,13 +181,13 @@ def _facts(entry: Entry) -> dict[str, Any]:
     return msgspec.to_builtins(entry)
 
 
-def _rows(entries: list[Entry]) -> list[tuple[Any, ...]]:
+def _rows(entries: list[Entry], stalls: list[str]) -> list[tuple[Any, ...]]:
     from nanoconsole.services import format
 
     rows, place, now = [], 0, time.time()
-    for entry in entries:
+    for entry, stall in zip(entries, stalls, strict=True):
         place += entry.state == "waiting"
         since = format.age(entry.ended or entry.added, now)
         shown = place if entry.state == "waiting" else None
-        rows.append((entry.run, entry.state, shown, entry.slots, entry.experiment, since, entry.reason))
+        rows.append((entry.run, entry.state, shown, entry.slots, entry.experiment, since, entry.reason or stall))
     return rows

@@ -1,4 +1,4 @@
-"""`nanoconsole runs`: what there is, everything about one run, and the removal of runs."""
+"""`nanoconsole runs`: what there is, and everything about one run."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nanoconsole.cli import run_compare, run_notes
+from nanoconsole.cli import run_compare, run_notes, run_trash
 from nanoconsole.cli.options import Json, Run, Runs, examples
 from nanoconsole.cli.output import emit, say, table, tell
-from nanoconsole.cli.run_notes import Names, raise_first
 from nanocore.runs.hints import to_type
 
 if TYPE_CHECKING:
@@ -28,12 +27,12 @@ LOG_LINES = 20
 
 def register(app: typer.Typer) -> None:
     group = typer.Typer(
-        help="List, show, note, archive, compare and delete runs.", rich_markup_mode=None, no_args_is_help=True
+        help="List, show, note, archive, compare, delete and restore runs.", rich_markup_mode=None, no_args_is_help=True
     )
     lines = ("runs list", "runs list --filter 'lr>1e-3 !tag:bad' --sort bpb", "runs list --json | jq '.[].name'")
     group.command("list", epilog=examples(*lines))(list_all)
     group.command("show", epilog=examples("runs show tiny-cpu-0001", "runs show tiny-cpu-0001 --json"))(show)
-    group.command("delete", epilog=examples("runs delete tiny-cpu-0001 tiny-cpu-0002"))(delete)
+    run_trash.register(group)
     run_notes.register(group)
     run_compare.register(group)
     app.add_typer(group, name="runs")
@@ -119,27 +118,6 @@ def show(run: Run, runs: Runs = None, json: Json = False) -> None:
     if facts["state"] in ("crashed", "diverged"):
         _show_log(folder)
     return _show_sample(view)
-
-
-def delete(names: Names, runs: Runs = None, json: Json = False) -> None:
-    """Move ended runs to the trash.
-
-    Nothing is erased: where each went is printed, and moving it back makes it a run again. A run at work stays.
-    """
-    from nanoconsole.services.batch import discard_all
-    from nanocore.runs.layout import find_run, run_root
-
-    root = run_root(runs)
-    outcome = discard_all([find_run(root, name) for name in dict.fromkeys(names)])
-    moved = {run.name: str(place) for run, place in outcome.done.items()}
-    if json and len(names) == 1 and moved:
-        emit({"run": names[0], "trash": moved[names[0]]})
-    elif json:
-        emit([{"run": name, "trash": place} for name, place in moved.items()])
-    else:
-        for place in moved.values():
-            tell(place)
-    raise_first(outcome)
 
 
 def _may_surprise(chosen: Path | None) -> bool:

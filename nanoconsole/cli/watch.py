@@ -31,8 +31,8 @@ def watch(
 ) -> None:
     """Show a run while it trains, without touching it.
 
-    Ends with the run and its exit code. Ctrl-C ends only the watching. Over a slow line --low-bandwidth sends less than a
-    kilobyte a minute.
+    Ends with the run and its exit code. Ctrl-C ends only the watching. What leaves the range of an alert rule is told, and
+    nothing is done about it. Over a slow line --low-bandwidth sends less than a kilobyte a minute.
     """
     from nanoconsole.cli import follow
     from nanocore.runs.layout import find_run, run_root

@@ -25,6 +25,7 @@ QUIET = 0.01  # of the loss: a deviation below that is no news however quiet the
 NORMAL = 1.4826  # makes the median absolute deviation the standard deviation of normal noise
 MARGIN = 0.05  # of a range, from its ends, that a value must keep to be calm
 RECENT = 5  # records whose median is the speed now
+LASTING = 20.0  # seconds of training for which a speed must be lost: what else runs on the machine comes and goes
 FINITE = ("loss/ce", "loss/total", "training/grad_norm")
 GAINS = ("mhc/composite_gain", "mhc/composite_gain_backward")
 
@@ -173,6 +174,7 @@ class Throughput:
         self._limit = limit
         self._before: deque[float] = deque(maxlen=WINDOW)
         self._now: deque[float] = deque(maxlen=RECENT)
+        self._since: float | None = None  # seconds of training at which the speed was lost
 
     def see(self, record: Record) -> Reading | None:
         speed = value(record, "throughput/tokens_per_sec")
@@ -189,7 +191,16 @@ class Throughput:
         if passed is not None and lost <= self._limit:
             self._before.append(passed)
         text = f"{now:,.0f} tokens per second, {max(lost, 0):.0%} below the usual {usual:,.0f}"
-        return Reading(lost, -math.inf, self._limit, lost > self._limit, lost < self._limit / 2, text)
+        return Reading(lost, -math.inf, self._limit, self._lasts(lost, record), lost < self._limit / 2, text)
+
+    def _lasts(self, lost: float, record: Record) -> bool:
+        """Whether the speed is lost, and has been for a while; at once where a record does not tell the time."""
+        moment = value(record, "elapsed")
+        if lost <= self._limit:
+            self._since = None
+        elif self._since is None:
+            self._since = moment
+        return lost > self._limit and (moment is None or self._since is None or moment - self._since >= LASTING)
 
 
 class HeldOut:

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nanoconsole.services.alert_log import Alert, AlertList, AlertLog, ending, raised
+from nanoconsole.services.alert_file import compact
+from nanoconsole.services.alert_log import Alert, AlertList, AlertLog, condensed, ending, raised
 from nanoconsole.services.alert_rules import BY_NAME
 from nanoconsole.services.settings import Settings
-from nanocore.runs.layout import RunFolder, alerts_lock
+from nanocore.runs.layout import RunFolder, alerts_file, alerts_lock
 
 if TYPE_CHECKING:
     from nanoconsole.services.run_checks import Change, RunChecks  # what they import, the first frame does not wait for
@@ -91,6 +92,7 @@ class Guard:
         if not self._is_mine():
             self._checks = {}
             return
+        compact(alerts_file(self.root), lambda room: condensed(AlertLog(self.root).read(), room))
         alerts = self._log.read()
         for run, created in working.items():
             if self._checks.get(run, (None,))[0] != created:

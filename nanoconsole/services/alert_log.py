@@ -7,18 +7,18 @@ console, and charts mark it. A record is "raised", "cleared", "acknowledged", "m
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nanoconsole.services.alert_file import KEEP, write
 from nanoconsole.services.alert_rules import BY_NAME, DOCUMENT
 from nanocore.errors import ResourceError
 from nanocore.runs.curve import LARGEST_STEP, value
 from nanocore.runs.layout import RunFolder, alerts_file, valid_name
-from nanocore.runs.records import Record, RecordWriter, Tail
+from nanocore.runs.records import Record, Tail, encode
 from nanocore.runs.text import sanitize_line
 
-KEEP = 1 << 20  # bytes of the newest records that are read
 SHOWN = 300  # characters of a detail
 
 
@@ -136,21 +136,6 @@ class AlertLog:
             self._alerts[alert.id] = replace(alert, acknowledged=True)
 
 
-def write(path: Path, records: Iterable[Record]) -> None:
-    """Append records. Raises ResourceError when that cannot be done."""
-    try:
-        path.parent.mkdir(exist_ok=True)
-        writer = RecordWriter(path)
-    except OSError as error:
-        raise ResourceError(f"alerts cannot be recorded: {error.strerror}", where=str(path)) from None
-    try:
-        for record in records:
-            if not writer.write(record):
-                raise ResourceError(f"alerts cannot be recorded: {writer.failure}", where=str(path))
-    finally:
-        writer.close()
-
-
 def raised(alert: Alert) -> Record:
     """The record of a new alert."""
     keys = ("id", "rule", "created", "step", "time", "value", "low", "high", "text", "detail", "section")
@@ -165,6 +150,26 @@ def ending(alert: Alert, kind: str, now: float) -> Record:
 def muting(run: RunFolder, rule: str, *, muted: bool, now: float) -> Record:
     """The record that a rule raises nothing on a run from now on, or again."""
     return {"kind": "muted" if muted else "heard", "run": run.name, "rule": rule, "time": now}
+
+
+def condensed(found: AlertList, room: int) -> Iterator[Record]:
+    """Records that say the same of the alerts as they are now: all that last and, in `room` bytes, the newest others.
+
+    What is muted on a run stays muted while the run is there.
+    """
+    for run, rule in sorted(found.muted, key=lambda pair: (pair[0].name, pair[1])):
+        if run.path.is_dir():
+            yield muting(run, rule, muted=True, now=0.0)
+    for alert in sorted(found.alerts, key=lambda alert: not alert.open):
+        records = [raised(alert)]
+        if not alert.open:
+            records.append(ending(alert, "cleared", alert.cleared or alert.time))
+        if alert.acknowledged:
+            records.append(ending(alert, "acknowledged", alert.time))
+        room -= sum(len(encode(record)) for record in records)
+        if room < 0 and not alert.open:
+            return
+        yield from records
 
 
 def as_json(alert: Alert) -> Mapping[str, object]:

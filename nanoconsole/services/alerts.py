@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from nanoconsole.services.alert_file import write
 from nanoconsole.services.alert_guard import Guard, Look
-from nanoconsole.services.alert_log import Alert, AlertList, ending, muting, write
+from nanoconsole.services.alert_log import Alert, AlertList, ending, muting
 from nanoconsole.services.listed import RunList
 from nanoconsole.services.settings import Settings
 from nanocore.runs.layout import RunFolder, alerts_file

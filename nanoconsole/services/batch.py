@@ -10,7 +10,7 @@ from typing import Any
 from nanocore.errors import NanoError
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.notes import change_notes
-from nanocore.runs.trash import discard
+from nanocore.runs.trash import Discarded, discard, restore
 
 
 @dataclass
@@ -59,6 +59,18 @@ def discard_all(runs: Iterable[RunFolder]) -> Outcome:
     second = each(again, lambda run: _discard(run))
     failed = {run: error for run, error in outcome.failed.items() if run not in second.done}
     return Outcome({**outcome.done, **second.done}, {**failed, **second.failed})
+
+
+def restore_all(runs: Iterable[Discarded]) -> Outcome:
+    """Move runs out of the trash; the results are the runs that they are again."""
+    outcome = Outcome()
+    for run in runs:
+        back = RunFolder(run.root / run.name)
+        try:
+            outcome.done[back] = restore(run)
+        except NanoError as error:
+            outcome.failed[back] = error
+    return outcome
 
 
 def _discard(run: RunFolder) -> Path:

@@ -40,13 +40,16 @@ class Turn:
 
 @dataclass(frozen=True)
 class Talk:
-    """A conversation as it stands. `computed` says what computes; `problem` why it failed."""
+    """A conversation as it stands. `computed` says what computes; `problem` why it failed; `notice` what takes long
+    before the first word.
+    """
 
     model: Model
     state: State = "closed"
     turns: tuple[Turn, ...] = ()
     computed: str = ""
     problem: str = ""
+    notice: str = ""
 
     @property
     def busy(self) -> bool:
@@ -100,7 +103,7 @@ class Conversation:
         if worker is not None:
             worker.cancel()
         self._end_turn("stopped")
-        self._set(state="closed", computed="")
+        self._set(state="closed", computed="", notice="")
 
     def _send(self, record: dict[str, Any]) -> None:
         from nanoconsole.services.workers import Worker
@@ -124,19 +127,21 @@ class Conversation:
         kind = answer.get("kind")
         if kind == "ready":
             self._began = self._clock()
-            self._set(state="writing", computed=_computed(answer))
+            self._set(state="writing", computed=_computed(answer), notice="")
         elif kind == "text":
             self._write(str(answer.get("text", "")), answer.get("tokens"))
         elif kind == "reply":
             self._reply(answer)
         elif kind == "notice":  # compiling the kernels, say
-            self._set(computed=sanitize_line(str(answer.get("text", "")), 300))
+            self._set(notice=sanitize_line(str(answer.get("text", "")), 300))
         elif kind == "error":
             self._fail(sanitize_line(str(answer.get("message", "")), 300))
 
     def _write(self, piece: str, tokens: object) -> None:
         turn = self.now.turns[-1]
         counted = tokens if type(tokens) is int else turn.tokens
+        if self.now.notice:
+            self._set(notice="")
         self._turn(reply=turn.reply + sanitize(piece), tokens=counted, seconds=self._clock() - self._began)
 
     def _reply(self, answer: dict[str, Any]) -> None:
@@ -153,7 +158,7 @@ class Conversation:
     def _fail(self, problem: str) -> None:
         self._worker = None
         self._end_turn("cut off")
-        self._set(state="failed", problem=problem, computed="")
+        self._set(state="failed", problem=problem, computed="", notice="")
 
     def _end_turn(self, end: str) -> None:
         if self.now.turns and not self.now.turns[-1].end:

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nanoconsole.services.draft_faults import FIELDS, filed
 from nanoconsole.services.edits import applied, settled
 from nanoconsole.services.source import Fault, Judged, Reading, faults, judge, read_source
 from nanoconsole.services.typed import parsed, same, shown, writable
 from nanocore.config import toml
-from nanocore.config.fields import changed, fields, get
 from nanocore.config.idle import asleep, of_table, reset_idle
-from nanocore.config.problem import Problem
 from nanocore.config.resolve import target_path
 from nanocore.config.schema import Config
 from nanocore.config.validate import build
@@ -26,17 +24,7 @@ from nanocore.errors import ConfigError
 from nanocore.runs.layout import RunFolder, valid_name
 from nanocore.runs.text import sanitize_line
 
-FIELDS = {field.key: field for field in fields()}
 HORIZONS = {"training.steps": "0", "training.tokens": "0", "training.duration": ""}  # and what switches each off
-
-
-@dataclass(frozen=True)
-class Change:
-    """A key whose value differs from the base, as text."""
-
-    key: str
-    before: str
-    after: str
 
 
 class Draft:
@@ -84,21 +72,7 @@ class Draft:
         self.edited = applied(self._source.table, self.edits)
         self.asleep = {key: by.state(self.value) for key, by in asleep(self.value)}  # keys without effect, and why
         self.found, self.config = (one := judged or judge(self.edited)).problems, one.config
-        self.problems: dict[str, str] = {}
-        self.others: list[str] = []  # faults of no field: unknown keys and sections
-        for problem in self.found:
-            self._file_problem(problem)
-
-    def _file_problem(self, problem: Problem) -> None:
-        """Put a fault at its field; a fault inside a list belongs to the list."""
-        key = ".".join(problem.key.partition("[")[0].split(".")[:2])
-        typed = key in FIELDS and FIELDS[key].kind in ("int", "float") and isinstance(self.value(key), str)
-        fix = "" if typed else problem.fix  # advice about quotes is for files
-        words = f"{problem.what}; {fix}" if fix else problem.what
-        if key in FIELDS:
-            self.problems.setdefault(key, sanitize_line(words))
-        else:
-            self.others.append(sanitize_line(str(problem)))
+        self.problems, self.others = filed(self.found, self.value)
 
     def snapshot(self) -> Draft:
         """The draft as it is now, for a thread that works something out while this one is edited."""
@@ -223,17 +197,6 @@ class Draft:
         table.setdefault(section, {})[name] = _value(self._file.table, key)
         reset_idle(table, {key})
         return _built(table)
-
-    def changes(self, against: Config | None = None) -> list[Change]:
-        """What differs from the file, or from another configuration; resolved when both are valid, else as typed."""
-        base = against or self.base
-        if base is not None and self.config is not None:
-            return [
-                Change(key, shown(FIELDS[key], before), shown(FIELDS[key], after))
-                for key, before, after in changed(base, self.config)
-            ]
-        before = {key: shown(FIELDS[key], get(against, key)) if against else self.base_text(key) for key in FIELDS}
-        return [Change(key, old, self.text(key)) for key, old in before.items() if old != self.text(key)]
 
     def save(self) -> None:
         """Write the text into the file, which becomes the base. Raises ConfigError, also for faults."""

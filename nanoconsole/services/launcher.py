@@ -73,10 +73,11 @@ def confirm(run: RunFolder) -> None:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A run to be made and queued; without `name` it is numbered after its preset."""
+    """A run to be made and queued; without `name` it is numbered after its preset. A fork begins with its `parent`."""
 
     config: Config
     name: str = ""
+    parent: Parent | None = None
 
 
 def enqueue(
@@ -99,7 +100,7 @@ def enqueue(
     made: list[RunFolder] = []
     try:
         for each in wanted:
-            made.append(create_run(root, each.config, preset=preset, name=each.name, argv=argv))
+            made.append(create_run(root, each.config, preset=preset, name=each.name, argv=argv, parent=each.parent))
         entries = [queue.Entry(run=run.name, slots=slots, stop_on_failure=stop_on_failure) for run in made]
         queue.add(root, entries)
     except NanoError:

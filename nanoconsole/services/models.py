@@ -1,4 +1,4 @@
-"""Models that can be talked with: checkpoints of runs and GGUF files, how they are named and chosen."""
+"""Models that can be talked with: checkpoints of runs and what was exported, how they are named and chosen."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nanoconsole.services.targets import Target
 from nanocore.checkpoint.choose import parse_step
 from nanocore.checkpoint.manifest import available, step_of
 from nanocore.errors import UsageError
-from nanocore.infer.locate import named
+from nanocore.infer.locate import HF_CONFIG, named
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.text import sanitize_line
 
@@ -48,7 +48,7 @@ def model_of(text: str, root: Path) -> Model:
 
 
 def choices(runs: Iterable[Listed]) -> list[Target]:
-    """Every checkpoint of every run, its newest first, and the GGUF files among its exports."""
+    """Every checkpoint of every run, its newest first, and its exports: GGUF files and folders for transformers."""
     found: list[Target] = []
     for listed in runs:
         folder = listed.run
@@ -58,14 +58,23 @@ def choices(runs: Iterable[Listed]) -> list[Target]:
             found.append(Target(f"{folder.path}@{'latest' if not place else step}", listed.label, detail))
         if len(steps) > 1:
             found.append(Target(f"{folder.path}@best", listed.label, "best held-out loss"))
-        found += [Target(str(path), sanitize_line(path.name), f"GGUF of {listed.label}") for path in _exported(folder)]
+        found += _exported(folder, listed.label)
         if len(found) >= MOST:
             break
     return found[:MOST]
 
 
-def _exported(run: RunFolder) -> list[Path]:
+def _exported(run: RunFolder, label: str) -> list[Target]:
     try:
-        return sorted(path for path in run.exports_dir.iterdir() if path.suffix == ".gguf" and path.is_file())
+        paths = sorted(run.exports_dir.iterdir())
     except OSError:
         return []
+    kinds = [(path, _kind(path)) for path in paths]
+    return [Target(str(path), sanitize_line(path.name), f"{kind} of {label}") for path, kind in kinds if kind]
+
+
+def _kind(path: Path) -> str:
+    """What an export is, in words; "" for what cannot be talked with."""
+    if path.is_dir():
+        return "folder for transformers" if (path / HF_CONFIG).is_file() else ""
+    return "GGUF" if path.suffix == ".gguf" else ""

@@ -85,6 +85,19 @@ class Overlay:
         """The last x that all runs with records have reached; 0 without any."""
         return min((member.history.span(axis)[1] for member in self.members if member.history.rows), default=0.0)
 
+    def carried(self, x: float, axis: str, other: str, first: int = 0) -> float | None:
+        """Where x of an axis lies on another one by the records of a run that was there, the `first` before others.
+
+        Beyond the end of all runs the longest one tells; None without any record.
+        """
+        known = [member.history for member in self.members if member.history.rows]
+        if not known:
+            return None
+        wanted = self.members[first].history
+        there = [each for each in known if each.span(axis)[0] <= x <= each.span(axis)[1]]
+        history = wanted if wanted in there else there[0] if there else max(known, key=lambda each: each.span(axis)[1])
+        return history.carried(x, axis, other)
+
     def curve(self, name: str, axis: str, decay: float, columns: int, span: Span | None = None) -> Curve | None:
         history, metric = self._of(name)
         return history.curve(metric, axis, decay, columns, span or self.span(axis))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nanoconsole.services.draft import Draft
+from nanoconsole.services.draft_changes import changes
 from nanocore.config import toml
 from nanocore.config.presets import save_preset, user_folder
 from nanocore.errors import ConfigError, UsageError
@@ -52,7 +53,7 @@ def proposal(draft: Draft) -> tuple[str, str]:
     stem = "my-" + (draft.path.stem if draft.is_file else draft.name)
     if "about.description" in draft.touched:
         return stem, draft.text("about.description")
-    told = [f"{change.key} = {change.after or 'none'}" for change in draft.changes()]
+    told = [f"{change.key} = {change.after or 'none'}" for change in changes(draft)]
     more = [f"{len(told) - TOLD} more"] if len(told) > TOLD else []
     words = ", ".join([*told[:TOLD], *more])
     return stem, f"{draft.name} with {words}" if words else f"as {draft.name}"

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nanoconsole.services.cost import Cost, Timing, cost
-from nanoconsole.services.draft import FIELDS, Draft
+from nanoconsole.services.draft import Draft
+from nanoconsole.services.draft_faults import FIELDS
 from nanoconsole.services.edits import applied, settled
 from nanoconsole.services.format import count, duration, size
 from nanoconsole.services.source import judge

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from nanoconsole.services.format import age
+from nanoconsole.services.format import age, duration
 from nanocore.errors import NanoError
 from nanocore.runs import queue
+from nanocore.runs.layout import RunFolder
+from nanocore.runs.stall import HEART_LIMIT
+from nanocore.runs.status import read_status
 from nanocore.runs.text import sanitize_line
+
+NO_STALLS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """One entry. `place` counts the waiting from 1 and is 0 for others; `since` says how long ago it came or ended."""
+    """One entry. `place` counts the waiting from 1 and is 0 for others; `since` says how long ago it came or ended.
+
+    `stall` says why a running one gets on no more: it keeps its place until somebody ends it.
+    """
 
     run: str
     state: str
@@ -24,6 +33,7 @@ class Waiting:
     experiment: str
     since: str
     reason: str
+    stall: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,8 +50,8 @@ class QueueView:
         return [entry for entry in self.entries if entry.state in queue.PENDING]
 
 
-def read(root: Path, now: float | None = None) -> QueueView:
-    """The queue as it stands; never raises."""
+def read(root: Path, now: float | None = None, stalls: Mapping[str, str] = NO_STALLS) -> QueueView:
+    """The queue as it stands; never raises. `stalls` are those that somebody saw who followed the runs, by name."""
     try:
         found = queue.read_queue(root)
         supervised = queue.supervisor_pid(root) is not None
@@ -51,12 +61,23 @@ def read(root: Path, now: float | None = None) -> QueueView:
     rows, place, moment = [], 0, time.time() if now is None else now
     for entry in entries:
         place += entry.state == "waiting"
-        rows.append(_row(entry, place if entry.state == "waiting" else 0, moment))
+        stall = stalls.get(entry.run, "") or silence(root, entry, moment)
+        rows.append(_row(entry, place if entry.state == "waiting" else 0, moment, stall))
     return QueueView(tuple(rows), sanitize_line(found.halted), supervised)
 
 
-def _row(entry: queue.Entry, place: int, now: float) -> Waiting:
+def silence(root: Path, entry: queue.Entry, now: float) -> str:
+    """That a running entry's trainer has said nothing for long, as one look can tell; "" for all others."""
+    status = read_status(RunFolder(root / entry.run)) if entry.state == "running" else None
+    if status is None or not status.updated or now - status.updated <= HEART_LIMIT:
+        return ""
+    return f"stalled: does not react for {duration(now - status.updated)}"
+
+
+def _row(entry: queue.Entry, place: int, now: float, stall: str) -> Waiting:
     texts = [sanitize_line(text) for text in (entry.run, entry.state, entry.experiment, entry.reason)]
     run, state, experiment, reason = texts
     since = age(entry.ended or entry.added, now)
-    return Waiting(run, state, place, entry.slots, entry.stop_on_failure, experiment, since, reason)
+    return Waiting(
+        run, state, place, entry.slots, entry.stop_on_failure, experiment, since, reason, sanitize_line(stall)
+    )

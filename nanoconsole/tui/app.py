@@ -22,7 +22,6 @@ from nanoconsole.tui.choice import Choice
 from nanoconsole.tui.messages import FollowerFailed, RunLaunched, RunSeen, RunsListed
 from nanoconsole.tui.screens.base import ConsoleScreen
 from nanocore.errors import NanoError
-from nanocore.runs.hints import to_type
 from nanocore.runs.layout import RunFolder
 
 if TYPE_CHECKING:
@@ -211,16 +210,9 @@ class ConsoleApp(AlertingApp):
 
     def action_leave(self) -> None:
         """Leave the console; what trains goes on, and the terminal says so."""
-        working = self.run_list.working
-        lines = [
-            f"{run.name} {'stays paused' if run.state == 'paused' else 'goes on training'}"
-            f" (step {run.step} of {run.steps or '?'})"
-            for run in working
-        ]
-        if working:
-            first = working[0].name
-            lines.append(f"watch it: {to_type(f'watch {first}')}   stop it: {to_type(f'stop {first}')}")
-        self.farewell = "\n".join(lines)
+        from nanoconsole.services.farewell import farewell
+
+        self.farewell = farewell(self.run_list)
         self.exit()
 
     def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-
-from textual.widgets import Input
+from typing import TYPE_CHECKING
 
 from nanoconsole.services import saving
 from nanoconsole.services.draft import Draft
-from nanoconsole.tui.draft_screen import DraftScreen
+from nanoconsole.tui.draft_name import DraftName
 from nanoconsole.tui.messages import RunLaunched
 from nanoconsole.tui.screens.enqueue import EnqueueScreen, Order
 from nanoconsole.tui.screens.queue import QueueScreen
@@ -17,11 +17,14 @@ from nanoconsole.tui.widgets.form import Form
 from nanocore.errors import NanoError
 from nanocore.runs.layout import RunFolder
 
+if TYPE_CHECKING:
+    from nanocore.config.schema import Config
+    from nanocore.runs.create import Parent
 
-class DraftActions(DraftScreen):
+
+class DraftActions(DraftName):
     """Actions on the shown draft."""
 
-    origin = ""  # RUN@STEP when the next launch begins with a checkpoint
     _launching = False
 
     def saved(self, target: str) -> None:
@@ -39,10 +42,6 @@ class DraftActions(DraftScreen):
             return None
         return self.draft
 
-    @property
-    def _name_line(self) -> Input:
-        return self.query_one("#run-name", Input)
-
     # Launching
 
     def action_launch(self) -> None:
@@ -50,21 +49,16 @@ class DraftActions(DraftScreen):
         draft = self._usable("launched")
         if draft is not None and not self._launching:
             self._launching = True
-            name, origin = self._name_line.value.strip(), self.origin
+            name, origin, root = self.name_line.value.strip(), self.origin, self.root
             taken = draft.snapshot()
-            self.run_worker(lambda: self._start(taken, name, origin), thread=True, group="launch")
+            self.run_worker(lambda: self._start(taken, name, origin, root), thread=True, group="launch")
 
-    def _start(self, draft: Draft, name: str, origin: str) -> None:
+    def _start(self, draft: Draft, name: str, origin: str, root: Path) -> None:
         from nanoconsole.services import launcher
-        from nanocore.config.toml import load
-        from nanocore.runs.layout import find_run
 
         assert draft.config is not None
-        root = self.console.root
         try:
-            parent = launcher.fork_point(root, origin) if origin else None
-            if parent is not None:
-                launcher.check_fork(draft.config, load(find_run(root, parent.run).config_file))
+            parent = _parent(root, origin, draft.config)
             launched = launcher.launch(draft.config, root=root, preset=label(draft), name=name, parent=parent)
         except NanoError as error:
             self.console.say(str(error), "error")
@@ -74,8 +68,7 @@ class DraftActions(DraftScreen):
             self._launching = False
 
     def _started(self, run: RunFolder) -> None:
-        self._name_line.clear()
-        self.origin = ""
+        self.begin_anew()
         self.app.post_message(RunLaunched(run))
         self.console.follower.look()
 
@@ -106,23 +99,26 @@ class DraftActions(DraftScreen):
 
     def action_enqueue(self) -> None:
         draft = self._usable("queued")
-        if draft is not None:
-            name, stem = self._name_line.value.strip(), stem_of(label(draft))
-            screen = EnqueueScreen(
-                draft.edited, stem=stem, name=name, root=self.console.root, timings=list(self.timings)
-            )
-            self.app.push_screen(screen, lambda order: self._enqueue(label(draft), order))
+        if draft is not None and self.elsewhere:
+            what = "it begins with a run of another folder, which has a queue of its own; launch it"
+            self.console.say(f"not queued: {what} ({self.console.keys.shown('launch.launch')})", "warning")
+        elif draft is not None:
+            name, stem, origin = self.name_line.value.strip(), stem_of(label(draft)), self.origin
+            screen = EnqueueScreen(draft.edited, stem=stem, name=name, root=self.root, timings=list(self.timings))
+            self.app.push_screen(screen, lambda order: self._enqueue(label(draft), origin, order))
 
-    def _enqueue(self, preset: str, order: Order | None) -> None:
+    def _enqueue(self, preset: str, origin: str, order: Order | None) -> None:
         if order is None:
             return
+        root = self.root
 
         def put() -> str:
             from nanoconsole.services.launcher import enqueue
 
             slots, halts = order.slots, order.stop_on_failure
-            made = enqueue(order.wanted, root=self.console.root, preset=preset, slots=slots, stop_on_failure=halts)
-            self.app.call_from_thread(self._name_line.clear)
+            wanted = [replace(each, parent=_parent(root, origin, each.config)) for each in order.wanted]
+            made = enqueue(wanted, root=root, preset=preset, slots=slots, stop_on_failure=halts)
+            self.app.call_from_thread(self.begin_anew)
             self.console.follower.look()
             return f"{made[0].name} waits in the queue" if len(made) == 1 else f"{len(made)} runs wait in the queue"
 
@@ -170,6 +166,19 @@ class DraftActions(DraftScreen):
             self.draft.forget()
             self.query_one(Form).rearrange()
             self.draft_changed()
+
+
+def _parent(root: Path, origin: str, config: Config) -> Parent | None:
+    """The checkpoint that a run begins with. Raises UsageError or CheckpointError when its configuration cannot."""
+    from nanoconsole.services import launcher
+    from nanocore.config.toml import load
+    from nanocore.runs.layout import find_run
+
+    if not origin:
+        return None
+    parent = launcher.fork_point(root, origin)
+    launcher.check_fork(config, load(find_run(root, parent.run).config_file))
+    return parent
 
 
 def label(draft: Draft) -> str:

@@ -33,6 +33,10 @@ class DraftScreen(ConsoleScreen):
         """Show the draft of a preset, a file or a run."""
         raise NotImplementedError
 
+    def explain(self) -> None:
+        """Say what the field under the cursor means, or what is wrong."""
+        raise NotImplementedError
+
     def settle(self) -> None:
         """Let the draft take what was typed and not read yet."""
 

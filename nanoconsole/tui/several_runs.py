@@ -6,7 +6,9 @@ from nanoconsole.services.listed import Listed
 from nanoconsole.tui.run_actions import RunActions
 from nanoconsole.tui.screens.delete import DeleteScreen
 from nanoconsole.tui.screens.tags import Change, TagsScreen
+from nanoconsole.tui.screens.trash import TrashScreen
 from nanocore.runs.layout import RunFolder
+from nanocore.runs.trash import Discarded, discarded
 
 
 class SeveralRuns(RunActions):
@@ -51,6 +53,28 @@ class SeveralRuns(RunActions):
             return discard_all(folders).told("moved to the trash")
 
         self._do(discard)
+
+    def action_trash(self) -> None:
+        """List the deleted runs of all roots in a thread, then let one be brought back."""
+        console = self.console
+        roots = list(dict.fromkeys(root.absolute() for root in (console.root, *console.settings.roots)))
+
+        def find() -> None:
+            found = sorted((run for root in roots for run in discarded(root)), key=lambda run: -run.deleted)
+            self.app.call_from_thread(self.app.push_screen, TrashScreen(found, console.clock()), self._restore)
+
+        self.run_worker(find, thread=True, group="trash")
+
+    def _restore(self, run: Discarded | None) -> None:
+        if run is None:
+            return
+
+        def restore() -> str:
+            from nanoconsole.services.batch import restore_all
+
+            return restore_all([run]).told("is a run again")
+
+        self._do(restore)
 
     def _note(self, runs: list[Listed], what: str, **changes: object) -> None:
         folders = _folders(runs)

@@ -13,6 +13,8 @@ from platformdirs import user_data_path
 from textual.command import CommandPalette
 from textual.widgets import Input, OptionList
 
+from nanoconsole.services.settings import Settings
+from nanoconsole.services.settings_schema import SETTINGS
 from nanoconsole.tui import app as app_module
 from nanoconsole.tui import keys
 from nanoconsole.tui.app import ConsoleApp
@@ -28,7 +30,7 @@ from nanoconsole.tui.screens.enqueue import EnqueueScreen
 from nanoconsole.tui.screens.export import ExportScreen
 from nanoconsole.tui.screens.fire import FireScreen
 from nanoconsole.tui.screens.go_to_step import GoToStep
-from nanoconsole.tui.screens.help import HelpScreen
+from nanoconsole.tui.screens.help import AllKeysScreen, HelpScreen, Rows
 from nanoconsole.tui.screens.jump import JumpScreen
 from nanoconsole.tui.screens.launch import LaunchScreen
 from nanoconsole.tui.screens.layers import LayersScreen
@@ -42,6 +44,7 @@ from nanoconsole.tui.screens.save import SaveScreen
 from nanoconsole.tui.screens.settings import SettingsScreen
 from nanoconsole.tui.screens.stop import StopScreen
 from nanoconsole.tui.screens.tags import TagsScreen
+from nanoconsole.tui.screens.trash import TrashScreen
 from nanoconsole.tui.screens.validate import ValidateScreen
 from nanoconsole.tui.theme import STATES, THEMES
 from nanoconsole.tui.widgets.field_editor import ValueInput
@@ -49,7 +52,7 @@ from nanoconsole.tui.widgets.form import Form
 from nanoconsole.tui.widgets.preset_list import PresetList
 from nanoconsole.tui.widgets.source_pane import TomlArea
 from nanocore.runs.status import ALIVE_STATES, FINAL_STATES
-from tests.tui.scenes import at_work, console, lay, look, seen
+from tests.tui.scenes import NOW, at_work, console, lay, look, seen
 
 OWNERS = {
     "runs": RunsScreen,
@@ -75,6 +78,7 @@ OWNERS = {
     "stop": StopScreen,
     "tags": TagsScreen,
     "delete": DeleteScreen,
+    "trash": TrashScreen,
     "fire": FireScreen,
     "save preset": SaveScreen,
     "alerts": AlertsScreen,
@@ -88,6 +92,7 @@ OWNERS = {
     "settings": SettingsScreen,
     "jump": JumpScreen,
     "help": HelpScreen,
+    "all keys": AllKeysScreen,
     "app": ConsoleApp,
 }
 
@@ -125,6 +130,18 @@ async def test_leaving_says_that_training_goes_on(root: Path) -> None:
     assert "nanoconsole stop busy" in app.farewell
 
 
+async def test_the_farewell_names_the_folder_of_a_run_of_another_root(root: Path, tmp_path: Path) -> None:
+    run = lay(tmp_path / "my lab", "busy", state="running", steps=5)
+    values = {setting.key: setting.default for setting in SETTINGS} | {"roots": (str(tmp_path / "my lab"),)}
+    app = ConsoleApp(root, follow=False, clock=lambda: NOW, settings=Settings(values=values))
+    with at_work(run):
+        async with app.run_test(size=(120, 24)) as pilot:
+            look(app)
+            await pilot.press("q")
+    assert "my lab/busy goes on training (step 5 of 400)" in app.farewell
+    assert f"nanoconsole --runs '{tmp_path}/my lab' stop busy" in app.farewell
+
+
 async def test_leaving_without_training_says_nothing(root: Path) -> None:
     lay(root, "done", steps=5)
     app = console(root)
@@ -154,6 +171,22 @@ async def test_help_lists_every_key_of_the_screen(root: Path) -> None:
             assert not missing
             await pilot.press("escape")
             assert app.screen is app.screen_stack[0]
+
+
+async def test_the_keys_of_all_screens_stand_in_one_list(root: Path) -> None:
+    app = console(root)
+    async with app.run_test(size=(90, 24)) as pilot:
+        await pilot.press("question_mark")
+        assert "a All keys" in await seen(pilot)
+        await pilot.press("a")
+        assert isinstance(app.screen, AllKeysScreen)
+        rows = [row._lines(78).plain for row in app.screen.query(Rows)]
+        told = "".join("".join(rows).split())
+        assert [key.name for key in keys.TABLE if "".join(key.help.split()) not in told] == []
+        titles = [row.split("\n", 1)[0] for row in rows]
+        assert len(titles) == len(set(titles)) and {"Everywhere", "1 Runs", "9 Log", "Dialog: stop"} <= set(titles)
+        await pilot.press("escape", "escape")
+        assert app.screen is app.screen_stack[0]
 
 
 async def test_the_palette_offers_the_actions_of_the_screen(root: Path) -> None:

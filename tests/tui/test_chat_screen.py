@@ -119,6 +119,21 @@ async def test_a_worker_that_dies_is_told_in_a_line_and_started_again(root: Path
         assert FakeWorker.made[1].sent[-1]["say"] == "a\nhalf\nb\n"
 
 
+async def test_what_takes_long_before_the_first_word_is_said_and_no_longer(root: Path) -> None:
+    async with chatting(root, lay(root, "r"), (60, 24)) as (_, pilot):
+        await settled(pilot, "i", "a", "enter")
+        worker = FakeWorker.made[0]
+        worker.answer({"kind": "notice", "text": "compiling the kernels for this processor, once; a minute \x1b[2J"})
+        shown = " ".join((await settled(pilot)).split())
+        assert "◐ compiling the kernels for this processor, once; a minute ␛[2J" in shown
+        worker.answer(ready())
+        assert "compiling" not in await settled(pilot)
+        worker.answer({"kind": "notice", "text": "measuring layouts"})
+        assert "◐ measuring layouts" in await settled(pilot)
+        worker.answer(text("b", 1))
+        assert "measuring" not in await settled(pilot)
+
+
 async def test_settings_reach_the_next_line_and_faults_stay_in_the_dialog(root: Path) -> None:
     async with chatting(root, lay(root, "r"), (100, 34)) as (_, pilot):
         assert "0 takes the likeliest token" in await settled(pilot, "t")

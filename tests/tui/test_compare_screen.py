@@ -119,6 +119,21 @@ async def test_metric_axis_scale_and_smoothing_change_by_key(root: Path, three: 
         assert (view.log, view.smoothing, view.robust, view.span) == (True, 0.9, True, None)
 
 
+async def test_range_and_cursor_go_along_to_another_axis(root: Path, three: list[RunFolder]) -> None:
+    app = console(root)
+    async with app.run_test(size=(120, 34)) as pilot:
+        await chosen(pilot, "i", "plus", "plus")
+        before = app.screen.query_one(Chart).view
+        await pilot.press("x")
+        after = app.screen.query_one(Chart).view
+        assert before.span is not None and after.span is not None and before.cursor is not None
+        assert after.axis == "tokens"
+        assert after.cursor == pytest.approx(before.cursor * 4096)  # tokens of a step in these runs
+        assert after.span == pytest.approx([end * 4096 for end in before.span], abs=4096)
+        await pilot.press("x", "x")
+        assert app.screen.query_one(Chart).view.span == pytest.approx(before.span, abs=1)
+
+
 async def _after(pilot, key: str) -> str:
     await pilot.press(key)
     return await seen(pilot)

@@ -15,10 +15,13 @@ from nanoconsole.tui.screens.queue import QueueScreen
 from nanocore.config import toml
 from nanocore.runs import queue
 from nanocore.runs.layout import find_run, list_runs
-from tests.tui.scenes import console, cursor_on, lay, seen
+from tests import command_line
+from tests.command_line import Nano
+from tests.tui.scenes import NOW, console, cursor_on, lay, seen
 
 pytestmark = pytest.mark.usefixtures("presets")
 SIZE = (120, 34)
+nano = command_line.nano
 
 
 @pytest.fixture(autouse=True)
@@ -143,6 +146,21 @@ async def test_the_queue_is_ordered_shared_halted_and_started_again(root: Path, 
         await pilot.press("up", "enter")
         await seen(pilot)
         assert app.opened is not None and app.opened.name == "b" and app.current_mode == "live"
+
+
+async def test_a_stalled_run_is_marked_with_how_its_place_is_freed(root: Path, nano: Nano) -> None:
+    for name, updated in (("stuck", NOW - 300), ("busy", NOW)):
+        lay(root, name, state="running", steps=1, updated=updated)
+        queue.add(root, [queue.Entry(run=name, state="running", slots=2)])
+    app = console(root)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("2", "Q")
+        text = await done(pilot)
+        assert "2 at work, 0 waiting  1 stalled" in text and "◍ stalled" in text and "● running" in text
+        assert "does not react for 5m 00s" in text
+        assert "S there ends it, by force if need be" in " ".join(text.replace("│", " ").split())
+    listed = nano("queue", "list")
+    assert "stuck keeps its place until it ends; end it: " in listed.err and "stop stuck --kill" in listed.err
 
 
 async def test_what_cannot_be_read_or_done_is_one_line(root: Path) -> None:

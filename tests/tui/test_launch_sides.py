@@ -129,6 +129,54 @@ async def test_a_fork_from_a_checkpoint_is_edited_before_it_begins(
         assert started == ["tiny-cpu-0001"] and parent is not None and (parent.run, parent.step) == ("earlier", 10)
 
 
+async def test_a_fork_of_a_run_of_another_root_is_made_beside_it(
+    root: Path, tmp_path: Path, started: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = tmp_path / "lab"
+    run = earlier(lab)
+    earlier(root, "tiny-cpu-0001")
+    monkeypatch.setattr(
+        "nanocore.checkpoint.manifest.available",
+        lambda folder: [folder / "step-00000010"] if folder == run.checkpoints_dir else [],
+    )
+    app = console(root)
+    async with app.run_test(size=SIZE) as pilot:
+        edit(app, str(run.config_file), "earlier@10")
+        assert "begins with earlier@10, in lab" in await done(pilot)
+        await pilot.press("w")
+        assert "which has a queue of its own; launch it (^l)" in " ".join((await done(pilot)).split())
+        await pilot.press("ctrl+l")
+        await done(pilot)
+        made = next(run for run in list_runs(lab) if run.name == "tiny-cpu-0001")
+        parent = read_facts(made).parent
+        assert started == ["tiny-cpu-0001"] and app.opened == made
+        assert parent is not None and parent.run == "earlier"
+        await pilot.press("2")
+        assert "name of the run (given" in await done(pilot)  # the next launch begins with nothing
+        assert [run.name for run in list_runs(root)] == ["tiny-cpu-0001"]
+
+
+async def test_a_fork_waits_in_the_queue_as_a_fork(
+    root: Path, started: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = earlier(root)
+    monkeypatch.setattr("nanocore.runs.queue.wake", lambda root: False)
+    monkeypatch.setattr(
+        "nanocore.checkpoint.manifest.available",
+        lambda folder: [folder / "step-00000010"] if folder == run.checkpoints_dir else [],
+    )
+    app = console(root)
+    async with app.run_test(size=SIZE) as pilot:
+        edit(app, str(run.config_file), "earlier@10")
+        await done(pilot)
+        await pilot.press("w")
+        await done(pilot)
+        await pilot.press("ctrl+l")
+        assert "tiny-cpu-0001 waits in the queue" in await done(pilot)
+        parent = read_facts(next(run for run in list_runs(root) if run.name == "tiny-cpu-0001")).parent
+        assert parent is not None and (parent.run, parent.step) == ("earlier", 10)
+
+
 async def test_differences_to_the_preset_and_to_any_run_are_listed_and_taken_back(root: Path) -> None:
     earlier(root, "earlier", "training.seed=5")
     app = console(root)

@@ -8,7 +8,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from nanoconsole.services.draft import FIELDS
+from nanoconsole.services.draft_faults import FIELDS
 from nanoconsole.tui.preset_costs import PresetCosts
 from nanoconsole.tui.widgets.field_editor import FieldEditor
 from nanocore.config import toml
@@ -131,7 +131,7 @@ async def test_of_many_presets_only_the_chosen_one_is_read(
         await pilot.press("2", "down")
         await app.workers.wait_for_complete()
         assert "▸ own-0 (yours)" in await seen(pilot)
-        drafts = vars(app.screen)["_drafts"]
+        drafts = vars(app.screen)["drafts"]
         assert [*drafts] == ["tiny-cpu", "own-0"] and opened == []
 
 

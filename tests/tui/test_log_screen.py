@@ -15,7 +15,7 @@ from tests.tui.scenes import lay
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nanoconsole.tui.screens.log.LogSearch", SearchAtOnce)
+    monkeypatch.setattr("nanoconsole.tui.log_searching.LogSearch", SearchAtOnce)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ KEYS = {
 
 @pytest.fixture
 def run(root: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
-    monkeypatch.setattr("nanoconsole.tui.screens.log.LogSearch", SearchAtOnce)
+    monkeypatch.setattr("nanoconsole.tui.log_searching.LogSearch", SearchAtOnce)
     found = lay(root, "tiny-cpu-0003", age=60)
     lay_layers(found, measurements=40, layers=6)
     write_log(found)

@@ -16,6 +16,7 @@ from nanoconsole.tui.screens.tags import TagsScreen
 from nanoconsole.tui.widgets.run_table import RunTable
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.notes import change_notes, read_notes
+from nanocore.runs.records import RecordWriter
 from nanocore.runs.trash import trash_dir
 from tests.tui.scenes import NOW, at_work, console, lay, look, seen, set_status
 
@@ -284,6 +285,18 @@ async def test_runs_of_other_roots_are_named_with_their_root(root: Path, tmp_pat
         assert listed(app) == ["same", "lab/same"]
         await pilot.press("down", "enter")
         assert app.opened == other
+
+
+async def test_a_small_loss_leaves_its_arrow_in_place(root: Path) -> None:
+    run = lay(root, "small", steps=1)
+    writer = RecordWriter(run.metrics_file)
+    for step in range(2, 200):
+        writer.write({"step": step, "attempt": 1, "loss/ce": 0.9 - step / 400})
+    writer.close()
+    app = console(root)
+    async with app.run_test(size=(80, 24)) as pilot:
+        look(app)
+        assert "0.403 ↓" in await seen(pilot)
 
 
 async def test_a_stalled_run_says_so(root: Path) -> None:

@@ -66,6 +66,27 @@ def test_lines_of_a_chart_differ_in_lightness_too(theme: Theme) -> None:
     assert min(abs(a - b) for i, a in enumerate(shades) for b in shades[i + 1 :]) > 0.02
 
 
+@pytest.mark.parametrize(
+    ("keys", "shown"), [("1", "done"), ("1,space,C", "done"), ("2,tab,tab,down", "mhc.streams"), ("1,comma", "theme")]
+)
+async def test_with_the_terminals_own_colours_the_cursor_gives_no_text_a_coloured_ground(
+    keys: str, shown: str, root: Path
+) -> None:
+    """A coloured text on a coloured ground could be any two of the sixteen colours: no contrast is sure."""
+    lay(root, "done", steps=30)
+    app = console(root)
+    async with app.run_test(size=(120, 30)) as pilot:
+        look(app)
+        app.change_setting("theme", "nano-ansi")
+        await seen(pilot)
+        await pilot.press(*keys.split(","))
+        await seen(pilot)
+        segments = [segment for strip in app.screen._compositor.render_strips() for segment in strip]
+        cursor = [each.style for each in segments if shown in each.text and each.style]
+        cursor = [style for style in cursor if style.reverse or style.underline]
+        assert cursor and {style.bgcolor.name for style in cursor if style.bgcolor} <= {"default"}
+
+
 @pytest.mark.parametrize("mode", ["1", "3"])
 async def test_screens_that_draw_their_own_lines_do_so_in_every_theme(mode: str, root: Path) -> None:
     lay(root, "done", steps=30)

@@ -104,6 +104,17 @@ def test_a_lasting_drop_of_speed_lasts_until_the_speed_is_back() -> None:
     assert changes[1][0] >= 200
 
 
+def test_a_speed_that_others_on_the_machine_take_for_a_while_is_no_drop() -> None:
+    """At four records a second five slow ones are one second."""
+    latch, check, found = Latch(), Throughput(0.3), []
+    speeds = [1000.0] * 60 + ([500.0] * 20 + [1000.0] * 20) * 3 + [500.0] * 100
+    for place, speed in enumerate(speeds):
+        reading = check.see({"throughput/tokens_per_sec": speed, "elapsed": place / 4})
+        if reading and (change := latch.take(reading)):
+            found.append((place, change))
+    assert found == [(len(speeds) - 100 + 2 + 80, "raised")]
+
+
 def test_one_slow_step_is_no_drop() -> None:
     values = noisy(60, 1000, 20)
     values[40] = values[41] = 100.0

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nanoconsole.services import alert_guard
+from nanoconsole.services.alert_file import LARGEST, compact
 from nanoconsole.services.alert_guard import Guard, Look
-from nanoconsole.services.alert_log import Alert, AlertLog, raised
+from nanoconsole.services.alert_log import Alert, AlertLog, condensed, ending, raised
 from nanoconsole.services.alert_rules import RULES
 from nanoconsole.services.alerts import acknowledge, mute
 from nanoconsole.services.run_checks import RunChecks
@@ -21,7 +24,7 @@ from nanocore.runs.create import create_run
 from nanocore.runs.documents import write_document
 from nanocore.runs.layout import RunFolder, alerts_file
 from nanocore.runs.liveness import acquire
-from nanocore.runs.records import RecordWriter
+from nanocore.runs.records import Record, RecordWriter
 from tests.run_helpers import status_of_me
 
 CREATED = 1000.0
@@ -401,6 +404,45 @@ def test_many_old_records_are_read_from_the_end_alone(tmp_path: Path) -> None:
     found = alerts(tmp_path)
     assert 1000 < len(found) < 3000
     assert found[0].id == "3999"
+
+
+def test_a_file_that_grew_large_is_rewritten_and_says_the_same(scene: Scene) -> None:
+    other, here = AlertLog(scene.root), RunFolder(scene.root / "busy")
+    past = Alert("0", "throughput", here, CREATED, 1, 1.0, 1.0, 2.0, 3.0, "x" * 250, "y" * 250)
+    for number in range(1, 1200):
+        old = replace(past, id=str(number), time=float(number), rule="ended" if number == 1 else "throughput")
+        done = [] if number == 1 else [ending(old, "cleared", number + 5.0)]
+        other.add([raised(old), *done])
+    mute(here, "heartbeat", muted=True)
+    mute(RunFolder(scene.root / "deleted"), "heartbeat", muted=True)
+    newest = next(alert for alert in alerts(scene.root) if alert.id == "1199")
+    acknowledge([newest])
+    assert alerts_file(scene.root).stat().st_size > LARGEST
+    assert len(other.read().alerts) == 1199
+    scene.guard().look({scene.run: CREATED + 1})
+    assert alerts_file(scene.root).stat().st_size < LARGEST
+    found = other.read()  # which followed the file that was replaced
+    kept = {alert.id: alert for alert in found.alerts}
+    assert kept["1"].open and kept["1199"].acknowledged and kept["1199"].cleared == 1204.0
+    assert 200 < len(kept) < 1000 and "2" not in kept
+    assert found.muted == {(here, "heartbeat")}
+    assert alerts(scene.root) == found.alerts
+
+
+def test_what_is_recorded_while_the_file_is_rewritten_is_not_lost(tmp_path: Path) -> None:
+    log, path = AlertLog(tmp_path), alerts_file(tmp_path)
+    alert = Alert("0", "disk", RunFolder(tmp_path / "a"), 1.0, 1, 1.0, 1.0, 2.0, 3.0, "x" * 250)
+    log.add(raised(replace(alert, id=str(number), time=float(number))) for number in range(3000))
+    writing = threading.Thread(target=lambda: log.add([raised(replace(alert, id="late", time=9999.0))]))
+
+    def slow(room: int) -> list[Record]:
+        writing.start()
+        time.sleep(0.05)
+        return list(condensed(AlertLog(tmp_path).read(), room))
+
+    assert compact(path, slow)
+    writing.join()
+    assert alerts(tmp_path)[0].id == "late"
 
 
 def test_a_whole_run_is_judged_afterwards(scene: Scene) -> None:

@@ -10,13 +10,14 @@ from functools import partial
 import pytest
 
 from nanoconsole.cli import follow as module
+from nanoconsole.services.alerts import mute
 from nanocore.checkpoint.manifest import commit, step_folder
 from nanocore.config.schema import Config
 from nanocore.runs.control import Inbox
 from nanocore.runs.create import create_run
 from nanocore.runs.documents import write_document
 from nanocore.runs.hints import to_type
-from nanocore.runs.layout import RunFolder
+from nanocore.runs.layout import RunFolder, alerts_file
 from nanocore.runs.liveness import RunLock, acquire, observe
 from nanocore.runs.records import RecordWriter
 from nanocore.runs.stall import PHASE_LIMITS, StallWatch
@@ -82,6 +83,42 @@ def test_watch_waits_for_a_run_that_was_only_created(
         f"not started yet; waiting (Ctrl-C ends the watching); start it: {to_type(f'--runs {nano.root} resume a-run')}"
     )
     assert (watched.code, watched.out) == (0, f"a-run: {waiting}\na-run: finished\n")
+
+
+def test_watch_tells_what_leaves_its_range_and_does_nothing_about_it(
+    nano: Nano, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train(first: int, last: int, loss: float) -> None:
+        writer = RecordWriter(run.metrics_file)
+        for step in range(first, last + 1):
+            writer.write({"step": step, "attempt": 1, "loss/ce": loss, "training/grad_norm": 1.0})
+        writer.close()
+
+    def end() -> None:
+        train(41, 41, 9.0)
+        write_document(run.status_file, status_of_me(state="crashed", exit_code=6, message="out of memory", attempt=1))
+        lock.release()
+
+    train(1, 40, 2.0)
+    for options in ((), ("--low-bandwidth",), ("--json",)):
+        lock = at_work(run)
+        between_looks(monkeypatch, end)
+        watched = nano("watch", "a-run", *options)
+        assert watched.code == 6
+        if options != ("--json",):
+            alerts = [line for line in watched.out.splitlines() if line.startswith("alert: ")]
+            assert alerts[0].startswith("alert: step 41: loss spike: ")
+            assert alerts[0].endswith("see docs/troubleshooting.md#nan-divergence")
+            assert alerts[1].startswith("alert: step 41: ended badly: ")
+            assert alerts[1].endswith("see docs/troubleshooting.md#out-of-memory")
+        else:
+            rules = [line["rule"] for line in watched.lines if line["kind"] == "alert"]
+            assert rules == ["loss_spike", "ended"]
+        run.metrics_file.unlink()
+        train(1, 40, 2.0)
+    assert not alerts_file(nano.root).exists()
+    mute(run, "ended", muted=True)
+    assert "alert" not in nano("watch", "a-run").out  # of the past only what lasts is told
 
 
 def test_ctrl_c_while_waiting_for_a_start_does_not_claim_that_anything_goes_on(

@@ -12,8 +12,9 @@ from nanoconsole.cli import terminal
 from nanoconsole.cli.main import app, run
 from nanocore.config.schema import Config
 from nanocore.runs.create import create_run
-from nanocore.runs.layout import find_run
+from nanocore.runs.layout import RunFolder, find_run
 from nanocore.runs.liveness import acquire
+from nanocore.runs.trash import discard
 from tests import command_line
 from tests.command_line import Nano
 
@@ -106,6 +107,11 @@ def test_the_shell_completes_verbs_presets_files_and_runs(
     assert offered("nanoconsole watch ti") == offered("nanoconsole runs delete ti") == ["tin-run"]
     assert {"tiny-cpu", "tin.toml", "tin-run"} <= set(offered("nanoconsole train ti"))
     assert offered(f"nanoconsole train {nano.root}/t") == [f"{nano.root}/tin.toml"]
+    (nano.root / "tin-hf").mkdir()
+    (nano.root / "tin-hf" / "config.json").write_text("{}")
+    assert offered("nanoconsole chat ti") == ["tin-run", "tin-hf"]
+    discard(nano.root, RunFolder(nano.root / "other"))
+    assert offered("nanoconsole runs restore o") == ["other"]
     monkeypatch.setenv("NANOCONSOLE_RUNS", "/proc/1/mem")
     assert offered("nanoconsole watch ") == []
 

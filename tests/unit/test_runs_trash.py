@@ -13,7 +13,7 @@ from nanocore.runs.create import Parent, create_run
 from nanocore.runs.layout import list_runs
 from nanocore.runs.liveness import acquire
 from nanocore.runs.status import StatusWriter
-from nanocore.runs.trash import discard, trash_dir
+from nanocore.runs.trash import discard, discarded, trash_dir
 from tests import command_line
 from tests.command_line import Nano
 from tests.run_helpers import exit_code, fork, make_run
@@ -28,10 +28,39 @@ def test_a_deleted_run_is_whole_in_the_trash_and_can_be_moved_back(nano: Nano, t
     place = Path(result.out.strip())
     assert (result.code, list_runs(nano.root)) == (0, [])
     assert place.parent == trash_dir(nano.root) and place.name.startswith("old-2")
-    place.rename(run.path)
+    assert [one["run"] for one in nano("runs", "trash", "--json").data] == ["old"]
+    back = nano("runs", "restore", "old", "--json")
+    assert (back.code, back.data) == (0, [{"run": "old", "path": str(run.path)}])
     assert run.sample_file(1).read_text() == "kept"
+    assert nano("runs", "trash").err == "the trash is empty\n"
     assert Path(nano("runs", "delete", "old", "--json").data["trash"]).is_dir()
     assert nano("runs", "delete", "old").code == 2
+
+
+def test_of_several_the_last_deleted_comes_back_unless_its_folder_is_named(nano: Nano, tmp_path: Path) -> None:
+    for number, moment in enumerate(("20260101-120000", "20260301-120000", "20260201-120000")):
+        run = make_run(tmp_path, "twice")
+        run.sample_file(1).write_text(str(number))
+        discard(nano.root, run).rename(trash_dir(nano.root) / f"twice-{moment}")
+    (trash_dir(nano.root) / "notes-20260101-120000").mkdir()  # of no deletion
+    assert [one.path.name[-15:-11] for one in discarded(nano.root)] == ["2026"] * 3
+    assert nano("runs", "restore", "twice").err == "twice is a run again\n"
+    assert run.sample_file(1).read_text() == "1"
+    taken = nano("runs", "restore", "twice-20260101-120000")
+    assert (taken.code, taken.err.count("\n")) == (2, 1)
+    assert "a run named 'twice' exists already" in taken.err
+    run.path.rename(tmp_path / "runs" / "first")
+    nano("runs", "restore", "twice-20260101-120000")
+    assert run.sample_file(1).read_text() == "0"
+    assert [one.path.name for one in discarded(nano.root)] == ["twice-20260201-120000"]
+
+
+def test_what_is_not_in_the_trash_is_one_line(nano: Nano, tmp_path: Path) -> None:
+    assert "the trash is empty" in nano("runs", "restore", "nobody").err
+    discard(nano.root, make_run(tmp_path, "old"))
+    refused = nano("runs", "restore", "old", "../old")
+    assert (refused.code, refused.err.count("\n"), list_runs(nano.root)) == (2, 1, [])
+    assert "runs trash" in refused.err
 
 
 def test_a_run_that_a_trainer_has_stays(nano: Nano, tmp_path: Path) -> None:

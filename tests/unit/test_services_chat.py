@@ -70,6 +70,12 @@ def test_checkpoints_and_exports_can_be_chosen(tmp_path: Path) -> None:
     run = make_run(tmp_path, "r")
     save(run, 10, 20)
     (run.exports_dir / "\x1bx.gguf").write_bytes(b"GGUF")
+    for name, file in (("y-hf", "config.json"), ("z-other", "notes.txt")):
+        (run.exports_dir / name).mkdir()
+        (run.exports_dir / name / file).write_text("{}")
     found = choices([Listed(summarize(RunFolder(run.path)), run)])
-    assert [each.target.rpartition("/")[2] for each in found] == ["r@latest", "r@10", "r@best", "\x1bx.gguf"]
-    assert found[-1].name == "␛x.gguf"
+    assert [each.target.rpartition("/")[2] for each in found] == ["r@latest", "r@10", "r@best", "\x1bx.gguf", "y-hf"]
+    assert [(each.name, each.detail) for each in found[-2:]] == [
+        ("␛x.gguf", "GGUF of r"),
+        ("y-hf", "folder for transformers of r"),
+    ]

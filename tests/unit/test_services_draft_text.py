@@ -8,6 +8,7 @@ import pytest
 
 from nanoconsole.services import saving
 from nanoconsole.services.draft import Draft
+from nanoconsole.services.draft_changes import changes
 from nanoconsole.services.source import LIMIT, read_by_hand
 from nanocore.config import toml
 from nanocore.config.idle import default
@@ -48,7 +49,7 @@ def test_an_edit_in_the_form_changes_exactly_its_line(draft: Draft) -> None:
 def test_an_edit_of_the_text_reaches_the_form_and_later_edits_lie_over_it(draft: Draft) -> None:
     typed(draft, "d_ff = 128", "d_ff = 256 # wider\nn_layers = 3")
     assert (draft.text("model.d_ff"), draft.text("model.n_layers")) == ("256", "3")
-    assert draft.is_changed and {change.key for change in draft.changes()} == {"model.d_ff", "model.n_layers"}
+    assert draft.is_changed and {change.key for change in changes(draft)} == {"model.d_ff", "model.n_layers"}
     draft.set("model.n_layers", "5")
     assert "d_ff = 256 # wider\nn_layers = 5\n" in draft.toml()
     typed(draft, "n_layers = 5", "n_layers = 6")
@@ -171,8 +172,8 @@ def test_what_a_preset_expects_is_not_said_of_a_changed_one(tmp_path: Path) -> N
 def test_differences_to_another_configuration(draft: Draft) -> None:
     other = resolve(str(draft.path), ["training.seed=3", "model.d_ff=256"])
     draft.set("model.d_ff", "256")
-    assert [(c.key, c.before, c.after) for c in draft.changes(other)] == [
+    assert [(c.key, c.before, c.after) for c in changes(draft, other)] == [
         ("training.seed", "3", draft.text("training.seed"))
     ]
     draft.set("model.d_ff", "x")
-    assert {c.key for c in draft.changes(other)} == {"training.seed", "model.d_ff"}
+    assert {c.key for c in changes(draft, other)} == {"training.seed", "model.d_ff"}

@@ -42,6 +42,20 @@ def pair(tmp_path: Path) -> Overlay:
     return read(short, long)
 
 
+def test_a_place_is_carried_to_another_axis_by_a_run_that_was_there(tmp_path: Path) -> None:
+    slow = train(tmp_path, "slow", dict.fromkeys(range(1, 21), 2.0))
+    quick = create_run(tmp_path, Config(), name="quick")
+    writer = RecordWriter(quick.metrics_file)
+    for step in range(1, 11):
+        writer.write({"step": step, "attempt": 1, "tokens": step * 40, "elapsed": step / 10, "loss/ce": 2.0})
+    writer.close()
+    both = read(slow, quick)
+    assert [both.carried(4.0, "step", "tokens", first) for first in (0, 1)] == [40.0, 160.0]
+    assert both.carried(15.0, "step", "tokens", 1) == 150.0  # where the quick one had ended
+    assert both.carried(99.0, "step", "time", 1) == 10.0
+    assert Overlay((slow,)).carried(4.0, "step", "tokens") is None  # nothing was read yet
+
+
 def test_the_axis_spans_all_runs_and_ends_in_common_where_the_first_of_them_does(pair: Overlay) -> None:
     assert pair.span("step") == (1.0, 30.0)
     assert pair.common_end("step") == 10.0

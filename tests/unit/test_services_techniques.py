@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from nanoconsole.services.cost import effects
-from nanoconsole.services.draft import FIELDS, Draft
+from nanoconsole.services.draft import Draft
+from nanoconsole.services.draft_changes import changes
+from nanoconsole.services.draft_faults import FIELDS
 from nanoconsole.services.run_facts import FactsReader, Fired, RunFacts, fires
 from nanoconsole.services.switches import choices
 from nanoconsole.services.techniques import SWITCHES, numbers
@@ -59,7 +61,7 @@ def test_details_wait_aside_while_their_technique_is_off(tmp_path: Path) -> None
     for key, text in (("galore.rank_fraction", "0.25"), ("galore.refresh_every", "50"), ("optimizer.state", "int8")):
         draft.set(key, text)
     draft.set("optimizer.matrices", "adamw")
-    assert draft.problems == {} and [change.key for change in draft.changes()] == ["optimizer.matrices"]
+    assert draft.problems == {} and [change.key for change in changes(draft)] == ["optimizer.matrices"]
     draft.set("optimizer.matrices", "muon")
     assert draft.config is not None
     assert (draft.config.galore.refresh_every, draft.config.optimizer.state) == (50, "int8")

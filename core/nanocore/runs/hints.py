@@ -17,11 +17,14 @@ def repeat_root(root: Path | None) -> None:
     _root = root
 
 
-def to_type(words: str) -> str:
-    """`nanoconsole WORDS`; with the path of the installed command where PATH does not lead to one."""
-    named = _root is not None and not words.endswith("--help")
-    root = f"--runs {shlex.quote(str(_root))} " if named else ""
-    return f"{_program()} {root}{words}"
+def to_type(words: str, *, root: Path | None = None) -> str:
+    """`nanoconsole WORDS`; with the path of the installed command where PATH does not lead to one.
+
+    `root` is a folder of runs other than that of the present command.
+    """
+    named = root or _root
+    runs = f"--runs {shlex.quote(str(named))} " if named is not None and not words.endswith("--help") else ""
+    return f"{_program()} {runs}{words}"
 
 
 def _program() -> str:

@@ -22,7 +22,7 @@ PHASE_LIMITS = {
 }
 DEFAULT_LIMIT = 120.0  # of any other phase
 FIRST_STEP_LIMIT = 900.0  # the first training step may compile the model
-_HEART_LIMIT = 30.0  # seconds without a heartbeat
+HEART_LIMIT = 30.0  # seconds without a heartbeat
 _PATIENCE = 5.0  # times the longest pause seen so far in a phase
 
 
@@ -66,7 +66,7 @@ class StallWatch:
         quiet = now - self._since
         if quiet <= self._limit(status):
             return None
-        return Stall(status.phase, quiet, frozen=now - self._beat_since > _HEART_LIMIT)
+        return Stall(status.phase, quiet, frozen=now - self._beat_since > HEART_LIMIT)
 
     def _learn(self, key: tuple[int, str, int], now: float) -> None:
         """Remember how long the phase went without progress, now that it went on."""

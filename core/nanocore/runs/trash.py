@@ -1,15 +1,31 @@
-"""The trash beside the runs: a run that is deleted is moved, so that it can be moved back."""
+"""The trash beside the runs: a run that is deleted is moved there, and can be moved back."""
 
 from __future__ import annotations
 
+import os
+import re
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from nanocore.errors import BusyError, ResourceError, UsageError
 from nanocore.runs.forks import waiting_forks
 from nanocore.runs.hints import to_type
-from nanocore.runs.layout import RunFolder, private
+from nanocore.runs.layout import RunFolder, private, valid_name
 from nanocore.runs.liveness import acquire, observe
+from nanocore.runs.text import sanitize_line
+
+_STAMPED = re.compile(r"(?P<name>.+)-(?P<deleted>\d{8}-\d{6})")
+
+
+@dataclass(frozen=True)
+class Discarded:
+    """A run in the trash of `root`: the name it had, when it was moved there (Unix time), and where it lies."""
+
+    root: Path
+    name: str
+    deleted: float
+    path: Path
 
 
 def trash_dir(root: Path) -> Path:
@@ -37,6 +53,64 @@ def discard(root: Path, run: RunFolder) -> Path:
         raise ResourceError(f"cannot be moved to {trash_dir(root)}: {error.strerror}", where=run.name) from None
     finally:
         lock.release()
+
+
+def discarded(root: Path) -> list[Discarded]:
+    """The runs in the trash of `root`, the last deleted first; [] when there is none or it cannot be read."""
+    try:
+        with os.scandir(trash_dir(root)) as entries:
+            paths = [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
+    found = [one for one in (_discarded(root, path) for path in paths) if one is not None]
+    return sorted(found, key=lambda one: (-one.deleted, one.path.name))
+
+
+def find_discarded(root: Path, name: str) -> Discarded:
+    """The run that was deleted last under `name`, or the one whose folder in the trash is called so.
+
+    Raises UsageError when there is none.
+    """
+    for one in discarded(root):
+        if name in (one.name, one.path.name):
+            return one
+    known = f"see {to_type('runs trash')}" if discarded(root) else "the trash is empty"
+    raise UsageError(f"no run named {sanitize_line(name, 80)!r} is in the trash", where=str(root), fix=known)
+
+
+def restore(run: Discarded) -> RunFolder:
+    """Move a run out of the trash, to the name it had; returns it.
+
+    Raises UsageError when another run has the name or the trash is a symbolic link, ResourceError when it cannot be
+    moved.
+    """
+    _refuse_links(private(run.root), trash_dir(run.root), run.path)
+    back = RunFolder(run.root / run.name)
+    try:
+        back.path.mkdir()  # claims the name; rename then replaces the empty folder
+    except FileExistsError:
+        fix = f"rename or delete that one first; the deleted one lies in {run.path}"
+        raise UsageError(f"a run named {run.name!r} exists already", where=str(run.root), fix=fix) from None
+    except OSError as error:
+        raise ResourceError(f"cannot be moved back: {error.strerror}", where=run.name) from None
+    try:
+        run.path.rename(back.path)
+    except OSError as error:
+        back.path.rmdir()
+        raise ResourceError(f"cannot be moved back: {error.strerror}", where=run.name) from None
+    return back
+
+
+def _discarded(root: Path, path: Path) -> Discarded | None:
+    """What a folder of the trash holds; None for one that no deletion made."""
+    match = _STAMPED.fullmatch(path.name)
+    if match is None or not valid_name(match["name"]) or not RunFolder(path).run_file.is_file():
+        return None
+    try:
+        deleted = time.mktime(time.strptime(match["deleted"], "%Y%m%d-%H%M%S"))
+    except (ValueError, OverflowError):
+        return None
+    return Discarded(root, match["name"], deleted, path)
 
 
 def _refuse_links(*paths: Path) -> None:

@@ -26,4 +26,6 @@ TABLE: tuple[Key, ...] = (
     Key("settings", "escape", "esc", "cancel", "Close", "Leave the line of text, or close the dialog.", 4),
     Key("jump", "escape,q,ctrl+o", "esc", "dismiss", "Stay here", "Stay where the focus is.", 1),
     Key("help", "escape,question_mark,f1,q", "esc", "dismiss", "Close", "Close the help.", 1),
+    Key("help", "a", "a", "all_keys", "All keys", "The keys of all screens and dialogs, in one list.", 2),
+    Key("all keys", "escape,a,q", "esc", "dismiss", "Close", "Close the list.", 1),
 )

@@ -22,6 +22,7 @@ TABLE: tuple[Key, ...] = (
     Key("runs", "t", "t", "tags", "Tags", "Change tags and note of the run, or of all selected ones.", 11),
     Key("runs", "a", "a", "archive", "Archive", "Archive the run or the selected ones, or fetch them back.", 12),
     Key("runs", "D,delete", "D", "delete", "Delete", "Move the run or the selected ones to the trash; it asks before.", 13),
+    Key("runs", "T", "T", "trash", "Trash", "The deleted runs, to bring one back."),
     Key("runs", "A", "A", "select_all", "Select all", "Select all runs that are shown, or none of them."),
     Key("runs", "b", "b", "baseline", "Baseline", "Make the run the baseline of comparisons, or no run."),
     Key("runs", "O", "O", "reverse", "Reverse", "Sort the other way round."),
@@ -35,6 +36,8 @@ TABLE: tuple[Key, ...] = (
     Key("tags", "enter", "enter", "next", "Keep", "Go to the next line, or keep what is written.", 1),
     Key("tags", "tab", "tab", "app.focus_next", "Other line", "Go to the other line.", 2),
     Key("tags", "escape", "esc", "dismiss", "Cancel", "Close the dialog and change nothing.", 3),
+    Key("trash", "enter", "enter", "choose", "Bring back", "Make the deleted run a run again.", 1),
+    Key("trash", "escape,q,T", "esc", "dismiss", "Close", "Close the list; the runs stay where they are.", 2),
     Key("delete", "enter", "enter", "choose", "Choose", "Do what stands under the cursor.", 1),
     Key("delete", "escape,q", "esc", "dismiss", "Keep them", "Close the dialog; nothing is deleted.", 2),
 )  # fmt: skip

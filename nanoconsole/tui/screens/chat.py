@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
@@ -12,10 +10,10 @@ from textual.widgets import Input, Static
 
 from nanoconsole.services.chat import Chat
 from nanoconsole.services.chat_settings import ChatSettings, unescaped
-from nanoconsole.services.conversation import Talk, Turn
+from nanoconsole.services.conversation import Talk
 from nanoconsole.services.models import NONE, Model, choices, model_of
 from nanoconsole.services.targets import Target
-from nanoconsole.tui import keys
+from nanoconsole.tui import chat_words, keys
 from nanoconsole.tui.screens.base import ConsoleScreen
 from nanoconsole.tui.screens.chat_settings import ChatSettingsScreen
 from nanoconsole.tui.screens.pick import PickScreen
@@ -23,13 +21,6 @@ from nanoconsole.tui.talking import TalkWanted
 from nanocore.errors import NanoError
 
 PANES = ("A", "B")
-STATES = {
-    "closed": ("○ not loaded", "$axis"),
-    "loading": ("◐ loading", "$primary"),
-    "ready": ("● ready", "$success"),
-    "writing": ("◐ writing", "$primary"),
-    "failed": ("✗ failed", "$error"),
-}
 
 
 class SayInput(Input):
@@ -48,7 +39,8 @@ class ChatScreen(ConsoleScreen):
 
     SCOPE = "chat"
     ABOUT = (
-        "Talk with a checkpoint of a run (the newest of the opened run, until you choose another) or with a GGUF file. "
+        "Talk with a checkpoint of a run (the newest of the opened run, until you choose another), a GGUF file or a folder "
+        "for transformers. "
         "These are base models: they continue text. What you say is added to it, and the model goes on; in the "
         "settings you give turns a prefix. Beside (b) stands a second model that hears the same; they answer one "
         "after the other, so that tokens a second are each one's own. \\n is a line break."
@@ -70,7 +62,7 @@ class ChatScreen(ConsoleScreen):
         self._shown: tuple[Talk, ...] = ()
 
     def compose_body(self) -> ComposeResult:
-        yield Static(_no_model(), id="chat-empty")
+        yield Static(chat_words.no_model(), id="chat-empty")
         with Horizontal(id="chat-body"):
             for name in PANES:
                 with VerticalScroll(id=f"chat-{name}", can_focus=False):
@@ -119,8 +111,8 @@ class ChatScreen(ConsoleScreen):
 
     def _draw_pane(self, pane: VerticalScroll, name: str, talk: Talk) -> None:
         at_end = pane.scroll_y >= pane.max_scroll_y - 1
-        pane.border_title = _title(name, talk)
-        pane.query_one(Static).update(_transcript(talk))
+        pane.border_title = chat_words.title(name, talk)
+        pane.query_one(Static).update(chat_words.transcript(talk))
         if at_end or talk.busy:
             self.call_after_refresh(pane.scroll_end, animate=False)
 
@@ -193,7 +185,12 @@ class ChatScreen(ConsoleScreen):
         self.run_worker(find, thread=True, group="models")
 
     def _ask(self, place: int, title: str, known: list[Target]) -> None:
-        screen = PickScreen(title, known, "words of a run or step, or the path of a GGUF file", "GGUF file")
+        screen = PickScreen(
+            title,
+            known,
+            "words of a run or step, or the path of a GGUF file or an exported folder",
+            "model at this path",
+        )
         self.app.push_screen(screen, lambda text: self._choose(place, text))
 
     def _choose(self, place: int, text: str | None) -> None:
@@ -207,40 +204,3 @@ class ChatScreen(ConsoleScreen):
     def _take(self, place: int, model: Model | None) -> None:
         self._own = self._own or place == 0
         self.run_worker(lambda: self.chat.set_model(place, model), thread=True, group="models")
-
-
-def _title(name: str, talk: Talk) -> Content:
-    words, colour = STATES[talk.state]
-    speed = talk.turns[-1].speed if talk.turns else None
-    rate = f"  {speed:.1f} tok/s" if speed is not None else ""
-    computed = f"  {talk.computed}" if talk.computed else ""
-    return Content.assemble(
-        (f"{name} ", "bold $accent"), (talk.model.label, "bold"), (f"  {words}", colour), (f"{rate}{computed}", "$axis")
-    )
-
-
-def _transcript(talk: Talk) -> Content:
-    parts = [part for turn in talk.turns for part in _turn(turn)]
-    if talk.problem:
-        parts.append(Content.styled(f"✗ {talk.problem}\n  what you say next starts it again", "$error"))
-    if not parts:
-        parts = [Content.styled("Nothing was said yet; the model is loaded with the first line.", "$axis")]
-    return Content("\n").join(parts)
-
-
-def _turn(turn: Turn) -> Iterator[Content]:
-    """What was said, what was written, and how fast."""
-    yield Content.assemble(("› ", "bold $accent"), (turn.said, "bold $primary"))
-    if turn.reply:
-        yield Content(turn.reply)
-    if turn.end:
-        speed = f", {turn.speed:.1f} tok/s" if turn.speed is not None else ""
-        yield Content.styled(f"{turn.tokens} {'token' if turn.tokens == 1 else 'tokens'}{speed}, {turn.end}", "$axis")
-
-
-def _no_model() -> Content:
-    return Content.assemble(
-        ("No model to talk with\n\n", "bold"),
-        ("m", "bold $accent"),
-        " chooses a checkpoint of a run or a GGUF file; an opened run's newest checkpoint is taken by itself.",
-    )

@@ -108,6 +108,10 @@ class CompareScreen(ChartedScreen):
     def source(self) -> CurveSource | None:
         return self._overlay if self._overlay.members else None
 
+    def carried(self, x: float, axis: str) -> float | None:
+        """Runs are not equally far on every axis: it is told by the run under the cursor of the rows, where it was."""
+        return self._overlay.carried(x, self.view.axis, axis, self._row) if self._overlay.members else None
+
     def show_charts(self) -> None:
         self._show()
 

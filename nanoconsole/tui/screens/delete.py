@@ -41,7 +41,7 @@ class DeleteScreen(Question[bool]):
             yield OptionList(
                 Option(_option("Keep", "Close this dialog; nothing is deleted."), id="keep"),
                 Option(
-                    _option("Move to the trash", "Nothing is erased: it can be moved back from .nanoconsole/trash."),
+                    _option("Move to the trash", "Nothing is erased: T in Runs brings it back."),
                     id="trash",
                 ),
             )

@@ -11,7 +11,8 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from nanoconsole.services.cost import Effect
-from nanoconsole.services.draft import Change, Draft
+from nanoconsole.services.draft import Draft
+from nanoconsole.services.draft_changes import Change, changes
 from nanoconsole.tui import keys
 from nanoconsole.tui.screens.dialog import Question
 from nanoconsole.tui.widgets.bars import KeyBar
@@ -50,7 +51,7 @@ class DiffScreen(Question[str | None]):
             self._show()
 
     def _show(self) -> None:
-        self._rows = self._draft.changes(self._against.config if self._against else None)
+        self._rows = changes(self._draft, self._against.config if self._against else None)
         other = self._against.name if self._against else self._draft.noun
         head = f"{len(self._rows)} differences" if len(self._rows) != 1 else "1 difference"
         self.query_one("#diff-title", Static).update(

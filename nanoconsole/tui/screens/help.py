@@ -1,4 +1,4 @@
-"""Help for a screen: what it shows, and every key in force, made from the table of keys."""
+"""Help for a screen, and the keys of all screens in one list; both are made from the table of keys."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from nanoconsole.tui import keys
+from nanoconsole.tui.modes import MODES
 from nanoconsole.tui.screens.base import ConsoleScreen
 from nanoconsole.tui.screens.dialog import Dialog
 from nanoconsole.tui.widgets.bars import KeyBar
@@ -26,6 +27,7 @@ TITLES = {
     "charts": "While charts are shown",
     "live charts": "Which charts",
     "log": "While log and sample are shown in their place (t)",
+    "say": "In the line in which you write",
     "app": "Everywhere",
 }
 
@@ -40,7 +42,7 @@ ARROWS: dict[str, Row] = {
 
 
 class HelpScreen(Dialog[None]):
-    """Dismissed by escape, ? or F1."""
+    """Dismissed by escape, ? or F1, and by escape from the list of all keys over it."""
 
     SCOPE = "help"
     BINDINGS = [*keys.bindings("help")]
@@ -61,6 +63,39 @@ class HelpScreen(Dialog[None]):
     def _order(self) -> list[str]:
         """The screen's scopes, those of its parts even when they are not in force now."""
         return list(dict.fromkeys([*self._scopes[:-1], *keys.PARTS.get(self._about.SCOPE, ()), "app"]))
+
+    def action_all_keys(self) -> None:
+        self.app.push_screen(AllKeysScreen())
+
+
+class AllKeysScreen(Dialog[None]):
+    """The keys of every screen, of the parts that several have, and of the dialogs."""
+
+    SCOPE = "all keys"
+    BINDINGS = [*keys.bindings("all keys")]
+
+    def compose(self) -> ComposeResult:
+        table = cast("ConsoleApp", self.app).keys
+        with VerticalScroll(classes="dialog"):
+            yield Static(
+                Content.assemble(("All keys", "bold"), ("  settings (,) can change them", "$axis")),
+                classes="dialog-title",
+            )
+            for title, scope in _everywhere():
+                yield Rows(title, _rows(scope, table))
+        yield KeyBar()
+
+
+def _everywhere() -> list[tuple[str, str]]:
+    """Title and scope of every table of keys: what holds everywhere, each screen with its parts, then the dialogs."""
+    titles = [(TITLES["app"], "app")]
+    for mode in MODES:
+        titles.append((f"{mode.number} {mode.label}", mode.name))
+        titles += [(f"{mode.number} {mode.label}: {TITLES[part]}", part) for part in keys.PARTS.get(mode.name, ())]
+    own = {scope for _, scope in titles}
+    dialogs = dict.fromkeys(key.scope for key in keys.TABLE if key.scope not in own)
+    titles += [(f"Dialog: {scope}", scope) for scope in dialogs]
+    return list({scope: (title, scope) for title, scope in reversed(titles)}.values())[::-1]
 
 
 def _rows(scope: str, table: keys.KeyTable) -> list[Row]:

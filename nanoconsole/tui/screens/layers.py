@@ -215,7 +215,11 @@ def _listed(reader: LayersReader, metric: LayerMetric, chosen: bool) -> Content:
     worst = reader.history.worst(metric)
     level = worst.verdict.level if worst else "healthy"
     mark, style = MARKS[level] if metric.rule else (" ", "$axis")
-    name = (f" {metric.label} ", "bold $background on $primary") if chosen else (f" {metric.label}", "$foreground")
+    name = (
+        (f" {metric.label} ", "bold $block-cursor-foreground on $block-cursor-background")
+        if chosen
+        else (f" {metric.label}", "$foreground")
+    )
     return Content.assemble((mark, style), name)
 
 

@@ -72,13 +72,14 @@ class QueueScreen(Question[str | None]):
     def _do(self, work: Callable[[], object]) -> None:
         """Change the queue in a thread, then show it; what cannot be done is told."""
         root, clock = self.console.root, self.console.clock
+        stalls = {run.run.name: run.stall for run in self.console.run_list.runs if run.stall and not run.origin}
 
         def guarded() -> None:
             try:
                 work()
             except NanoError as error:
                 self.console.say(str(error), "error")
-            self.app.call_from_thread(self._show, read(root, clock()))
+            self.app.call_from_thread(self._show, read(root, clock(), stalls))
 
         self.run_worker(guarded, thread=True, group="queue")
 
@@ -165,17 +166,20 @@ def _head(view: QueueView) -> Content:
         return Content.assemble(("Halted: ", "bold $warning"), view.halted, ("  s starts it again", "$axis"))
     waiting = sum(each.state == "waiting" for each in view.entries)
     running = len(view.pending) - waiting
+    stalled = sum(bool(each.stall) for each in view.entries)
     if not view.entries:
         return Content.assemble(("The queue is empty.  ", "bold"), ("w in Launch adds to it.", "$axis"))
-    return Content.assemble(("Queue  ", "bold"), (f"{running} at work, {waiting} waiting", "$axis"))
+    counts = (f"{running} at work, {waiting} waiting", "$axis")
+    return Content.assemble(("Queue  ", "bold"), counts, (f"  {stalled} stalled" if stalled else "", "$warning"))
 
 
 def _line(row: Waiting) -> Content:
-    shown = LOOKS.get(row.state) or look(row.state)
+    state = "stalled" if row.stall else row.state
+    shown = LOOKS.get(state) or look(state)
     place = f"{row.place:>3} " if row.place else "    "
     marks = ", ".join(part for part in (f"{row.slots} slots" * (row.slots > 1), "halts" * row.halts) if part)
     return Content.assemble(
-        (f"{shown.mark} {row.state:<9}", f"${shown.colour}"),
+        (f"{shown.mark} {state:<9}", f"${shown.colour}"),
         (place, "$axis"),
         (row.run, "bold"),
         (f"  {row.since}", "$axis"),
@@ -186,5 +190,8 @@ def _line(row: Waiting) -> Content:
 def _detail(row: Waiting) -> Content:
     side = "works alone" if row.slots == 1 else f"works beside others, {row.slots} at a time"
     failure = "its failure halts the queue" if row.halts else "the queue goes on when it fails"
+    if row.stall:
+        free = " It keeps its place in the queue until it ends: enter opens it, S there ends it, by force if need be."
+        return Content.assemble((row.run, "bold"), (f"  {row.stall}.", "$warning"), (free, "$foreground"))
     words = f"{side}; {failure}" if row.state in queue.PENDING else row.reason
     return Content.assemble((row.run, "bold"), (f"  {words}" if words else "", "$axis"))

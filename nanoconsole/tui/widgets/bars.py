@@ -107,7 +107,7 @@ class TitleBar(Bar):
         found: list[Part] = []
         for mode in MODES:
             shown = mode.name == self._scope
-            style = "bold $background on $primary" if shown else "$axis"
+            style = "bold $block-cursor-foreground on $block-cursor-background" if shown else "$axis"
             label = f" {mode.number} " if brief and not shown else f" {mode.number} {mode.label} "
             found.append((label, style, f"app.show('{mode.name}')"))
         return found

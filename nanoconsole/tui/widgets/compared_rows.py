@@ -91,7 +91,13 @@ class ComparedRows(Widget):
             colour = f"${style.colour}" if title == "state" else "$foreground"
             parts.append((f" {fitted(text, width, right=title != 'state')}", colour))
         line = Content.assemble(*parts)
-        return line.stylize("on $block-cursor-blurred-background") if place == self._cursor else line
+        return self._under_cursor(line) if place == self._cursor else line
+
+    def _under_cursor(self, line: Content) -> Content:
+        """Of a terminal's own colours only its text is sure to stand out from its ground: they are exchanged."""
+        if self.app.native_ansi_color:
+            return Content(line.plain).stylize("reverse")
+        return line.stylize("on $block-cursor-blurred-background")
 
 
 def _cells(shown: Shown) -> dict[str, str]:

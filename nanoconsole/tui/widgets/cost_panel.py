@@ -10,6 +10,7 @@ from textual.widgets import Static
 
 from nanoconsole.services.cost import Cost, Effect
 from nanoconsole.services.draft import Draft
+from nanoconsole.services.draft_changes import changes
 from nanoconsole.services.format import count, duration, size
 from nanocore.config.advice import advice
 from nanocore.config.estimate import Estimate
@@ -122,11 +123,11 @@ def _notes(draft: Draft) -> list[Content]:
 
 def _differences(draft: Draft, against: Against | None, effects: Mapping[str, Effect]) -> Content:
     """Each changed key, before and after, and what it does to size and memory by itself."""
-    changes = draft.changes(against.config if against else None)
+    found = changes(draft, against.config if against else None)
     name = against.name if against else draft.noun
-    if not changes:
+    if not found:
         return Content.styled(f"as {name} has it", "$axis")
-    head = Content.styled(f"◆ {len(changes)} change{'s' if len(changes) > 1 else ''} to {name}", "bold $accent")
+    head = Content.styled(f"◆ {len(found)} change{'s' if len(found) > 1 else ''} to {name}", "bold $accent")
     lines = [
         Content.assemble(
             f"{change.key}\n  ",
@@ -135,7 +136,7 @@ def _differences(draft: Draft, against: Against | None, effects: Mapping[str, Ef
             (change.after or "empty", "$value"),
             ("" if against else told(effects.get(change.key)), "$axis"),
         )
-        for change in changes
+        for change in found
     ]
     return Content("\n").join([head, *lines])
 

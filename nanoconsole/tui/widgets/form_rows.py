@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 
-from nanoconsole.services.draft import FIELDS, Draft
+from nanoconsole.services.draft import Draft
+from nanoconsole.services.draft_faults import FIELDS
 from nanoconsole.services.techniques import SWITCHES
 from nanocore.config.fields import Field
 from nanocore.config.messages import allowed, show

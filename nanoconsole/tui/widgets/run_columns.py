@@ -13,6 +13,7 @@ from nanoconsole.tui.theme import look
 
 NARROWEST, WIDEST = 12, 64  # the column of names
 BESIDE = 28  # the same when the column of last words takes what is left
+LOSS = 5  # characters of a loss before its arrow
 COURSE = 10  # characters of the course of the loss
 MARGIN = 2  # cells before the first column: the mark of a selected run
 GAP = 1
@@ -53,7 +54,10 @@ def _step(run: Listed, context: Context) -> Cell:
 def _loss(run: Listed, context: Context) -> Cell:
     loss = run.summary.loss
     bad = loss is not None and loss != loss
-    return f"{number(loss)} {arrow(run.trend)}", "error" if bad else "foreground"
+    text = number(loss)
+    if loss is not None and len(text) > LOSS and 0.001 <= abs(loss) < 1:
+        text = f"{loss:.3f}"  # the arrow keeps its place
+    return f"{text} {arrow(run.trend)}", "error" if bad else "foreground"
 
 
 def _alerts(run: Listed, context: Context) -> Cell:

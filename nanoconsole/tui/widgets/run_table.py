@@ -193,9 +193,10 @@ class RunTable(ScrollView, can_focus=True, inherit_bindings=False):
     def _strip(self, cells: Row, mark: str, *, under_cursor: bool) -> Strip:
         base = self.get_component_rich_style("run-table--cursor") if under_cursor else self.rich_style
         colours = self.app.theme_variables
-        parts = [Segment(mark, base + ink(colours["accent"]))]
+        turned = bool(base.reverse)  # ground and text are exchanged: colours would become grounds of their own
+        parts = [Segment(mark, base if turned else base + ink(colours["accent"]))]
         for (text, colour), column, width in zip(cells, self._picture.columns, self._picture.widths, strict=True):
-            style = base + ink(colours[colour]) if colour in colours else base
+            style = base if turned or colour not in colours else base + ink(colours[colour])
             parts.append(Segment(fitted(text, width, right=column.right) + " " * GAP, style))
         return Strip(parts).apply_style(Style(bgcolor=base.bgcolor))
 
