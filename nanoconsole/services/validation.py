@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -22,14 +23,15 @@ LONGEST = 300  # characters of a text of the worker
 
 @dataclass(frozen=True)
 class Check:
-    """One check. `about` says what it proves, `where` where to look when it fails; every text is one safe line.
+    """One check. `about` says what it proves, `holds` when it does, `where` where to look when it does not.
 
     `figure` and `meaning` tell what was found, `meaning` alone why it was not run; `observed` and `expected` are of one
-    that failed.
+    that failed. Every text is one safe line.
     """
 
     name: str
     about: str
+    holds: str
     where: str
     state: State = "waiting"
     seconds: float = 0.0
@@ -41,9 +43,13 @@ class Check:
 
 @dataclass(frozen=True)
 class Validation:
-    """All checks, in order. `running` while a worker is at them; `problem` says why it ended before its time."""
+    """All checks, in order, and the names of those last asked for.
 
-    checks: tuple[Check, ...] = tuple(Check(entry.name, entry.about, entry.where) for entry in CHECKS)
+    `running` while a worker is at them; `problem` says why it ended before its time.
+    """
+
+    checks: tuple[Check, ...] = tuple(Check(entry.name, entry.about, entry.holds, entry.where) for entry in CHECKS)
+    asked: frozenset[str] = frozenset()
     running: bool = False
     problem: str = ""
     problem_code: int = 1
@@ -65,11 +71,12 @@ class Validation:
 
     def begun(self, only: Sequence[str] = ()) -> Validation:
         """A new run: the chosen checks wait again, all where none is chosen; of others the last result stays."""
+        asked = frozenset(only) or frozenset(check.name for check in self.checks)
         checks = (
-            Check(check.name, check.about, check.where) if not only or check.name in only else check
+            Check(check.name, check.about, check.holds, check.where) if check.name in asked else check
             for check in self.checks
         )
-        return Validation(tuple(checks), running=True)
+        return Validation(tuple(checks), asked, running=True)
 
     def told(self, answer: Mapping[str, Any]) -> Validation:
         """After one more answer of the worker."""
@@ -110,6 +117,20 @@ def _changed(check: Check, answer: Mapping[str, Any]) -> Check:
     )
 
 
+@dataclass(frozen=True)
+class Order:
+    """Which checks are wanted, all where none is named; `full` at length; `keep` a folder for the runs they make."""
+
+    only: tuple[str, ...] = ()
+    full: bool = False
+    keep: Path | None = None
+
+    def request(self) -> dict[str, Any]:
+        """For the worker."""
+        keep = None if self.keep is None else str(self.keep.expanduser().absolute())
+        return {"verb": "validate", "only": list(self.only), "full": self.full, "keep": keep}
+
+
 class Validator:
     """Runs checks in a worker; `tell` gets the new state after each of its answers, in another thread."""
 
@@ -117,17 +138,16 @@ class Validator:
         self._tell, self._worker = tell, cast("Worker | None", None)
         self.now = Validation()
 
-    def start(self, only: Sequence[str] = ()) -> None:
+    def start(self, order: Order) -> None:
         """Begin, unless checks run already."""
         if not self.now.running:
-            self.now = self.now.begun(only)
-            self._tell(self.now)
-            Thread(target=self._run, args=(tuple(only),), name="validation", daemon=True).start()
+            self._see(self.now.begun(order.only))
+            Thread(target=self._run, args=(order,), name="validation", daemon=True).start()
 
-    def run(self, only: Sequence[str] = ()) -> Validation:
+    def run(self, order: Order) -> Validation:
         """Run to the end in this thread."""
-        self.now = self.now.begun(only)
-        self._run(tuple(only))
+        self._see(self.now.begun(order.only))
+        self._run(order)
         return self.now
 
     def stop(self) -> None:
@@ -135,11 +155,11 @@ class Validator:
         if self._worker is not None:
             self._worker.cancel()
 
-    def _run(self, only: tuple[str, ...]) -> None:
+    def _run(self, order: Order) -> None:
         from nanoconsole.services.workers import Worker
 
         try:
-            self._worker = Worker({"verb": "validate", "only": list(only)})
+            self._worker = Worker(order.request())
         except (OSError, NanoError) as error:
             return self._see(self.now.ended(f"no worker could be started: {error}"))
         for answer in self._worker:

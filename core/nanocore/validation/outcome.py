@@ -29,3 +29,9 @@ def expect(holds: bool, observed: object, expected: object) -> None:
     """Raise Failed unless something holds."""
     if not holds:
         raise Failed(str(observed), str(expected))
+
+
+def within(what: str, error: float, bound: float) -> float:
+    """The error again. Raises Failed where it is above the bound, or no number."""
+    expect(error <= bound, f"{what}: {error:.2g}", f"at most {bound:g}")
+    return error

@@ -12,6 +12,7 @@ from nanocore.errors import UsageError
 from nanocore.runs.text import sanitize_line
 from nanocore.validation.catalog import CHECKS, NAMES, Entry
 from nanocore.validation.outcome import Failed, Found, NotRun
+from nanocore.validation.workshop import Workshop
 
 State = Literal["running", "passed", "failed", "not run"]
 LONGEST = 300  # characters of what is told
@@ -38,34 +39,43 @@ def chosen(only: Sequence[str]) -> list[Entry]:
     return [entry for entry in CHECKS if not only or entry.name in only]
 
 
-def run(entries: Sequence[Entry]) -> Iterator[Report]:
-    """Each check when it begins, and when it has ended."""
-    for entry in entries:
+def run(entries: Sequence[Entry], workshop: Workshop) -> Iterator[Report]:
+    """Each check when it begins, and when it has ended; those that go ahead begin before all others."""
+    begun: dict[str, Report] = {}
+    for entry in (each for each in entries if each.ahead):
+        begun[entry.name] = _done(entry.name, entry.ahead, workshop)
         yield Report(entry.name, "running")
-        yield _ended(entry)
+    for entry in entries:
+        if entry.name not in begun:
+            yield Report(entry.name, "running")
+        before = begun.get(entry.name)
+        if before is None or before.state == "running":
+            yield _done(entry.name, entry.function, workshop)
+        else:
+            yield before  # it could not begin
 
 
-def _ended(entry: Entry) -> Report:
-    """Do it; loading the modules it needs is not counted as its time."""
+def _done(name: str, place: str, workshop: Workshop) -> Report:
+    """Do it; `running` where that was only a beginning. Loading the modules it needs is not counted as its time."""
     began = time.monotonic()
 
     def report(state: State, **words: str) -> Report:
         safe = {key: sanitize_line(text, LONGEST) for key, text in words.items()}
-        return Report(entry.name, state, round(time.monotonic() - began, 3), **safe)
+        return Report(name, state, round(time.monotonic() - began, 3), **safe)
 
     try:
-        check = _function(entry)
+        function = _function(place)
         began = time.monotonic()
-        found = check()
+        found = function(workshop)
     except Failed as failure:
         return report("failed", observed=failure.observed, expected=failure.expected)
     except NotRun as reason:
         return report("not run", meaning=str(reason))
     except Exception as error:
         return report("failed", observed=f"{type(error).__name__}: {error}", expected="no error")
-    return report("passed", figure=found.figure, meaning=found.meaning)
+    return report("passed", figure=found.figure, meaning=found.meaning) if found else report("running")
 
 
-def _function(entry: Entry) -> Callable[[], Found]:
-    module, _, name = entry.function.partition(":")
+def _function(place: str) -> Callable[[Workshop], Found | None]:
+    module, _, name = place.partition(":")
     return getattr(import_module(module), name)

@@ -1,26 +1,25 @@
-"""The model that checks compute with: every kind of layer that matters to them, a fraction of a second to read."""
+"""The models that checks compute with."""
 
 from __future__ import annotations
 
-from nanocore.config.schema import Config
-from nanocore.config.validate import build
+import torch
+from torch import Tensor
+
 from nanocore.data.tokenizer import ByteTokenizer
 from nanocore.model.transformer import Transformer
+from nanocore.validation.tables import small_config
 
 BYTES = ByteTokenizer()
-TABLE = {
-    "model": {"d_model": 32, "n_layers": 2, "n_heads": 4, "n_kv_heads": 2, "d_ff": 48, "context_length": 24},
-    "mhc": {"streams": 2},
-    "data": {"sources": [{"kind": "synthetic", "documents": 8}], "tokenizer": "bytes"},
-}
+WORDS = 41  # of random text, whose last one begins a document
 
 
-def tiny_config() -> Config:
-    return build(TABLE)
-
-
-def tiny_model(seed: int) -> Transformer:
-    """A ternary model of bytes with grouped-query attention and two residual streams, its weights drawn from `seed`."""
-    model = Transformer(tiny_config(), BYTES.vocab_size)
+def tiny_model(seed: int, *sets: str, words: int = BYTES.vocab_size) -> Transformer:
+    """A model with grouped-query attention and two residual streams, its weights drawn from `seed`."""
+    model = Transformer(small_config(*sets), words)
     model.initialise(seed)
     return model.eval()
+
+
+def random_tokens(rows: int, length: int, seed: int = 0, words: int = WORDS) -> Tensor:
+    """(rows, length), each below `words`."""
+    return torch.randint(0, words, (rows, length), generator=torch.Generator().manual_seed(seed))

@@ -24,6 +24,7 @@ class Channel:
         self._rest = b""
         self._records: queue.SimpleQueue[Record] = queue.SimpleQueue()
         self._on_cancel: Callable[[], None] | None = None
+        self._on_end: Callable[[], None] | None = None
 
     def answer(self, record: Record) -> None:
         """Write one answer at once."""
@@ -49,6 +50,10 @@ class Channel:
         """What a cancellation does from now on, in another thread."""
         self._on_cancel = act
 
+    def on_end(self, act: Callable[[], None]) -> None:
+        """What the end of stdin does before the process ends, in another thread: the console is gone, however it ended."""
+        self._on_end = act
+
     def _listen(self) -> None:
         while (line := self._line()) is not None:
             try:
@@ -59,6 +64,8 @@ class Channel:
                 self._records.put(record)
             elif self._on_cancel is not None:
                 self._on_cancel()
+        if self._on_end is not None:
+            self._on_end()
         os._exit(CANCELLED)
 
     def _line(self) -> bytes | None:

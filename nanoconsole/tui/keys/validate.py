@@ -11,5 +11,6 @@ TABLE: tuple[Key, ...] = (
     Key("validate", "R", "R", "run_one", "Run this", "Run the check under the cursor alone.", 4),
     Key("validate", "x", "x", "stop", "Stop", "End the checks; what ran counts as not run.", 5),
     Key("validate", "n", "n", "next_failure", "Next failure", "Go to the next check that failed.", 6),
+    Key("validate", "f", "f", "full", "Full", "Run the next checks at length, or briefly again: larger shapes, every preset.", 7),
     Key("validate", "a", "a", "expand_all", "All", "Show what every check found, or hide it."),
 )  # fmt: skip

@@ -12,7 +12,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from nanoconsole.services.format import duration
-from nanoconsole.services.validation import Check, Validation, Validator
+from nanoconsole.services.validation import Check, Order, Validation, Validator
 from nanoconsole.tui import keys
 from nanoconsole.tui.screens.base import ConsoleScreen
 from nanoconsole.tui.theme import Look
@@ -32,9 +32,9 @@ class ValidateScreen(ConsoleScreen):
 
     SCOPE = "validate"
     ABOUT = (
-        "Proof on this machine that the parts work: each check computes something for real and compares it with what "
-        "must come out. nanoconsole validate is the same without a screen; its exit code stands in the head. A check "
-        "that cannot run here says why, and never counts as passed."
+        "Proof on this machine that the whole pipeline works: each check computes something for real and compares it "
+        "with what must come out. nanoconsole validate is the same without a screen; its exit code stands in the head. "
+        "A check that cannot run here says why, and never counts as passed."
     )
     CSS_PATH = "validate.tcss"
     BINDINGS = [*keys.bindings("validate")]
@@ -55,6 +55,7 @@ class ValidateScreen(ConsoleScreen):
         self._now = self._validator.now
         self._open: set[str] = set()
         self._selected: list[str] = []
+        self._full = False
 
     def compose_body(self) -> ComposeResult:
         yield Static(id="validate-head")
@@ -88,7 +89,7 @@ class ValidateScreen(ConsoleScreen):
         checks = self.query_one(OptionList)
         for place, check in enumerate(self._now.checks):
             checks.replace_option_prompt_at_index(place, self._row(check))
-        self.query_one("#validate-head", Static).update(_head(self._now))
+        self.query_one("#validate-head", Static).update(_head(self._now, self._full))
         self.refresh_keys()
 
     def _row(self, check: Check) -> Content:
@@ -112,7 +113,7 @@ class ValidateScreen(ConsoleScreen):
     # What can be done
 
     def offers(self, action: str) -> bool:
-        if action in ("run", "run_one"):
+        if action in ("run", "run_one", "full"):
             return not self._now.running
         if action == "stop":
             return self._now.running
@@ -143,10 +144,14 @@ class ValidateScreen(ConsoleScreen):
         checks.highlighted = min((checks.highlighted or 0) + 1, len(self._now.checks) - 1)
 
     def action_run(self) -> None:
-        self._validator.start(self._selected)
+        self._validator.start(Order(tuple(self._selected), self._full))
 
     def action_run_one(self) -> None:
-        self._validator.start([self._chosen().name])
+        self._validator.start(Order((self._chosen().name,), self._full))
+
+    def action_full(self) -> None:
+        self._full = not self._full
+        self._draw()
 
     def action_stop(self) -> None:
         if self._now.running:
@@ -160,27 +165,33 @@ class ValidateScreen(ConsoleScreen):
             checks.highlighted = found
 
 
-def _head(now: Validation) -> Content:
-    """How far the checks are, or how they ended."""
+def _head(now: Validation, full: bool) -> Content:
+    """How far the checks are, or how they ended; `full` says how the next ones run."""
+    length = ("  full", "bold $accent") if full else ("", "")
     if now.running:
-        ended = len(now.checks) - now.count("waiting") - now.count("running")
-        name = next((check.name for check in now.checks if check.state == "running"), "loading torch")
-        return Content.assemble(
-            ("◐ ", "bold $primary"), (name, "bold"), (f"  {ended} of {len(now.checks)} ended", "$axis")
+        ended = len(now.asked) - sum(
+            check.state in ("waiting", "running") for check in now.checks if check.name in now.asked
         )
+        names = [check.name for check in now.checks if check.state == "running"]
+        told = (f"  {ended} of {len(now.asked)} ended", "$axis")
+        return Content.assemble(("◐ ", "bold $primary"), (", ".join(names) or "loading torch", "bold"), told, length)
     code = now.exit_code
     if code is None:
-        return Content.assemble(("Nothing was checked yet  ", "bold"), ("r", "bold $accent"), " runs all checks.")
+        return Content.assemble(
+            ("Nothing was checked yet  ", "bold"), ("r", "bold $accent"), " runs all checks.", length
+        )
     mark, colour = ("✓", "success") if code == 0 else ("✗", "error")
     counts = ", ".join(f"{now.count(state)} {state}" for state in ("passed", "failed", "not run") if now.count(state))
     took = duration(sum(check.seconds for check in now.checks))
     problem = (f"  {now.problem}", "$error") if now.problem else ("", "")
-    return Content.assemble((f"{mark} exit {code}", f"bold ${colour}"), (f"  {counts} in {took}", "$axis"), problem)
+    return Content.assemble(
+        (f"{mark} exit {code}", f"bold ${colour}"), (f"  {counts} in {took}", "$axis"), problem, length
+    )
 
 
 def _details(check: Check, room: int) -> list[Content]:
     """What a check proves, and what came of it, in lines of `room` columns behind the indent."""
-    found = [("", check.about, "$axis")]
+    found = [("", check.about, "$axis"), ("holds if", check.holds, "$axis")]
     if check.meaning:
         found.append(("", check.meaning, "$foreground"))
     if check.state == "failed":

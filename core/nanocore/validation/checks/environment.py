@@ -8,12 +8,13 @@ import sys
 import torch
 
 from nanocore.validation.outcome import Found, expect
+from nanocore.validation.workshop import Workshop
 from nanokernels import ops
 
 OLDEST, NEWEST = (2, 11), (2, 14)  # of torch: from the first on, below the second
 
 
-def environment() -> Found:
+def check(_: Workshop) -> Found:
     system = platform.system()
     expect(system == "Linux", system, "Linux")
     expect(sys.version_info >= (3, 11), platform.python_version(), "Python 3.11 or newer")

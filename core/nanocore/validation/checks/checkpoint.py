@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import torch
@@ -12,23 +11,24 @@ from nanocore.checkpoint.manifest import verify
 from nanocore.checkpoint.state import MODEL, load_checkpoint, save_checkpoint
 from nanocore.errors import CheckpointError
 from nanocore.infer.load import load_model
-from nanocore.runs.layout import RunFolder
 from nanocore.validation.outcome import Failed, Found, expect
-from nanocore.validation.tiny import BYTES, tiny_config, tiny_model
-
-
-def checkpoint() -> Found:
-    with tempfile.TemporaryDirectory(prefix="nanoconsole-validate-") as folder:
-        return _round_trip(Path(folder))
+from nanocore.validation.tables import small_config
+from nanocore.validation.tiny import BYTES, tiny_model
+from nanocore.validation.workshop import Workshop
 
 
 @torch.no_grad()
-def _round_trip(folder: Path) -> Found:
+def check(workshop: Workshop) -> Found:
     model, optimizer = tiny_model(5), {"momentum": torch.randn(7, generator=torch.Generator().manual_seed(1))}
-    state = {"config": tiny_config().model_dump(mode="json")}
+    state = {"config": small_config().model_dump(mode="json")}
     weights = dict(model.state_dict())
     path = save_checkpoint(
-        RunFolder(folder / "run"), 7, model=weights, optimizer=optimizer, state=state, tokenizer_json=BYTES.to_json()
+        workshop.new_run("checkpoint"),
+        7,
+        model=weights,
+        optimizer=optimizer,
+        state=state,
+        tokenizer_json=BYTES.to_json(),
     )
     loaded = load_checkpoint(path)
     expect(loaded.step == 7, f"step {loaded.step}", "step 7")

@@ -1,0 +1,1 @@
+"""The checks: a module each, whose function `check` says what it found; `begin` where it goes ahead of the others."""

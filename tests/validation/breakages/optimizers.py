@@ -1,0 +1,90 @@
+"""How optimizers, schedules and switches break."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tests.validation.breakages.breakage import Patch, caught_by
+
+
+@caught_by("optimizers", "Muon, 24 x 40: weights")
+def momentum_without_nesterov(patch: Patch) -> None:
+    from nanocore.optim import momentum
+
+    right = momentum.advance
+    patch.setattr(momentum, "advance", lambda buffer, gradient, decay, _: right(buffer, gradient, decay, False))
+
+
+@caught_by("optimizers", "Lion: weights")
+def lion_with_the_new_momentum(patch: Patch) -> None:
+    from nanocore.optim.lion import Lion
+
+    right = Lion._update
+
+    def wrong(self: Lion, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        right(self, parameter, gradient, {**group, "betas": (group["betas"][1], group["betas"][0])})
+
+    patch.setattr(Lion, "_update", wrong)
+
+
+@caught_by("int8-state", "int8: step 2: cosine")
+def an_8_bit_state_that_is_zeroed(patch: Patch) -> None:
+    from nanocore.optim.quantized_state import Codes
+
+    right = Codes.write
+    patch.setattr(Codes, "write", lambda self, state, values: right(self, state, torch.zeros_like(values)))
+
+
+@caught_by("galore", "at full rank off Muon's")
+def a_momentum_that_is_not_rotated(patch: Patch) -> None:
+    from nanocore.optim import galore
+
+    def wrong(self: Any, gradient: Tensor, state: Any, decay: float, nesterov: bool) -> Tensor:
+        counters = state["refresh_counters"]
+        if counters[0] == 0:
+            self.basis.write(state, galore.leading_basis(gradient, self.shape[0]))
+            counters[0] = self.refresh_every
+        counters[0] -= 1
+        basis, buffer = self.basis.read(state, gradient.dtype), self.buffer.read(state, gradient.dtype)
+        return galore.advance(buffer, basis @ gradient, decay, nesterov)
+
+    patch.setattr(galore.SubspaceMomentum, "direction", wrong)
+
+
+@caught_by("fire", "error")
+def a_polar_factor_that_is_too_long(patch: Patch) -> None:
+    from nanocore.optim import fire
+
+    right = fire._polar
+
+    def wrong(*parts: Any) -> Any:
+        x, used, error = right(*parts)
+        return x * 1.1, used, error
+
+    patch.setattr(fire, "_polar", wrong)
+
+
+@caught_by("schedule", "step 0")
+def a_schedule_off_by_one(patch: Patch) -> None:
+    from nanocore.optim import schedule
+
+    right = schedule._at
+    patch.setattr(schedule, "_at", lambda each, step, steps: right(each, step + 1, steps))
+
+
+@caught_by("techniques", "multi-token prediction changes no weight", slow=True)
+def a_technique_that_does_nothing(patch: Patch) -> None:
+    from nanocore.objective.goal import Goal
+
+    patch.setattr(Goal, "_add_further", lambda *_: None)
+
+
+@caught_by("techniques", "recomputation changes", slow=True)
+def a_technique_that_changes_bits_when_it_should_not(patch: Patch) -> None:
+    from nanocore.model import transformer
+
+    right = transformer.recomputed
+    patch.setattr(transformer, "recomputed", lambda *parts: right(*parts) * 1.001)
