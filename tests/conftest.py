@@ -12,7 +12,7 @@ import pytest
 os.environ["NANOCONSOLE_CACHE"] = str(Path(__file__).parents[1] / "build" / "test-cache")
 
 # Seconds of work (summed over workers) a folder may take in the default suite on two cores.
-SHARES = {"unit": 165, "integration": 165, "tui": 60, "faults": 30}  # two cores: half of it by the clock
+SHARES = {"unit": 190, "integration": 150, "tui": 160, "validation": 25, "faults": 70}  # two cores: half by the clock
 _spent: dict[str, float] = defaultdict(float)
 
 
