@@ -43,7 +43,7 @@ from nanoconsole.tui.screens.stop import StopScreen
 from nanoconsole.tui.screens.tags import TagsScreen
 from nanoconsole.tui.screens.validate import ValidateScreen
 from nanoconsole.tui.theme import STATES, THEMES
-from nanoconsole.tui.widgets.field_editor import ValueInput
+from nanoconsole.tui.widgets.value_input import ValueInput
 from nanoconsole.tui.widgets.form import Form
 from nanoconsole.tui.widgets.preset_list import PresetList
 from nanoconsole.tui.widgets.source_pane import TomlArea

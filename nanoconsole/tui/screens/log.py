@@ -16,8 +16,8 @@ from nanoconsole.tui import keys
 from nanoconsole.tui.keys import Key
 from nanoconsole.tui.screens.go_to_step import GoToStep
 from nanoconsole.tui.screens.of_run import RunScreen
-from nanoconsole.tui.widgets.field_editor import ValueInput
 from nanoconsole.tui.widgets.log_pane import LogPane
+from nanoconsole.tui.widgets.value_input import ValueInput
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.log import last_lines
 
