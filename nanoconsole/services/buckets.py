@@ -10,6 +10,7 @@ from nanoconsole.services.columns import Column, Floats, Integers
 
 BLOCK = 16  # points summed up together
 EMPTY = (np.inf, -np.inf, 0.0, 0.0)  # lowest, highest, sum and number of no point
+FOLDS = (np.minimum, np.maximum, np.add, np.add)  # how those of two stretches make those of both
 
 
 @dataclass(frozen=True)
@@ -89,15 +90,17 @@ class Blocks:
             (part.prepend if before else part.extend)(sums)
 
     def over(self, first: Integers, stop: Integers) -> tuple[Floats, ...]:
-        """Sums over the blocks from `first` to before `stop`, pair by pair; nothing where first >= stop."""
+        """Sums over the blocks from `first` to before `stop`, pair by pair, ascending; nothing where first >= stop."""
         starts = np.clip(first - self.first, 0, len(self))
         ends = np.maximum(starts, np.clip(stop - self.first, 0, len(self)))
+        found = tuple(np.full(len(starts), nothing) for nothing in EMPTY)
         cuts = np.stack((starts, ends), 1).reshape(-1)
-        folds = (np.minimum, np.maximum, np.add, np.add)
-        return tuple(
-            np.where(starts < ends, fold.reduceat(np.append(part.values, nothing), cuts)[::2], nothing)
-            for fold, part, nothing in zip(folds, self._parts, EMPTY, strict=True)
-        )
+        cuts = cuts[: np.searchsorted(cuts, len(self))]  # what begins behind the last block is empty
+        some = (starts < ends)[: (len(cuts) + 1) // 2]
+        if some.any():
+            for fold, part, column in zip(FOLDS, self._parts, found, strict=True):
+                column[: len(some)][some] = fold.reduceat(part.values, cuts)[::2][some]
+        return found
 
 
 def sums(values: Floats, blocks: Blocks, begin: int, splits: Integers) -> Sums:
@@ -106,13 +109,10 @@ def sums(values: Floats, blocks: Blocks, begin: int, splits: Integers) -> Sums:
     start, stop = splits[:-1], splits[1:]
     inner, outer = -(-(start + begin) // BLOCK), (stop + begin) // BLOCK
     whole = inner < outer
-    ends = (
-        _ends(values, start, np.where(whole, inner * BLOCK - begin, stop)),
-        _ends(values, np.where(whole, outer * BLOCK - begin, stop), stop),
-        blocks.over(inner, np.where(whole, outer, inner)),
-    )
-    low, high, total, good = zip(*ends, strict=True)
-    return Sums(np.minimum.reduce(low), np.maximum.reduce(high), np.add.reduce(total), np.add.reduce(good))
+    left, right = np.where(whole, inner * BLOCK - begin, stop), np.where(whole, outer * BLOCK - begin, stop)
+    ends = _ends(values, np.concatenate((start, right)), np.concatenate((left, stop)))
+    parts = zip(ends, blocks.over(inner, np.where(whole, outer, inner)), FOLDS, strict=True)
+    return Sums(*(fold(fold.reduce(end.reshape(2, -1)), middle) for end, middle, fold in parts))
 
 
 def _ends(values: Floats, start: Integers, stop: Integers) -> tuple[Floats, ...]:

@@ -119,18 +119,23 @@ class ChunkDecoder:
         return columns_of(records)
 
     def _learn(self, records: Sequence[Record]) -> None:
-        """Know the metrics of these records too, each written with the name that JSON gives it."""
-        names = set().union(*(record.keys() for record in records)) - NOT_METRICS - set(self._names)
-        fresh = {name for name in names if _plain(name)}
+        """Know the metrics of these records too, each written with the name that JSON gives it.
+
+        Fields stand in the order of the file: the decoder looks for each key behind the one before.
+        """
+        keys = list(dict.fromkeys(key for record in records for key in record))
+        fresh = [key for key in keys if key not in NOT_METRICS and key not in self._names and _plain(key)]
         if not fresh or len(self._names) + len(fresh) > MOST_FIELDS:
             return
-        self._names += sorted(fresh)
+        self._names += fresh
         fields = [f"m{index}" for index in range(len(self._names))]
+        common = sorted(COMMON, key=lambda field: keys.index(field[0]) if field[0] in keys else len(keys))
         known = msgspec.defstruct(
             "Known",
-            [*COMMON, *((field, float, math.nan) for field in fields)],
+            [*common, *((field, float, math.nan) for field in fields)],
             rename=dict(zip(fields, self._names, strict=True)),
             forbid_unknown_fields=True,
+            kw_only=True,
             gc=False,
         )
         self._decoder = msgspec.json.Decoder(known)
@@ -140,9 +145,10 @@ class ChunkDecoder:
         width = 4 + len(self._names)
         flat = chain.from_iterable(map(self._fields, records))  # type: ignore[arg-type]
         table = np.fromiter(flat, np.float64, len(records) * width).reshape(-1, width).T.copy()
+        missing = np.isnan(table[4:])
+        every, counts = np.arange(len(records)), missing.sum(1).tolist()
         metrics = {}
-        for name, values in zip(self._names, table[4:], strict=True):
-            there = ~np.isnan(values)
-            if there.any():
-                metrics[name] = (np.flatnonzero(there), values[there])
+        for name, values, absent, count in zip(self._names, table[4:], missing, counts, strict=True):
+            if count < len(records):
+                metrics[name] = (np.flatnonzero(~absent), values[~absent]) if count else (every, values)
         return Chunk(table[0].astype(np.int64), table[1].astype(np.int64), table[2], table[3], metrics)

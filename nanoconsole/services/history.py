@@ -15,6 +15,8 @@ from nanoconsole.services.series import Series
 from nanoconsole.services.table import Table
 from nanocore.runs.records import Record
 
+CURVES = 64  # reduced curves kept: who looks at a range after the other must not gather them all
+
 
 class History:
     """The records of one run as a `CurveSource`: what `nanocore.runs.curve.newest_attempts` keeps of all taken so far.
@@ -26,6 +28,7 @@ class History:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._table = Table()
+        self._curves: dict[tuple[object, ...], Curve | None] = {}  # of the present version: a key press changes none
         self.version = 0
 
     def add(self, records: Iterable[Record], *, older: bool = False) -> bool:
@@ -36,14 +39,19 @@ class History:
         """Take a chunk that lies in the file behind all taken so far, or before all of it; True when anything changed."""
         with self._lock:
             changed = self._table.take(chunk, older=older)
-            self.version += changed
+            if changed:
+                self._count_on()
             return changed
 
     def clear(self) -> None:
         """Start again: the file was replaced."""
         with self._lock:
             self._table = Table()
-            self.version += 1
+            self._count_on()
+
+    def _count_on(self) -> None:
+        self.version += 1
+        self._curves.clear()
 
     def reserve(self, rows: int) -> None:
         """Make room for that many older rows at once."""
@@ -119,16 +127,13 @@ class History:
 
     def curve(self, name: str, axis: str, decay: float, columns: int, span: Span | None = None) -> Curve | None:
         """A metric reduced to `columns` buckets over the whole axis or a span of it; None when it has no point."""
+        asked = (name, axis, decay, columns, span)
         with self._lock:
-            series = self._table.series.get(name)
-            if series is None or not len(series):
-                return None
-            start, stop = span or self._span(axis)
-            splits = self._splits(series, axis, start, stop, columns)
-            buckets = series.buckets(splits, decay)
-            low, high = int(splits[0]), int(splits[-1])
-            ends = (self._point(series, axis, low - 1), self._point(series, axis, high))
-            return Curve(buckets, float(series.values[-1]), high - low, int(buckets.nonfinite.sum()), *ends)
+            if asked not in self._curves:
+                if len(self._curves) >= CURVES:
+                    self._curves.clear()
+                self._curves[asked] = self._curve(*asked)
+            return self._curves[asked]
 
     def at(self, name: str, axis: str, x: float) -> Point | None:
         """The recorded point nearest to x, the earlier of two equally near; None without any point."""
@@ -151,6 +156,16 @@ class History:
             values = self._inside(name, axis, span)
             above, below = (values > high) & (values < np.inf), (values < low) & (values > -np.inf)
             return int(np.count_nonzero(above)), int(np.count_nonzero(below))
+
+    def _curve(self, name: str, axis: str, decay: float, columns: int, span: Span | None) -> Curve | None:
+        series = self._table.series.get(name)
+        if series is None or not len(series):
+            return None
+        splits = self._splits(series, axis, *(span or self._span(axis)), columns)
+        buckets = series.buckets(splits, decay)
+        low, high = int(splits[0]), int(splits[-1])
+        ends = (self._point(series, axis, low - 1), self._point(series, axis, high))
+        return Curve(buckets, float(series.values[-1]), high - low, int(buckets.nonfinite.sum()), *ends)
 
     def _span(self, axis: str) -> Span:
         values = self._table.axes[axis].values

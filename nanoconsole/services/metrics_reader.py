@@ -12,10 +12,9 @@ from nanocore.runs.backward import BackwardReader
 from nanocore.runs.lines import LineReader
 
 FIRST = 1 << 18  # bytes that fill a screen, read before anything is shown
-CHUNK = 1 << 19  # bytes decoded at once: a decoder lets no other thread run meanwhile (some milliseconds)
-BREATH = 0.0005  # seconds between two chunks, in which the interface gets its turn
-PAUSES = (0.2, 0.06)  # seconds after the first piece and after later ones, in which the interface paints them alone:
-# whenever it lets go of the interpreter, it would wait for a whole chunk to be decoded
+CHUNK = 1 << 19  # bytes decoded at once: a decoder lets no other thread run meanwhile (some two milliseconds)
+WAITED = 0.0002  # seconds without the interpreter after which another thread is taken to have work
+BREATH = 0.003  # seconds that this work gets before the next chunk is decoded
 
 
 class MetricsReader:
@@ -30,7 +29,7 @@ class MetricsReader:
         self._older = BackwardReader(self._path)
         self._newer = LineReader(self._path)
         self._newer.skip_to(self._older.end)
-        self._pieces = 0
+        self._begun = False
 
     @property
     def pending(self) -> bool:
@@ -46,19 +45,17 @@ class MetricsReader:
             block = b""
         if block:
             self._history.take(self._decoder.decode(block))
-        self._pieces += 1
-        if self._pieces == 1:
+        if not self._begun:
+            self._begun = True
             self._read_older(FIRST)
             self._history.reserve(self._rows_left())
             return
-        if self._older.pending:
-            time.sleep(PAUSES[self._pieces > 2])
         end = self._clock() + seconds
         while self._older.pending:
             self._read_older(CHUNK)
             if self._clock() >= end:
                 break
-            time.sleep(BREATH)
+            _give_way()
 
     def _read_older(self, size: int) -> None:
         if block := self._older.read(size):
@@ -68,3 +65,11 @@ class MetricsReader:
         """About how many rows the bytes before those read so far hold."""
         read = self._older.end - self._older.left
         return self._older.left * self._history.rows // read if read else 0
+
+
+def _give_way() -> None:
+    """Let another thread that waits for the interpreter have it, and some time of its own; where none waits, go on."""
+    before = time.monotonic()
+    time.sleep(0)
+    if time.monotonic() - before > WAITED:
+        time.sleep(BREATH)

@@ -120,7 +120,7 @@ def fires(events: Sequence[Record]) -> list[Fired]:
 
 def _table(path: Path) -> dict[str, Any]:
     """The run's configuration as it stands in its file; {} when it cannot be read."""
-    from nanocore.config.toml import read_table  # pydantic, which the list of runs does not need
+    from nanocore.config.toml_text import read_table
 
     try:
         return read_table(path)

@@ -19,13 +19,15 @@ __all__ = ["INTERVAL", "Listed", "RunFollower", "RunList"]
 
 INTERVAL = 1.0  # seconds between looks
 TELL_EVERY = 0.25  # least seconds between two updates while a long history is read
+PATIENCE = 0.5  # most seconds that reading waits for an update to be painted
 
 
 class RunFollower:
     """Polls in a thread of its own and hands results to two callbacks, called in that thread.
 
     `on_list` gets a new list only when something in it changed, `on_run` every look at the watched run, and
-    `on_failure` an error that nobody expected, after which nothing more is told.
+    `on_failure` an error that nobody expected, after which nothing more is told. While a long history is read, reading
+    and painting take turns: whoever was given an update calls `painted`, and only then is read on.
     """
 
     def __init__(
@@ -48,7 +50,8 @@ class RunFollower:
         self._told_run = 0.0
         self._watched: WatchedRun | None = None
         self._wanted: RunFolder | None = None
-        self._wake, self._ended = threading.Event(), threading.Event()
+        self._wake, self._ended, self._painted = threading.Event(), threading.Event(), threading.Event()
+        self._painted.set()
         self._thread = threading.Thread(target=self._loop, name="run follower", daemon=True)
 
     def start(self) -> None:
@@ -58,6 +61,7 @@ class RunFollower:
         """End the thread; no callback is called after this returns."""
         self._ended.set()
         self._wake.set()
+        self._painted.set()
         if self._thread.is_alive():
             self._thread.join()
 
@@ -90,6 +94,14 @@ class RunFollower:
         self._interval = seconds
         self._wake.set()
 
+    def painting(self) -> None:
+        """Say that something is on its way to the screen: no more of a long history is read until it is there."""
+        self._painted.clear()
+
+    def painted(self) -> None:
+        """Say that it is on the screen."""
+        self._painted.set()
+
     def look(self) -> None:
         """Look now instead of at the next interval."""
         self._wake.set()
@@ -120,7 +132,10 @@ class RunFollower:
     def poll_beside(self) -> bool:
         """Let whoever asked for it look; True when more waits to be read."""
         look = self._beside
-        return look() if look is not None else False
+        waiting = look() if look is not None else False
+        if waiting:
+            self._painted.wait(PATIENCE)
+        return waiting
 
     def poll_run(self) -> bool:
         """Look at the watched run; True when more of its history waits to be read."""
@@ -136,5 +151,9 @@ class RunFollower:
         due = not update.reading or time.monotonic() - self._told_run >= TELL_EVERY
         if due and not self._ended.is_set() and self._wanted == wanted:
             self._told_run = time.monotonic()
+            if update.reading:
+                self.painting()
             self._on_run(update)
+        if update.reading:
+            self._painted.wait(PATIENCE)
         return update.reading

@@ -29,6 +29,7 @@ Place = tuple[int, int]  # how often the log began anew, and lines since then
 START: Place = (0, 0)
 SAMPLE_BYTES = 64 << 10
 TURN = 0.001  # seconds after which a thread that computes lets another one run; Python's own 5 ms make frames late
+METERS = (1.0, 5.0)  # least seconds between two readings of the meters: of a run at work, and of one at rest
 SLICE = 0.3  # seconds of reading a long history between two looks at everything else
 
 
@@ -110,7 +111,8 @@ class WatchedRun:
         self.run, self.history, self.log = run, History(), LogBuffer()
         self._metrics = MetricsReader(run.metrics_file, self.history)
         self._tail = LogTail(run.log_file, keep=LOG_KEEP)
-        self._meters = MeterReader(root)
+        self._meters, self._clock = MeterReader(root), clock
+        self._metered: tuple[float, Meters] | None = None
         self._sample: Sample | None = None
         self._facts, self._milestones = FactsReader(run), MilestoneReader(run)
         self._stalls = StallWatch(clock)
@@ -130,11 +132,18 @@ class WatchedRun:
             verdict=judge(state, self.history, stall, facts.streams),
             log=self.log,
             sample=self._sample,
-            meters=self._meters.read(state.pid if state.alive else 0) if meters else None,
+            meters=self._read_meters(state) if meters else None,
             reading=self._metrics.pending or self._tail.pending,
             facts=facts,
             milestones=self._milestones.read(),
         )
+
+    def _read_meters(self, state: RunState) -> Meters:
+        """The meters, not read again before it is time."""
+        now = self._clock()
+        if self._metered is None or now - self._metered[0] >= METERS[not state.alive]:
+            self._metered = (now, self._meters.read(state.pid if state.alive else 0))
+        return self._metered[1]
 
     def _read(self) -> None:
         """Read on in metrics and log, and the newest sample."""

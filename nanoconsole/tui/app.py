@@ -27,6 +27,8 @@ from nanocore.runs.layout import RunFolder
 if TYPE_CHECKING:
     from nanoconsole.services.watched import RunUpdate
 
+PAINTED = 2 / 60  # seconds after which a change is on the screen, painting apart: Textual paints 60 times a second
+
 
 def run_app(root: Path) -> int:
     """Open the console over the runs in `root`; returns the exit code."""
@@ -128,6 +130,12 @@ class ConsoleApp(AlertingApp):
     def on_run_seen(self, message: RunSeen) -> None:
         if isinstance(self.screen, ConsoleScreen) and message.update.run == self.opened:
             self.screen.show_update(message.update)
+        if message.update.reading:
+            self.tell_painted()
+
+    def tell_painted(self) -> None:
+        """Let the follower read on when what was just shown is on the screen."""
+        self.set_timer(PAINTED, self.follower.painted)
 
     def on_run_launched(self, message: RunLaunched) -> None:
         self.open_run(message.run)
@@ -231,5 +239,5 @@ def _focus(target: Widget | None) -> None:
 
 def _load_other_screens() -> None:
     """Import what the other screens need (the schema, numpy) while the first one is already shown."""
-    for mode in modes.MODES:
+    for mode in sorted(modes.MODES, key=lambda mode: mode.name != "live"):  # that one is opened next, as a rule
         mode.load()

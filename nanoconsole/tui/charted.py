@@ -23,6 +23,7 @@ class ChartedScreen(ConsoleScreen):
     def __init__(self) -> None:
         super().__init__()
         self.view = View()
+        self._charts: list[Chart] = []
         self._follows = True  # the newest is in sight, and shall stay so
 
     def source(self) -> CurveSource | None:
@@ -38,7 +39,9 @@ class ChartedScreen(ConsoleScreen):
         return None
 
     def charts(self) -> list[Chart]:
-        return list(self.query(Chart))
+        """The charts, which stay the same ones."""
+        self._charts = self._charts or list(self.query(Chart))
+        return self._charts
 
     def current(self) -> Chart:
         return self.query_one("Chart.-current", Chart)

@@ -10,8 +10,8 @@ from textual.widgets import Input
 from nanoconsole.services.log_scan import LEVELS
 from nanoconsole.services.log_search import LogSearch
 from nanoconsole.tui.screens.of_run import RunScreen
-from nanoconsole.tui.widgets.field_editor import ValueInput
 from nanoconsole.tui.widgets.log_pane import LogPane
+from nanoconsole.tui.widgets.value_input import ValueInput
 
 
 class LogSearching(RunScreen):

@@ -12,6 +12,7 @@ from nanoconsole.services.settings import Settings, save
 from nanoconsole.services.settings_schema import Value
 from nanoconsole.tui import keys
 from nanoconsole.tui.messages import Said, Severity
+from nanoconsole.tui.style_sheet import StyleSheet
 from nanoconsole.tui.theme import THEMES
 from nanocore.errors import NanoError
 from nanocore.runs.hints import to_type
@@ -35,6 +36,7 @@ class SettledApp(App[None]):
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = settings.theme
+        self.stylesheet = StyleSheet(variables=self.get_css_variables())
 
     def on_mount(self) -> None:
         """Say what of the settings could not be used: the first fault, and where to see the others."""

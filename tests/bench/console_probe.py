@@ -1,6 +1,6 @@
-"""The apps that `tests.bench.console` runs in a terminal: python -m tests.bench.console_probe empty|console|noted ROOT NOTES.
+"""The apps that `tests.bench.console` runs in a terminal: python -m tests.bench.console_probe empty|noted ROOT NOTES.
 
-`empty` is a plain Textual app with the usual widgets. `console` is the real one over a run root. `noted` is that with
+`empty` is a plain Textual app with the usual widgets, `noted` the console over a run root with
 a clock beside it, which costs some processor time: it notes, as JSON lines in a file, what was shown when, and how long the
 event loop was busy at a stretch (a frame is at most that long).
 """
@@ -42,13 +42,6 @@ def empty() -> None:
     Empty().run()
 
 
-def console(root: Path) -> None:
-    """The console as a user opens it."""
-    from nanoconsole.tui.app import run_app
-
-    run_app(root)
-
-
 def noted(root: Path, notes: Path) -> None:
     """The console, with a clock beside it."""
     from nanoconsole.services.settings import load
@@ -87,8 +80,6 @@ def noted(root: Path, notes: Path) -> None:
 def main() -> None:
     if sys.argv[1] == "empty":
         empty()
-    elif sys.argv[1] == "console":
-        console(Path(sys.argv[2]))
     else:
         noted(Path(sys.argv[2]), Path(sys.argv[3]))
 

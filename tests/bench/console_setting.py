@@ -14,6 +14,7 @@ from tests.bench.terminal import Terminal
 from tests.run_helpers import status_of_me
 
 PROBE = ("-m", "tests.bench.console_probe")
+LISTED, OPENED = "finished", "gradient norm"  # painted with the row of a run, and with the charts of Live; in no path
 NARROW = ("loss/ce", "training/grad_norm", "throughput/tokens_per_sec", "mhc/stream_cosine")  # a metric a chart
 
 
@@ -30,15 +31,21 @@ class Bench:
     def console(self, root: Path, *, noted: bool = False, hertz: float = 1.0) -> Terminal:
         """The console over a root, looking that often; `noted` with a clock beside it."""
         self.told.unlink(missing_ok=True)
+        words = [*PROBE, "noted", str(root), str(self.told)] if noted else ["-m", "nanoconsole", "--runs", str(root)]
         config = self.folder / "config" / "nanoconsole"
         config.mkdir(parents=True, exist_ok=True)
         (config / "settings.toml").write_text(f"refresh_hz = {hertz}\n")
-        environment = {"XDG_CONFIG_HOME": str(config.parent), "OMP_NUM_THREADS": "1"}
-        return Terminal([*PROBE, "noted" if noted else "console", str(root), str(self.told)], environment)
+        environment = {"XDG_CONFIG_HOME": str(config.parent), "OMP_NUM_THREADS": "1", **self.compiled}
+        return Terminal(words, environment)
 
     def empty(self) -> Terminal:
         """The small app it is compared with."""
-        return Terminal([*PROBE, "empty"], {})
+        return Terminal([*PROBE, "empty"], self.compiled)
+
+    @property
+    def compiled(self) -> dict[str, str]:
+        """The environment in which every module is compiled once, as where the console is installed."""
+        return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(self.folder / "compiled")}
 
     @property
     def told(self) -> Path:
@@ -59,6 +66,13 @@ class Bench:
         with run.metrics_file.open("w") as file:
             file.writelines(line(step, names) for step in range(1, records + 1))
         return run
+
+
+def open_live(terminal: Terminal) -> None:
+    """Press Enter at once when the run's row stands there, and wait for its charts. Raises TimeoutError."""
+    terminal.until(LISTED)
+    terminal.press("\r")
+    terminal.until(OPENED)
 
 
 def line(step: int, names: tuple[str, ...] | list[str]) -> str:

@@ -47,10 +47,10 @@ from nanoconsole.tui.screens.tags import TagsScreen
 from nanoconsole.tui.screens.trash import TrashScreen
 from nanoconsole.tui.screens.validate import ValidateScreen
 from nanoconsole.tui.theme import STATES, THEMES
-from nanoconsole.tui.widgets.field_editor import ValueInput
 from nanoconsole.tui.widgets.form import Form
 from nanoconsole.tui.widgets.preset_list import PresetList
 from nanoconsole.tui.widgets.source_pane import TomlArea
+from nanoconsole.tui.widgets.value_input import ValueInput
 from nanocore.runs.status import ALIVE_STATES, FINAL_STATES
 from tests.tui.scenes import NOW, at_work, console, lay, look, seen
 

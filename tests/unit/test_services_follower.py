@@ -133,7 +133,6 @@ def test_a_long_history_is_read_in_pieces(tmp_path: Path, monkeypatch: pytest.Mo
     for size in ("FIRST", "CHUNK"):
         monkeypatch.setattr(f"nanoconsole.services.metrics_reader.{size}", 4096)
     monkeypatch.setattr("nanoconsole.services.watched.SLICE", 1e-9)
-    monkeypatch.setattr("nanoconsole.services.metrics_reader.PAUSES", (0.0, 0.0))
     watched = WatchedRun(lay(tmp_path, "long", steps=200), tmp_path)
     assert watched.poll().history.span("step")[1] == 200.0  # the newest first
     assert watched.history.span("step")[0] > 100.0

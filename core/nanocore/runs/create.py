@@ -10,7 +10,6 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -162,6 +161,8 @@ def _facts(preset: str, argv: Sequence[str], parent: Parent | None) -> dict[str,
 
 
 def _versions() -> dict[str, str]:
+    from importlib import metadata  # with what it needs of e-mail, which who only reads runs need not wait for
+
     found = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:

@@ -74,8 +74,14 @@ class CompareScreen(ChartedScreen):
         wanted = self.console.choice.compared()
         if tuple(wanted[:MOST]) != self._overlay.runs:
             self._compare(wanted)
-        overlay = self._overlay
-        self.console.follower.beside(lambda: overlay.poll(lambda: self.post_message(self.Read())))
+        overlay, follower = self._overlay, self.console.follower
+
+        def tell() -> None:
+            if overlay.reading:
+                follower.painting()
+            self.post_message(self.Read())
+
+        follower.beside(lambda: overlay.poll(tell))
         self._show()
 
     def on_screen_suspend(self) -> None:
@@ -97,6 +103,7 @@ class CompareScreen(ChartedScreen):
 
     def on_compare_screen_read(self) -> None:
         self._show()
+        self.console.tell_painted()
 
     def on_compare_screen_configs_read(self, message: ConfigsRead) -> None:
         if message.runs == self._overlay.runs:

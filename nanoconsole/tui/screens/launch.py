@@ -17,10 +17,11 @@ from nanoconsole.tui.draft_sides import DraftSides
 from nanoconsole.tui.draft_text import DraftText
 from nanoconsole.tui.editing import EditWanted
 from nanoconsole.tui.widgets.cost_panel import CostPanel
-from nanoconsole.tui.widgets.field_editor import FieldEditor, ValueInput
+from nanoconsole.tui.widgets.field_editor import FieldEditor
 from nanoconsole.tui.widgets.form import Form
 from nanoconsole.tui.widgets.preset_list import Choice, PresetList, choices, opened
 from nanoconsole.tui.widgets.source_pane import SourcePane
+from nanoconsole.tui.widgets.value_input import ValueInput
 from nanocore.config.presets import presets
 from nanocore.errors import NanoError
 

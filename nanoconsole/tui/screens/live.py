@@ -68,6 +68,7 @@ class LiveScreen(ChartedScreen, RunActions):
         self._update: RunUpdate | None = None
         self._keys_for = ""  # the state for which the key bar was drawn
         self._technique = ""  # key of the technique's chart that was asked for
+        self.add_class("-no-run", update=False)  # before anything is there: a class set later styles all widgets anew
 
     def compose_body(self) -> ComposeResult:
         yield Static(_no_run(), id="no-run")
@@ -75,7 +76,7 @@ class LiveScreen(ChartedScreen, RunActions):
         with Horizontal(id="body"):
             with Container(id="charts"):
                 for place, spec in PLACES.items():
-                    yield Chart(spec, place)
+                    yield Chart(spec, place, current=place == "loss")
             with Vertical(id="side"):
                 yield MetersPanel()
                 yield FactsPanel()
@@ -111,7 +112,6 @@ class LiveScreen(ChartedScreen, RunActions):
         return super().key_label(key)
 
     def on_mount(self) -> None:
-        self.charts()[0].add_class("-current")
         self._arrange()
 
     def on_screen_resume(self) -> None:

@@ -14,8 +14,8 @@ from nanoconsole.tui import keys, log_words
 from nanoconsole.tui.keys import Key
 from nanoconsole.tui.log_searching import LogSearching
 from nanoconsole.tui.screens.go_to_step import GoToStep
-from nanoconsole.tui.widgets.field_editor import ValueInput
 from nanoconsole.tui.widgets.log_pane import LogPane
+from nanoconsole.tui.widgets.value_input import ValueInput
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.log import last_lines
 

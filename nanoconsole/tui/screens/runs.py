@@ -16,9 +16,9 @@ from nanoconsole.services.run_fields import Context, alert_counts
 from nanoconsole.tui import keys
 from nanoconsole.tui.run_words import FILTER_TERMS, detail, nothing, summary
 from nanoconsole.tui.several_runs import SeveralRuns
-from nanoconsole.tui.widgets.field_editor import ValueInput
 from nanoconsole.tui.widgets.run_columns import shown
 from nanoconsole.tui.widgets.run_table import Marks, RunTable
+from nanoconsole.tui.widgets.value_input import ValueInput
 from nanocore.runs.layout import RunFolder
 
 

@@ -39,9 +39,8 @@ def line(mask: Mask, rows: NDArray[np.float64]) -> None:
     if not present.any():
         return
     value = np.where(present, rows, 0.0)
-    before = np.where(present & np.roll(present, 1), (value + np.roll(value, 1)) / 2, value)
-    after = np.where(present & np.roll(present, -1), (value + np.roll(value, -1)) / 2, value)
-    before[0], after[-1] = value[0], value[-1]
-    top = np.minimum(np.minimum(before, after), value)
-    bottom = np.maximum(np.maximum(before, after), value)
+    between = np.where(present[1:] & present[:-1], (value[1:] + value[:-1]) / 2, np.nan)
+    top, bottom = value.copy(), value.copy()
+    for half in (slice(1, None), slice(None, -1)):
+        top[half], bottom[half] = np.fmin(top[half], between), np.fmax(bottom[half], between)
     fill(mask, np.rint(top).astype(np.int64), np.rint(bottom).astype(np.int64), present)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
 
 import numpy as np
-from rich.segment import Segment
-from rich.style import Style
-from textual.strip import Strip
 
 Span = tuple[str, str]  # text and the name of its style
 
@@ -32,9 +28,15 @@ class Canvas:
         if 0 <= y < self.height:
             start, stop = max(0, x), min(self.width, x + len(text))
             if start < stop:
-                self.codes[y, start:stop] = [ord(character) for character in text[start - x : stop - x]]
+                self.codes[y, start:stop] = [*map(ord, text[start - x : stop - x])]
                 self.styles[y, start:stop] = self.style(style)
         return x + len(text)
+
+    def column(self, x: int, y: int, height: int, character: str, style: str) -> None:
+        """Write one character into rows y to y + height of a column, clipped to the canvas."""
+        if 0 <= x < self.width:
+            self.codes[max(0, y) : max(0, y + height), x] = ord(character)
+            self.styles[max(0, y) : max(0, y + height), x] = self.style(style)
 
     def spans(self, x: int, y: int, spans: Sequence[Span], limit: int) -> int:
         """Write spans one after another while they fit whole before column `limit`."""
@@ -52,17 +54,18 @@ class Canvas:
         self.codes[y : y + height, x : x + width][hit] = codes[hit]
         self.styles[y : y + height, x : x + width][hit] = self.style(style)
 
-    def rows(self) -> Iterator[list[Span]]:
+    def rows(self) -> list[list[Span]]:
         """Each row as spans of one style."""
-        for codes, styles in zip(self.codes.astype("<u4"), self.styles, strict=True):
-            text = codes.tobytes().decode("utf-32-le")
-            cuts = [0, *(np.flatnonzero(np.diff(styles)) + 1).tolist(), len(text)]
-            yield [(text[start:stop], self.names[styles[start]]) for start, stop in pairwise(cuts) if stop > start]
-
-    def strips(self, styles: Callable[[str], Style]) -> list[Strip]:
-        """Rows for a Textual widget; `styles` turns names into colours."""
-        known = {name: styles(name) for name in self.names}
-        return [Strip([Segment(text, known[name]) for text, name in row], self.width) for row in self.rows()]
+        text = self.codes.astype("<u4").tobytes().decode("utf-32-le")
+        begins = np.ones(self.styles.shape, np.bool_)
+        begins[:, 1:] = self.styles[:, 1:] != self.styles[:, :-1]
+        starts = np.flatnonzero(begins)
+        found: list[list[Span]] = [[] for _ in range(self.height)]
+        styles = self.styles.ravel()[starts].tolist()
+        cuts = [*starts.tolist(), len(text)]
+        for start, stop, style in zip(cuts, cuts[1:], styles, strict=False):
+            found[start // self.width].append((text[start:stop], self.names[style]))
+        return found
 
     def text(self) -> str:
         """Plain text of the whole canvas, for tests and headless output."""

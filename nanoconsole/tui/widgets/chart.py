@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import TYPE_CHECKING, Literal, cast
 
+from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.geometry import Region
@@ -13,6 +15,8 @@ from textual.widget import Widget
 
 from nanoconsole.services.curves import CurveSource
 from nanoconsole.services.history import History
+from nanoconsole.tui.theme import ink
+from nanoconsole.tui.widgets.canvas import Canvas
 from nanoconsole.tui.widgets.chart_spec import ChartSpec, Mark, View
 from nanoconsole.tui.widgets.glyphs import BRAILLE, chosen
 from nanoconsole.tui.widgets.plot import draw
@@ -22,34 +26,31 @@ if TYPE_CHECKING:
     from nanoconsole.services.settings import Settings
     from nanoconsole.tui.app import ConsoleApp
 
-STYLES = (
-    "title", "axis", "value", "line1", "line2", "line3", "line4", "envelope", "bad", "cursor", "event", "alert",
-)  # fmt: skip
+# The theme's colour of each style. As component classes of a widget they would be worked out anew for every chart
+# whenever anything on the screen changes its class.
+COLOURS = {
+    "title": "primary",
+    "axis": "axis",
+    "value": "value",
+    "line1": "line-1",
+    "line2": "line-2",
+    "line3": "line-3",
+    "line4": "line-4",
+    "envelope": "envelope",
+    "bad": "error",
+    "cursor": "accent",
+    "event": "value",
+    "alert": "warning",
+}
+BOLD = frozenset({"title", "value", "bad", "cursor", "event", "alert"})
+Look = tuple[int, list[tuple[str, Style]]]
 Gesture = Literal["point", "closer", "farther"]
 
 
 class Chart(Widget, can_focus=True):
     """Strips are made when Textual asks for them, so a chart that is not on the screen costs nothing."""
 
-    COMPONENT_CLASSES = {f"chart--{name}" for name in STYLES}
-    DEFAULT_CSS = """
-    Chart {
-        width: 1fr;
-        height: 1fr;
-        & > .chart--title { color: $primary; text-style: bold; }
-        & > .chart--axis { color: $axis; }
-        & > .chart--value { color: $value; text-style: bold; }
-        & > .chart--line1 { color: $line-1; }
-        & > .chart--line2 { color: $line-2; }
-        & > .chart--line3 { color: $line-3; }
-        & > .chart--line4 { color: $line-4; }
-        & > .chart--envelope { color: $envelope; }
-        & > .chart--bad { color: $error; text-style: bold; }
-        & > .chart--cursor { color: $accent; text-style: bold; }
-        & > .chart--event { color: $value; text-style: bold; }
-        & > .chart--alert { color: $warning; text-style: bold; }
-    }
-    """
+    DEFAULT_CSS = "Chart { width: 1fr; height: 1fr; }"
 
     class Chosen(Message):
         """The chart was clicked or focused."""
@@ -68,9 +69,9 @@ class Chart(Widget, can_focus=True):
             super().__init__()
             self.chart, self.x, self.gesture = chart, x, gesture
 
-    def __init__(self, spec: ChartSpec, place: str) -> None:
-        """`place` is its part of the screen, which other charts may take later."""
-        super().__init__(id=f"chart-{place}")
+    def __init__(self, spec: ChartSpec, place: str, *, current: bool = False) -> None:
+        """`place` is its part of the screen, which other charts may take later; `current` as in `ChartedScreen`."""
+        super().__init__(id=f"chart-{place}", classes="-current" if current else None)
         self.spec = spec
         self.view = View()
         self.empty = ""
@@ -79,6 +80,7 @@ class Chart(Widget, can_focus=True):
         self._ruler, self._seen = True, -1
         self._glyphs = BRAILLE
         self._drawn: tuple[object, ...] = ()
+        self._looks: list[Look] = []  # width, and texts with their styles, of each row
         self._strips: list[Strip] = []
         self._styles: dict[tuple[str, bool], Style] = {}
 
@@ -111,7 +113,7 @@ class Chart(Widget, can_focus=True):
             self.refresh()
             return
         self._draw()
-        rows = [row for row, (old, new) in enumerate(zip(before, self._strips, strict=True)) if old != new]
+        rows = [row for row, (old, new) in enumerate(zip(before, self._strips, strict=True)) if old is not new]
         if rows:
             self.refresh(*(Region(0, row, self.size.width, 1) for row in rows))
 
@@ -169,18 +171,30 @@ class Chart(Widget, can_focus=True):
                 *self.size, self.spec, self.source, self.view,
                 empty=self.empty, ruler=self._ruler, marks=self.marks, glyphs=self._glyphs,
             )  # fmt: skip
-            self._strips = canvas.strips(self._style)
+            self._strips = self._made(canvas)
             self._drawn = wanted
 
+    def _made(self, canvas: Canvas) -> list[Strip]:
+        """The rows of a canvas as strips. A row that looks as it did keeps its strip, so that it is not painted again."""
+        styles = {name: self._style(name) for name in canvas.names}
+        looks = [(canvas.width, [(text, styles[name]) for text, name in spans]) for spans in canvas.rows()]
+        before = zip(self._looks, self._strips, strict=True) if len(self._looks) == len(looks) else repeat((None, None))
+        self._looks = looks
+        return [
+            strip if strip is not None and look == drawn else Strip([Segment(*part) for part in look[1]], look[0])
+            for look, (drawn, strip) in zip(looks, before, strict=False)
+        ]
+
     def _style(self, name: str) -> Style:
-        """The style of a name now; asking Textual for it takes as long as drawing a line."""
+        """The style of a name now; working it out takes as long as drawing a line."""
         key = (name, self.has_focus)
         if key not in self._styles:
-            self._styles[key] = self._asked(name)
+            self._styles[key] = self._worked_out(name)
         return self._styles[key]
 
-    def _asked(self, name: str) -> Style:
+    def _worked_out(self, name: str) -> Style:
         if not name:
             return self.rich_style
-        style = self.get_component_rich_style(f"chart--{name}")
-        return style + Style(reverse=True) if name == "title" and self.has_focus else style
+        style = self.rich_style + ink(self.app.theme_variables[COLOURS[name]])
+        focused_title = name == "title" and self.has_focus
+        return style + Style(bold=name in BOLD or None, reverse=focused_title or None)

@@ -10,20 +10,13 @@ from textual.widgets import Input, Static
 
 from nanoconsole.services.draft import Draft
 from nanoconsole.services.techniques import SWITCHES
-from nanoconsole.tui import keys
 from nanoconsole.tui.widgets.form_rows import words_of
+from nanoconsole.tui.widgets.value_input import ValueInput
 from nanocore.config.continuation import may_change_on_resume
 from nanocore.config.fields import Field
 from nanocore.config.idle import governed_by
 
 RESUMABLE = {True: "A resume may change it (r).", False: "Another value needs a new run."}
-
-
-class ValueInput(Input):
-    """A line of text in a screen; the key bar says how to leave it."""
-
-    KEY_SCOPE = "value"
-    BINDINGS = [*keys.bindings("value")]
 
 
 class FieldEditor(Vertical):

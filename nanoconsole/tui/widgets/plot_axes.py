@@ -21,8 +21,7 @@ MARKS = {
 
 def y_axis(canvas: Canvas, frame: Frame, scale: Scale) -> None:
     """A line with marks and labels at round values."""
-    for row in range(frame.height):
-        canvas.write(frame.x - 1, frame.y + row, "│", "axis")
+    canvas.column(frame.x - 1, frame.y, frame.height, "│", "axis")
     taken: set[int] = set()
     for value, label in y_ticks(scale, frame.height):
         row = frame.height - 1 - round(scale.place(value) * (frame.height - 1))

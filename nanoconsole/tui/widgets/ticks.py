@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 from nanoconsole.services.format import count, duration
 
@@ -47,7 +48,8 @@ def multiples(low: float, high: float, step: float) -> list[float]:
     return [index * step for index in range(first, last + 1)]
 
 
-def y_ticks(scale: Scale, rows: int) -> list[tuple[float, str]]:
+@lru_cache(maxsize=64)  # a chart that grows is drawn again and again over one range of values
+def y_ticks(scale: Scale, rows: int) -> tuple[tuple[float, str], ...]:
     """Values and labels for a y axis of `rows` character rows, lowest first."""
     values: list[float] = []
     most = max(1, rows // 3)
@@ -56,7 +58,7 @@ def y_ticks(scale: Scale, rows: int) -> list[tuple[float, str]]:
         if len(values) < 2:  # also a log axis inside one decade
             values = multiples(scale.low, scale.high, round_step(scale.high - scale.low, most))
         most += 1
-    return _distinct(values)
+    return tuple(_distinct(values))
 
 
 def _decades(scale: Scale, most: int) -> list[float]:
