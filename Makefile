@@ -38,7 +38,7 @@ test-faults: .venv/.ready-test
 	$(BIN)/python -m pytest tests/faults -m "strace or slow"
 
 bench: .venv/.ready-test
-	$(BIN)/python -m tests.bench.train
+	$(BIN)/nanoconsole bench train
 	$(BIN)/python -m tests.bench.console
 
 screenshots: .venv/.ready-run

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import typer
 
+from nanoconsole.cli import bench_compare, bench_e3, bench_memory, bench_train
 from nanoconsole.cli.model import answers
 from nanoconsole.cli.options import Json, examples
 from nanoconsole.cli.output import emit, say, table, tell
@@ -26,23 +27,29 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Measure speed on this machine.", rich_markup_mode=None, no_args_is_help=True)
     lines = ("bench kernels", "bench kernels --quick", "bench kernels --only gemv --threads 1 --json")
     group.command("kernels", epilog=examples(*lines))(kernels)
+    for verb in (bench_e3, bench_train, bench_memory, bench_compare):
+        verb.register(group)
     app.add_typer(group, name="bench")
 
 
-def kernels(quick: Quick = False, only: Only = None, threads: Threads = None, json: Json = False) -> None:
+def kernels(
+    context: typer.Context, quick: Quick = False, only: Only = None, threads: Threads = None, json: Json = False
+) -> None:
     """Measure products with ternary weights.
 
     The limits of the machine, products with one token and with several beside torch's, and tokens a second of whole
     models, beside llama.cpp where llama-cpp-python is installed. Takes minutes; a busy machine spoils it. Every result
     is checked: a wrong one ends the command. docs/kernels.md explains the columns.
     """
+    from nanocore.bench.results import stamped
     from nanocore.runs.processors import refuse_threads
 
     for count in threads or ():
         refuse_threads(count, fix="leave --threads out for 1 and 2")
     parts, counts = [only] if only else [*PARTS], sorted({*(threads or ())})
     request = {"verb": "bench-kernels", "parts": parts, "threads": counts, "quick": quick}
-    report = answers(request, lambda answer: say(answer["phase"]) if answer["kind"] == "progress" else None)["report"]
+    found = answers(request, lambda answer: say(answer["phase"]) if answer["kind"] == "progress" else None)["report"]
+    report = stamped("kernels", found, ["nanoconsole", *(context.find_root().obj or ())])
     for line in report["warnings"]:
         say(f"warning: {line}")
     if json:

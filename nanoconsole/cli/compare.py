@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,10 +26,14 @@ Again = Annotated[bool, typer.Option("--continue", help="Keep the runs that fini
 ReportOnly = Annotated[bool, typer.Option("--report-only", help="Print what is known now and start nothing.")]
 Slots = Annotated[int, typer.Option("--slots", min=1, max=64, help="Runs side by side.")]
 Detach = Annotated[bool, typer.Option("--follow/--detach", help="Wait for the report, or return once all is queued.")]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="Write REPORT.md, report.html, report.json and runs.csv there."),
+]
 
 
 def register(app: typer.Typer) -> None:
-    lines = ("compare mtp.toml", "compare mtp.toml --continue", "compare mtp.toml --report-only --json > mtp.json")
+    lines = ("compare mtp.toml", "compare mtp.toml --continue", "compare mtp.toml --report-only --out mtp")
     app.command("compare", epilog=examples(*lines))(compare)
 
 
@@ -39,6 +44,7 @@ def compare(
     report_only: ReportOnly = False,
     slots: Slots = 2,
     follow: Detach = True,
+    out: Out = None,
     runs: Runs = None,
     json: Json = False,
 ) -> None:
@@ -47,27 +53,46 @@ def compare(
     The same data, steps and seeds, and if asked the same training time. The runs are ordinary runs in the queue, which goes on without this command; Ctrl-C ends only the watching. The
     report goes to stdout. Exit code 4 when a run diverged, 1 when one has no result for another reason.
     """
-    from nanocore.compare.experiment import prepare
     from nanocore.compare.spec import read
+
+    one = Asked(f"compare {file}", again, report_only, slots, follow, out, json)
+    pursue(context, read(file), one, runs)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be done with an experiment; `verb` is the command that was typed, without its options."""
+
+    verb: str
+    again: bool
+    report_only: bool
+    slots: int
+    follow: bool
+    out: Path | None
+    json: bool
+
+
+def pursue(context: typer.Context, spec: Spec, asked: Asked, runs: Path | None) -> None:
+    """Queue the runs of an experiment that are to be made, watch them and show the report, as far as it was asked for."""
+    from nanocore.compare.experiment import prepare
     from nanocore.runs import queue
     from nanocore.runs.layout import run_root
 
     root = run_root(runs)
-    if again and report_only:
+    if asked.again and asked.report_only:
         raise UsageError("--continue and --report-only exclude each other")
-    spec = read(file)
-    if not report_only:
-        argv = ["nanoconsole", *(context.find_root().obj or ())]
-        queued = prepare(spec, root, again=again, slots=slots, argv=argv)
+    argv = ["nanoconsole", *(context.find_root().obj or ())]
+    if not asked.report_only:
+        queued = prepare(spec, root, again=asked.again, slots=asked.slots, argv=argv)
         queue.wake(root)
         say(f"{spec.name}: {len(queued)} runs queued in {root}; look: {to_type('queue list')}")
-        if not follow:
-            return emit({"experiment": spec.name, "queued": queued}) if json else None
-        watch(spec, root)
-    raise typer.Exit(show(spec, root, as_json=json, whole=not report_only))
+        if not asked.follow:
+            return emit({"experiment": spec.name, "queued": queued}) if asked.json else None
+        watch(spec, root, asked.verb)
+    raise typer.Exit(show(spec, root, asked, argv))
 
 
-def watch(spec: Spec, root: Path) -> None:
+def watch(spec: Spec, root: Path, verb: str) -> None:
     """Say how far the experiment is, until none of its runs waits or works. Exits with 130 on Ctrl-C."""
     from nanocore.runs import queue
 
@@ -86,7 +111,7 @@ def watch(spec: Spec, root: Path) -> None:
                 raise UsageError(f"the queue is halted: {found.halted}", fix=f"go on with: {to_type('queue start')}")
             time.sleep(INTERVAL)
     except KeyboardInterrupt:
-        say(f"{spec.name} goes on; its report: {to_type('compare SPEC.toml --continue')}")
+        say(f"{spec.name} goes on; its report: {to_type(f'{verb} --continue')}, with the same options")
         raise typer.Exit(INTERRUPTED) from None
 
 
@@ -105,13 +130,18 @@ def progress(spec: Spec, root: Path, entries: list[Any]) -> str:
     return f"{spec.name}: {ended} of {len(own)} runs ended" + (f"; {', '.join(working)}" if working else "")
 
 
-def show(spec: Spec, root: Path, *, as_json: bool, whole: bool) -> int:
-    """Print the report; the exit code: when it should be `whole`, 4 or 1 for runs without a result."""
+def show(spec: Spec, root: Path, asked: Asked, argv: list[str]) -> int:
+    """Print the report, and write its files; the exit code: when it should be whole, 4 or 1 for runs without a result."""
     from nanocore.compare.markdown import markdown
     from nanocore.compare.report import report
 
-    document = report(spec, root)
-    emit(document) if as_json else write(markdown(document))
-    if document["complete"] or not whole:
+    document = report(spec, root, argv)
+    emit(document) if asked.json else write(markdown(document))
+    if asked.out is not None:
+        from nanoconsole.services.reports.experiment import save
+
+        for path in save(document, asked.out):
+            say(f"wrote {path}")
+    if document["complete"] or asked.report_only:
         return 0
     return DIVERGED if any(run["state"] == "diverged" for run in document["runs"]) else FAILED

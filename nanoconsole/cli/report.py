@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,7 @@ import typer
 from nanoconsole.cli import complete
 from nanoconsole.cli.options import Json, Runs, examples
 from nanoconsole.cli.output import emit, say, tell
-from nanocore.errors import ResourceError, UsageError
+from nanocore.errors import UsageError
 
 Names = Annotated[list[str], typer.Argument(metavar="RUN...", help="Names of runs.", autocompletion=complete.runs)]
 
@@ -34,6 +33,7 @@ def report(
     State, newest values, what differs in the configuration, curves, checkpoints, events and alerts, samples, machine and
     versions. Without --output as Markdown on stdout, its plots in characters. An HTML file holds everything itself.
     """
+    from nanoconsole.services.reports.files import write_whole
     from nanoconsole.services.reports.gather import gather
     from nanocore.runs.layout import find_run, run_root
 
@@ -54,16 +54,5 @@ def report(
         text = markdown(document, plots)
     if output is None:
         return tell(text.rstrip("\n"))
-    _write(output, text)
+    write_whole(output, text)
     return emit({"path": str(output), "bytes": len(text.encode())}) if json else say(f"wrote {output}")
-
-
-def _write(path: Path, text: str) -> None:
-    """Put the file in place whole."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8", errors="replace")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise ResourceError(f"cannot be written: {error.strerror}", where=str(path)) from None

@@ -33,6 +33,7 @@ def test_a_longer_variant_takes_more_time_and_gets_fewer_steps(tmp_path: Path) -
     assert all(record[BASELINE_PACE] > 0 and record[OWN_PACE] > 0 for record in records)
     times = step_times(run)
     assert times is not None and times.ratio > 1
+    assert set(times.parts) == {"forward", "backward", "optimizer"} and times.parts["backward"] > 1
     assert steps_at_pace(tmp_path, Pace(1000, "c")) == round(1000 / times.ratio)
     assert not run.checkpoints_dir.exists() or not list(run.checkpoints_dir.iterdir())
 

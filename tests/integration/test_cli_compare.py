@@ -61,6 +61,41 @@ def test_a_comparison_from_its_file_to_its_report(nano: Nano, root: Path, spec: 
     assert kept.data == {"experiment": "look", "queued": []}
 
 
+def test_a_variant_that_takes_the_baselines_time_is_not_trained_again(
+    nano: Nano, root: Path, spec: Path, tmp_path: Path
+) -> None:
+    one_seed(spec)
+    spec.write_text(
+        "time_tolerance = 0.03\n" + spec.read_text() + '[variants.free]\nsets = ["objective.z_loss=0.001"]\n'
+    )
+    done = nano("compare", str(spec), "--json", "--out", str(tmp_path / "out"))
+    assert (done.code, done.data["complete"]) == (0, True), done.err
+    time = {row["variant"]: row for row in done.data["equal_time"]}
+    assert (time["free"]["as_at_steps"], time["free"]["steps"], time["mtp"]["steps"]) == (True, 30, 15)
+    spared = RunFolder(root / "look-free-s2-time")
+    assert (observe(spared).state, steps_of(spared)) == ("stopped", [])
+    assert "a step takes 1.000 [1.000, 1.000] of the baseline's time" in observe(spared).reason
+    names = ["REPORT.md", "report.html", "report.json", "runs.csv"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
+    drained(root)
+    again = nano("compare", str(spec), "--continue", "--json")
+    assert again.code == 0 and steps_of(spared) == []
+
+
+def test_bench_e3_is_an_experiment_like_any_other(nano: Nano, root: Path, spec: Path, tmp_path: Path) -> None:
+    asked = ("bench", "e3", "--quick", "--only", "mtp", "--steps", "30")
+    done = nano(*asked, "--json", "--out", str(tmp_path / "out"))
+    assert done.code == 0, done.err
+    assert [run["run"] for run in done.data["runs"]].count("e3-quick-mtp-s1") == 1 and len(done.data["runs"]) == 3
+    assert read_run(RunFolder(root / "e3-quick-mtp-s1"))["experiment"]["name"] == "e3-quick"
+    assert {claim["variant"] for claim in done.data["claims"]} == {"mtp"}
+    assert (done.data["bench"], done.data["command"][3:7]) == ("compare", ["bench", "e3", "--quick", "--only"])
+    assert "Beside what is claimed" in (tmp_path / "out" / "REPORT.md").read_text()
+    assert nano(*asked).code == 2  # its runs are there
+    drained(root)
+    assert nano(*asked, "--continue", "--detach", "--json").data == {"experiment": "e3-quick", "queued": []}
+
+
 def test_a_killed_comparison_goes_on_with_what_is_left(
     nano: Nano, root: Path, spec: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable
 from typing import Any, get_args
-from weakref import WeakSet
 
-import numpy as np
 import pytest
 import torch
-from torch import Tensor
-from torch.profiler import ProfilerActivity, profile
 
+from nanocore.bench.live_memory import kept_bytes, peak_bytes
 from nanocore.config.estimate import estimate, vocabulary
 from nanocore.config.parameters import Role, of_role, total, weights
 from nanocore.config.resolve import resolve
 from nanocore.config.schema import Config
-from nanocore.data.batch import Batch
 from nanocore.model.transformer import Transformer
-from nanocore.objective.goal import Goal
-from nanocore.objective.micro_batch import micro_batches
 from nanocore.optim.optimizers import Optimizers
-from nanocore.train.step import forward
+from nanocore.train.hardware import choose_machine
 
 Tables = dict[str, dict[str, Any]]
 MODEL = {"d_model": 64, "n_layers": 2, "n_heads": 4, "n_kv_heads": 2, "d_ff": 160, "context_length": 32}
@@ -140,7 +132,9 @@ def test_presets_are_counted_exactly(preset: str) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_kept_activations_are_within_6_percent(name: str) -> None:
     config = _config(CASES[name])
-    assert estimate(config).activation_bytes == pytest.approx(_kept_bytes(config), rel=0.06)  # 15 % are promised
+    assert estimate(config).activation_bytes == pytest.approx(
+        kept_bytes(config, choose_machine(config.hardware)), rel=0.06
+    )  # 15 % are promised
 
 
 PEAKS: dict[str, Tables] = {
@@ -168,73 +162,6 @@ PEAKS: dict[str, Tables] = {
 @pytest.mark.parametrize("name", PEAKS)
 def test_peak_memory_is_within_15_percent(name: str) -> None:
     config = _config(PEAKS[name])
-    assert estimate(config).peak_bytes == pytest.approx(_peak_bytes(config), rel=0.15)  # 25 % are promised
-
-
-def _batch(config: Config, words: int) -> Batch:
-    """Random tokens, with a document border in each row."""
-    rows, length = config.training.batch_size, config.model.context_length
-    tokens = np.random.default_rng(0).integers(words, size=(rows, length), dtype=np.int32)
-    positions = np.tile(np.arange(length, dtype=np.int32), (rows, 1))
-    documents = (positions > length // 2).astype(np.int32) * config.data.isolate_documents
-    return Batch(tokens, np.roll(tokens, -1, axis=1), positions, documents)
-
-
-def _losses(config: Config, model: Transformer, take: Callable[[Tensor], object]) -> None:
-    """The loss of each micro-batch of a step, given to `take` while its graph lives."""
-    batch = _batch(config, model.vocab_size)
-    goal = Goal(model, config, batch, filtering=config.collider.mode != "off")
-    parts, device = config.training.accumulation, torch.device("cpu")
-    bfloat16 = config.hardware.dtype == "bfloat16"
-    for micro in micro_batches(batch, rank=0, world=1, accumulation=parts, device=device):
-        with torch.autocast("cpu", torch.bfloat16) if bfloat16 else contextlib.nullcontext():
-            terms = goal.terms(forward(model, model, micro), micro)
-        take(terms.loss)
-
-
-class _Saved:
-    """A tensor in autograd's graph; it lives as long as the graph holds it."""
-
-    def __init__(self, tensor: Tensor) -> None:
-        self.tensor = tensor
-
-
-def _kept_bytes(config: Config) -> int:
-    """Bytes of the different storages that autograd keeps when the losses are known, parameters apart."""
-    model = Transformer(config, vocabulary(config))
-    model.initialise(0)
-    parameters = {p.untyped_storage().data_ptr() for p in model.parameters()}
-    saved: WeakSet[_Saved] = WeakSet()
-    found: list[int] = []
-
-    def note(tensor: Tensor) -> _Saved:
-        entry = _Saved(tensor)
-        saved.add(entry)
-        return entry
-
-    def count(_loss: Tensor) -> None:
-        storages = {(s := entry.tensor.untyped_storage()).data_ptr(): s.nbytes() for entry in saved}
-        found.append(sum(size for place, size in storages.items() if place not in parameters))
-
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda entry: entry.tensor):
-        _losses(config, model, count)
-    return found[0]
-
-
-def _peak_bytes(config: Config) -> int:
-    """The largest sum of torch allocations over model, optimizer and two steps."""
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
-        model = Transformer(config, vocabulary(config))
-        model.initialise(0)
-        optimizers = Optimizers(model, config)
-        for _ in range(2):
-            _losses(config, model, Tensor.backward)
-            optimizers.step(1.0, 1.0)
-            optimizers.zero_grad()
-    assert recorded.profiler is not None and recorded.profiler.kineto_results is not None
-    events: list[Any] = [event for event in recorded.profiler.kineto_results.events() if event.name() == "[memory]"]
-    now = peak = 0
-    for event in sorted(events, key=lambda event: event.start_ns()):
-        now += event.nbytes()
-        peak = max(peak, now)
-    return peak
+    assert estimate(config).peak_bytes == pytest.approx(
+        peak_bytes(config, choose_machine(config.hardware)), rel=0.15
+    )  # 25 % are promised

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nanoconsole.cli import bench
+from nanoconsole.cli import bench, bench_memory, bench_train
 from tests import command_line
 from tests.command_line import Nano
 
@@ -56,17 +56,56 @@ REPORT: dict[str, Any] = {
 }
 
 
+def pair(estimated: int, measured: int | None, within: bool | None) -> dict[str, Any]:
+    return {"estimated": estimated, "measured": measured, "within": within}
+
+
+ARITHMETIC = {
+    "technique": "AdamW",
+    "parameters": 1234,
+    "weights": 4e9,
+    "gradients": 4e9,
+    "optimizer": 8e9,
+    "activations": 1e9,
+    "peak": 17e9,
+}
+MEMORY: dict[str, Any] = {
+    "preset": "tiny-cpu",
+    "rows": [
+        {
+            "technique": "AdamW", "matrix_state_share": 2.0, "reason": "", "optimizer": pair(1 << 20, 1 << 20, True),
+            "activations": pair(1 << 21, 3 << 20, False), "peak": pair(1 << 22, 1 << 22, True),
+        },
+        {
+            "technique": "float", "matrix_state_share": None, "reason": "not measured: too large", "optimizer": pair(1 << 20, 1 << 20, True),
+            "activations": pair(1 << 21, None, None), "peak": pair(1 << 22, None, None),
+        },
+    ],
+    "left_out": {"Collider, full": "moe.experts has none"},
+    "claim": {"preset": "medium-3b", "words": "they said 26 GB", "rows": [ARITHMETIC]},
+}  # fmt: skip
+SPLIT = {"data_wait": 0.0001, "forward": 0.1, "backward": 0.15, "optimizer": 0.05}
+TRAINED = {"model": "plain", "mode": "eager", "threads": 1, "parameters": 10, "tokens_per_second": 4331.4, "step_seconds": 0.3, "parts": SPLIT, "mfu": 0.411, "against_plain": 1.5, "reason": ""}  # fmt: skip
+FAILED = {"model": "plain", "mode": "compiled", "threads": 1, "parameters": 10, "tokens_per_second": None, "step_seconds": None, "parts": dict.fromkeys(SPLIT), "mfu": None, "against_plain": None, "reason": "not run: no compiler"}  # fmt: skip
+REPORTS = {
+    "bench-kernels": REPORT,
+    "bench-memory": MEMORY,
+    "bench-train": {"preset": "tiny-cpu", "rows": [TRAINED, FAILED], "warnings": ["a busy machine"]},
+}
+
+
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """The requests; the answer to each is REPORT."""
+    """The requests; the answer to each is that of REPORTS."""
     requests: list[dict[str, Any]] = []
 
     def answers(request: dict[str, Any], take: Any) -> dict[str, Any]:
         requests.append(request)
         take({"kind": "progress", "phase": "gemv, some shape"})
-        return {"kind": "done", "report": REPORT}
+        return {"kind": "done", "report": REPORTS[request["verb"]]}
 
-    monkeypatch.setattr(bench, "answers", answers)
+    for module in (bench, bench_memory, bench_train):
+        monkeypatch.setattr(module, "answers", answers)
     return requests
 
 
@@ -109,10 +148,41 @@ def test_what_was_not_run_is_said(nano: Nano, asked: list[dict[str, Any]], monke
 
 def test_the_request_and_json(nano: Nano, asked: list[dict[str, Any]]) -> None:
     shown = nano("bench", "kernels", "--quick", "--only", "gemm", "--threads", "2", "--threads", "1", "--json")
-    assert shown.data == REPORT
+    found = shown.data
+    assert found.items() >= REPORT.items()
+    assert (found["schema"], found["bench"], found["command"][:1], found["command"][-1:]) == (
+        1,
+        "kernels",
+        ["nanoconsole"],
+        ["--json"],
+    )
     assert asked == [{"verb": "bench-kernels", "parts": ["gemm"], "threads": [1, 2], "quick": True}]
     nano("bench", "kernels")
     assert asked[1] == {"verb": "bench-kernels", "parts": list(bench.PARTS), "threads": [], "quick": False}
+
+
+def test_memory_estimated_and_measured(nano: Nano, asked: list[dict[str, Any]]) -> None:
+    found = lines(nano("bench", "memory"))
+    assert ["AdamW", "200.0 %", "1.00 MiB", "1.00 MiB", "2.00 MiB", "3.00 MiB !", "4.00 MiB", "4.00 MiB"] in found
+    assert ["float", "–", "1.00 MiB", "1.00 MiB", "2.00 MiB", "–", "4.00 MiB", "–"] in found
+    assert ["not measured: too large"] in found and ["Collider, full: not possible: moe.experts has none"] in found
+    assert ["they said 26 GB."] in found and ["AdamW", "4.00 GB", "4.00 GB", "8.00 GB", "1.00 GB", "17.00 GB"] in found
+    shown = nano("bench", "memory", "--preset", "d20", "--set", "training.batch_size=2", "--json").data
+    assert shown["bench"] == "memory" and shown["rows"] == MEMORY["rows"]
+    assert asked[1] == {"verb": "bench-memory", "preset": "d20", "sets": ["training.batch_size=2"]}
+
+
+def test_training_speed_and_what_did_not_run(nano: Nano, asked: list[dict[str, Any]]) -> None:
+    shown = nano("bench", "train", "--threads", "1")
+    found = lines(shown)
+    assert "warning: a busy machine" in shown.err
+    assert ["plain", "eager", "1", "10", "4331", "1.50", "300.0", "0.1", "100.0", "150.0", "50.0", "41.1"] in found
+    assert ["plain", "compiled", "1", "10", *["–"] * 8] in found
+    assert found[-1] == ["plain, compiled, 1 threads: not run: no compiler"]
+    nano("bench", "train", "--only", "eager", "--quick", "--json")
+    assert {**asked[1], "threads": asked[0]["threads"]} == {
+        "verb": "bench-train", "preset": "tiny-cpu", "sets": [], "threads": [1], "modes": ["eager"], "rounds": 1
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("wrong", [("--threads", "0"), ("--only", "speed")])

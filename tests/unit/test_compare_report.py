@@ -4,33 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nanocore.compare.experiment import Planned, plan
+from nanocore.compare.claims import NOT_MEASURED
+from nanocore.compare.experiment import plan
 from nanocore.compare.markdown import markdown
 from nanocore.compare.report import report
-from nanocore.compare.spec import Spec, Variant
+from nanocore.compare.spec import Claim
 from nanocore.runs import create
-from nanocore.runs.create import create_run, update_run
-from nanocore.runs.documents import write_document
-from nanocore.runs.layout import RunFolder
-from nanocore.runs.pace import BASELINE_PACE, OWN_PACE
-from nanocore.runs.records import RecordWriter
-from nanocore.runs.status import Status
-
-SPEC = Spec(
-    preset="tiny-cpu",
-    steps=8,
-    seeds=[1, 2, 3],
-    variants={"mtp": Variant(sets=["mtp.horizon=2"]), "smooth": Variant(sets=["objective.label_smoothing=0.1"])},
-    name="known",
-)
-NOISE = {1: -0.01, 2: 0.0, 3: 0.01}
-EFFECT = {"baseline": 0.0, "power-check": 0.4, "mtp": -0.1, "smooth": 0.004}
+from tests.compared import EFFECT, NOISE, SPEC, built, make
 
 
 @pytest.fixture(autouse=True)
@@ -39,60 +24,20 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(create, "git_revision", str)
 
 
-def bits_of(item: Planned) -> float:
-    noise = 0.0 if item.variant == "baseline" else NOISE[item.seed]
-    return 2.0 + 0.1 * item.seed + EFFECT[item.variant] + noise + (0.02 if item.kind == "time" else 0.0)
-
-
-def make(
-    root: Path, item: Planned, *, state: str = "finished", bits: float | None = None, records: int = 8
-) -> RunFolder:
-    """The folder that a trainer would leave."""
-    run = create_run(root, item.config, preset="tiny-cpu", name=item.name)
-    update_run(run, machine={"device": "cpu", "device_name": "a processor", "threads": 1})
-    metrics = RecordWriter(run.metrics_file)
-    slow = 2.0 if item.variant == "mtp" else 1.0
-    if item.kind == "calibration":
-        return calibrated(run, metrics, state, slow)
-    for step in range(1, records + 1):
-        seconds = slow * (9.0 if step <= 4 else 0.010 + 0.001 * (step - 6))
-        record: dict[str, Any] = {"step": step, "attempt": 1, "tokens": 2048 * step, "elapsed": 0.5 * step}
-        record |= {"time/step": seconds, "throughput/tokens_per_sec": 2048 / seconds}
-        record |= {"memory/rss_bytes": 3e6 if step == 2 else 2e6, "memory/optimizer_bytes": 1e6 * slow}
-        metrics.write(record)
-    if state == "finished":
-        value = bits_of(item) if bits is None else bits
-        metrics.write({"step": records, "attempt": 1, "eval/bits_per_byte": value, "eval/ce": 2 * value})
-    metrics.close()
-    message = "" if state == "finished" else "because of something"
-    write_document(run.status_file, Status(state=state, phase="ended", attempt=1, step=records, message=message))
-    return run
-
-
-def calibrated(run: RunFolder, metrics: RecordWriter, state: str, slow: float) -> RunFolder:
-    """The folder of a calibration on a machine that grows slower: the ratios are steady, the times are not."""
-    for turn in range(1, 6):
-        base = 0.0105 * (1 if turn <= 3 else 7)
-        metrics.write({"step": turn, "attempt": 1, BASELINE_PACE: base, OWN_PACE: slow * base})
-    metrics.write({"step": 6, "attempt": 1, BASELINE_PACE: 0.0, OWN_PACE: 1.0})  # nothing to divide by: no round
-    metrics.close()
-    write_document(run.status_file, Status(state=state, phase="ended", attempt=1, step=6))
-    return run
-
-
-def built(root: Path, skip: Callable[[Planned], bool] = lambda _: False) -> dict[str, Any]:
-    for item in plan(SPEC):
-        if not skip(item):
-            make(root, item)
-    return report(SPEC, root)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The report of the experiment with all its runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(create, "git_revision", str)
+        return built(tmp_path_factory.mktemp("whole"))
 
 
 def rows(document: dict[str, Any], table: str) -> dict[str, Any]:
     return {row["variant"]: row for row in document[table]}
 
 
-def test_the_numbers_are_those_of_the_runs(tmp_path: Path) -> None:
-    document = built(tmp_path)
+def test_the_numbers_are_those_of_the_runs(whole: dict[str, Any]) -> None:
+    document = whole
     assert (document["complete"], document["power"], document["warnings"]) == (True, True, [])
     steps, time = rows(document, "equal_steps"), rows(document, "equal_time")
     assert list(steps) == ["baseline", "power-check", "mtp", "smooth"]
@@ -111,8 +56,8 @@ def test_the_numbers_are_those_of_the_runs(tmp_path: Path) -> None:
     assert [steps[name]["verdict"] for name in steps] == ["", "worse", "better", "no difference seen at this scale"]
 
 
-def test_p_is_corrected_over_the_variants_without_the_power_check(tmp_path: Path) -> None:
-    steps = rows(built(tmp_path), "equal_steps")
+def test_p_is_corrected_over_the_variants_without_the_power_check(whole: dict[str, Any]) -> None:
+    steps = rows(whole, "equal_steps")
     t = 0.1 / (0.01 / math.sqrt(3))
     alone = 1 - t / math.sqrt(2 + t * t)
     assert steps["mtp"]["difference"]["p"] == pytest.approx(alone)
@@ -121,8 +66,8 @@ def test_p_is_corrected_over_the_variants_without_the_power_check(tmp_path: Path
     assert steps["power-check"]["corrected_p"] is None
 
 
-def test_cost_is_the_median_after_warm_up_and_memory_the_peak(tmp_path: Path) -> None:
-    document = built(tmp_path)
+def test_cost_is_the_median_after_warm_up_and_memory_the_peak(whole: dict[str, Any]) -> None:
+    document = whole
     steps = rows(document, "equal_steps")
     assert steps["baseline"]["step_seconds"] == pytest.approx(0.0105)  # of 9, 10, 11 and 12 ms
     assert steps["mtp"]["step_seconds_alone"] == pytest.approx(0.021)
@@ -136,6 +81,85 @@ def test_cost_is_the_median_after_warm_up_and_memory_the_peak(tmp_path: Path) ->
     assert document["variants"]["mtp"] == ["mtp.horizon 0 -> 2"]
     assert len(document["variants"]["power-check"]) == 3
     assert document["machines"][0]["machine"]["device_name"] == "a processor"
+
+
+def test_time_is_split_into_parts_and_what_lies_between_steps(whole: dict[str, Any]) -> None:
+    steps = rows(whole, "equal_steps")
+    base, mtp = steps["baseline"], steps["mtp"]
+    assert base["parts"] == pytest.approx(
+        {"data_wait": 1.05e-3, "forward": 4.2e-3, "backward": 3.15e-3, "optimizer": 2.1e-3}
+    )
+    assert mtp["parts"]["backward"] == pytest.approx(6.3e-3)
+    assert base["other_seconds"] == pytest.approx(
+        (1.5 - 0.033) / 3
+    )  # the clock from step 5 to 8, less the steps after it
+    assert (base["data_wait_share"], base["utilisation"]) == (pytest.approx(0.1), pytest.approx(0.9))
+    assert (base["gain"], base["kept_fraction"], base["mfu"]) == (pytest.approx(1.08), None, None)
+
+
+def test_the_way_to_the_baselines_loss_is_read_from_the_curve(whole: dict[str, Any]) -> None:
+    steps = {name: row["to_baseline"] for name, row in rows(whole, "equal_steps").items()}
+    assert (steps["mtp"]["reached"], steps["mtp"]["seeds"]) == (3, 3)
+    assert steps["mtp"]["tokens"] == pytest.approx(2048 * (6 + 2 * 0.9))  # 0.1 below it at the end, 0.9 above before
+    assert steps["mtp"]["tokens_share"] == pytest.approx(0.975)
+    assert steps["mtp"]["seconds_share"] == pytest.approx((72.038 + 0.9 * 0.046) / 36.042)
+    assert (steps["power-check"]["reached"], steps["power-check"]["tokens"]) == (0, None)
+    assert steps["smooth"]["reached"] == 1
+    assert steps["baseline"]["tokens_share"] == 1.0
+
+
+def test_claims_stand_beside_what_was_measured(tmp_path: Path) -> None:
+    kinds = ("bits_per_byte", "bits_per_byte_at_time", "tokens_to_baseline", "step_seconds", "backward_seconds",
+             "matrix_state_bytes", "peak_bytes", "utilisation", "gain")  # fmt: skip
+    told = [Claim(claim=f"claim {kind}", source="a paper", scale="7B", measure=kind) for kind in kinds]  # type: ignore[arg-type]
+    mtp = SPEC.variants["mtp"].model_copy(update={"claims": told})
+    lost = SPEC.variants["smooth"].model_copy(update={"claims": told[2:3]})
+    spec = SPEC.model_copy(update={"variants": {"mtp": mtp, "smooth": lost}})
+    document = built(tmp_path, spec=spec)
+    percent = rows(document, "equal_steps")["mtp"]["ce_difference_percent"]
+    interval = f"[{percent['low']:+.2f}, {percent['high']:+.2f}]"
+    assert [each["measured"] for each in document["claims"] if each["variant"] == "mtp"] == [
+        f"held-out loss {percent['mean']:+.2f} % {interval}: better",
+        document["claims"][1]["measured"],
+        "-2.5 % tokens to the baseline's loss (3 of 3 seeds)",
+        "step time +100.0 % [+100.0, +100.0]",
+        "backward time +60.0 %",  # by the calibration, not by the runs side by side
+        "state of the matrices -74.6 %",
+        "peak memory +0.0 %",
+        "device utilisation 90.0%, baseline 90.0%",
+        "largest composite gain 1.080, baseline 1.080",
+    ]
+    assert document["claims"][1]["measured"].startswith("held-out loss ")
+    assert document["claims"][1]["measured"] != document["claims"][0]["measured"]
+    text = markdown(document)
+    assert "| mtp     | claim gain" in text and "neither confirmed nor refuted" in text
+    nothing = report(spec, tmp_path / "empty")
+    assert {each["measured"] for each in nothing["claims"]} == {NOT_MEASURED}
+
+
+def test_who_never_gets_there_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(EFFECT, "mtp", 0.2)
+    claim = Claim(claim="faster", source="a paper", scale="7B", measure="tokens_to_baseline")
+    part = SPEC.variants["mtp"].model_copy(update={"claims": [claim]})
+    document = built(
+        tmp_path, spec=SPEC.model_copy(update={"variants": {"mtp": part}, "equal": ["steps"], "seeds": [2]})
+    )
+    assert document["claims"][0]["measured"] == "never came to the baseline's loss (0 of 1 seeds)"
+
+
+def test_runs_at_equal_steps_stand_for_those_at_equal_time_where_time_is_the_same(tmp_path: Path) -> None:
+    spec = SPEC.model_copy(update={"time_tolerance": 0.03})
+    document = built(tmp_path, lambda item: item.variant == "smooth" and item.kind == "time", spec)
+    steps, time = rows(document, "equal_steps"), rows(document, "equal_time")
+    assert document["complete"] is True
+    assert time["smooth"]["as_at_steps"] and not time["mtp"]["as_at_steps"] and not steps["smooth"]["as_at_steps"]
+    assert time["smooth"]["difference"]["mean"] == pytest.approx(0.004)
+    text = markdown(document)
+    assert "| smooth *" in text and "within 3 %" in text and "Runs without a result" not in text
+    told = {run["stands_for"]: run["run"] for run in document["runs"] if run["stands_for"]}
+    assert told == {f"known-smooth-s{seed}-time": f"known-smooth-s{seed}" for seed in (1, 2, 3)}
+    strict = report(SPEC, tmp_path)
+    assert strict["complete"] is False and rows(strict, "equal_time")["smooth"]["verdict"] == "no result"
 
 
 def test_a_bad_variant_that_is_not_worse_means_no_power(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,10 +229,10 @@ def test_tokens_that_differ_are_said(tmp_path: Path) -> None:
     assert document["warnings"] == ["known-smooth-s2 trained on 12288 tokens, the baseline on 16384"]
 
 
-def test_markdown_tables_are_whole(tmp_path: Path) -> None:
-    lines = markdown(built(tmp_path)).splitlines()
+def test_markdown_tables_are_whole(whole: dict[str, Any]) -> None:
+    lines = markdown(whole).splitlines()
     tables = [line for line in lines if line.startswith("|")]
-    assert len(tables) == 2 * 6 + 2 * 5
+    assert len(tables) == 4 * 6 + 4 * 5  # of each kind: quality, cost, time, the way to the baseline's loss
     assert {len(line) for line in tables[:6]} == {len(tables[0])}
     mtp = next(line for line in tables if line.startswith("| mtp"))
     assert "-0.1000" in mtp

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from nanocore.compare.experiment import RATES, plan, prepare, variants
-from nanocore.compare.spec import POWER_CHECK, Spec, read
-from nanocore.config.fields import get
+from nanocore.compare.spec import POWER_CHECK, Spec, Variant, read
+from nanocore.config.fields import changed, get
 from nanocore.config.resolve import resolve
 from nanocore.errors import ConfigError, UsageError
 from nanocore.runs.pace import Pace
@@ -153,5 +153,54 @@ def test_the_example_in_the_documentation_of_the_file_is_one(tmp_path: Path) -> 
     example = (module.__doc__ or "").split("\n\n", 1)[1].replace("\n    ", "\n").strip()
     found = read(written(tmp_path, example))
     assert isinstance(found, Spec)
-    assert (found.name, found.seeds, list(found.variants)) == ("mtp", [1, 2, 3], ["mtp2", "smooth"])
-    assert len(plan(found)) == 2 + 3 * 4 + 3  # calibrations; baseline, power check, mtp2 twice; smooth once
+    assert (found.name, found.seeds, list(found.variants)) == ("mtp", [1, 2, 3], ["mtp2", "smooth", "other"])
+    assert len(plan(found)) == 3 + 3 * 6 + 3  # calibrations; baseline, power check, mtp2 and other twice; smooth once
+    assert found.variants["smooth"].claims[0].measure == "bits_per_byte"
+
+
+@pytest.mark.parametrize(
+    ("base", "other"), [("e3-baseline", "e3-full"), ("e3-full", "e3-baseline"), ("tiny-cpu", "nanogpt-cpu")]
+)
+def test_a_variant_may_be_another_preset_trained_as_long(base: str, other: str) -> None:
+    spec = Spec(
+        preset=base,
+        steps=20,
+        seeds=[4],
+        name="both",
+        variants={"v": Variant(preset=other)},
+        sets=["evaluation.every=5"],
+    )
+    planned = {item.kind: item.config for item in plan(spec) if item.variant == "v"}
+    assert (planned["steps"].training.steps, planned["steps"].evaluation.every, planned["steps"].hardware.threads) == (
+        20,
+        5,
+        1,
+    )
+    own = resolve(other, ["training.steps=20", "training.seed=4", "evaluation.every=5", "hardware.threads=1"])
+    assert changed(planned["steps"], own) == []
+    assert changed(planned["calibration"], own)  # it is the baseline's, and has the differences beside it
+
+
+def test_a_variant_changes_something_and_claims_are_lines(tmp_path: Path) -> None:
+    for old, new, words in (
+        ('sets = ["mtp.horizon=2"]', "", "variants.mtp: changes nothing"),
+        (
+            "[variants.mtp]",
+            '[variants.mtp]\nclaims = [{claim = "x", source = "y"}]',
+            "variants.mtp.claims[0].scale: is missing",
+        ),
+        (
+            "[variants.mtp]",
+            '[variants.mtp]\nclaims = [{claim = "x", source = "y", scale = "z", measure = "mood"}]',
+            "measure",
+        ),
+        (
+            "[variants.mtp]",
+            '[variants.mtp]\nclaims = [{claim = "\\u001b", source = "y", scale = "z", measure = "gain"}]',
+            "no plain line",
+        ),
+        ("[variants.mtp]", '[variants.mtp]\nclaims = [{clame = "x"}]', "did you mean claim?"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            read(written(tmp_path, GOOD.replace(old, new, 1)))
+        assert any(words in problem for problem in caught.value.problems), (words, caught.value.problems)

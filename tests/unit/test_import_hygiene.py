@@ -44,6 +44,8 @@ LIGHT = [
     ["queue", "list"],
     ["queue", "cancel", "a-run"],
     ["compare", "RUN/no-such-file.toml"],
+    ["bench", "e3", "--quick", "--only", "mtp", "--report-only"],
+    ["bench", "compare", "RUN/a.json", "RUN/b.json"],
 ]
 PROGRAM = """
 import contextlib, io, json, sys

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nanocore.compare.order import balanced
-from nanocore.compare.spec import BASELINE, POWER_CHECK, Spec
+from nanocore.compare.spec import BASELINE, POWER_CHECK, RESERVED, Spec, Variant
 from nanocore.config.continuation import resume_conflicts
-from nanocore.config.fields import get
+from nanocore.config.fields import changed, get
+from nanocore.config.literals import literal
 from nanocore.config.resolve import resolve, target_path
 from nanocore.config.schema import Config
 from nanocore.config.toml import load
-from nanocore.errors import UsageError
+from nanocore.errors import ConfigError, UsageError
 from nanocore.runs.create import create_run, read_run
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import observe
@@ -56,7 +57,17 @@ def variants(spec: Spec) -> dict[str, list[str]]:
     """Overrides by variant: the baseline, the deliberately bad power check, then those of the file."""
     base = resolve(spec.preset, spec.sets)
     slow = [f"{key}={get(base, key) / POWER_DIVISOR!r}" for key in RATES]
-    return {BASELINE: [], POWER_CHECK: slow, **{name: list(part.sets) for name, part in spec.variants.items()}}
+    return {BASELINE: [], POWER_CHECK: slow, **{name: _sets(spec, base, part) for name, part in spec.variants.items()}}
+
+
+def _sets(spec: Spec, base: Config, part: Variant) -> list[str]:
+    """A variant's overrides; of a preset all that differs from the baseline, but for what the experiment sets."""
+    if not part.preset:
+        return list(part.sets)
+    own = resolve(part.preset, [*spec.sets, *part.sets])
+    return [
+        f"{key}={literal(value)}" for key, _, value in changed(base, own) if key not in (*RESERVED, "hardware.threads")
+    ]
 
 
 def run_name(spec: Spec, variant: str, seed: int, kind: Kind) -> str:
@@ -75,7 +86,7 @@ def plan(spec: Spec) -> list[Planned]:
     planned = [_calibration(spec, base, name, known[name]) for name in spec.timed()]
     for seed, row in zip(spec.seeds, balanced(len(columns), len(spec.seeds)), strict=True):
         for variant, kind in (columns[index] for index in row):
-            config = _config(spec, base, known[variant], spec.steps, seed)
+            config = _variant_config(spec, base, variant, known[variant], seed)
             pace = _pace(spec, variant) if kind == "time" else None
             planned.append(Planned(run_name(spec, variant, seed, kind), variant, seed, kind, config, pace))
     return planned
@@ -83,13 +94,21 @@ def plan(spec: Spec) -> list[Planned]:
 
 def _pace(spec: Spec, variant: str) -> Pace:
     """As long as the baseline takes for the experiment's steps."""
-    return Pace(spec.steps, run_name(spec, variant, spec.seeds[0], "calibration"))
+    return Pace(spec.steps, run_name(spec, variant, spec.seeds[0], "calibration"), spec.time_tolerance)
 
 
 def _calibration(spec: Spec, base: str, variant: str, sets: list[str]) -> Planned:
     """The baseline, in whose process the variant trains in turn: nothing is evaluated or saved."""
     config, seed = _config(spec, base, [], spec.steps, spec.seeds[0]), spec.seeds[0]
     return Planned(run_name(spec, variant, seed, "calibration"), variant, seed, "calibration", config, sets=tuple(sets))
+
+
+def _variant_config(spec: Spec, base: str, variant: str, sets: Sequence[str], seed: int) -> Config:
+    """Raises ConfigError with the variant's name before each fault: the overrides may be right and not fit the baseline."""
+    try:
+        return _config(spec, base, sets, spec.steps, seed)
+    except ConfigError as error:
+        raise ConfigError([f"variant {variant}: {problem}" for problem in error.problems]) from None
 
 
 def _config(spec: Spec, base: str, sets: Sequence[str], steps: int, seed: int) -> Config:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import statistics
+import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from nanocore.compare.experiment import plan, variants
-from nanocore.compare.results import Comparison, Result, compare, mean, power, read_result, spread, verdict
-from nanocore.compare.spec import BASELINE, Spec
-from nanocore.compare.statistics import CONFIDENCE, Paired
+from nanocore.compare.claims import claims
+from nanocore.compare.experiment import Kind, plan, variants
+from nanocore.compare.results import Result, compare, power, read_result, stand_in
+from nanocore.compare.rows import row
+from nanocore.compare.spec import BASELINE, POWER_CHECK, Spec
+from nanocore.compare.statistics import CONFIDENCE
 from nanocore.config.fields import changed
 from nanocore.config.literals import literal
 from nanocore.config.resolve import resolve
@@ -26,18 +29,15 @@ _POWER = {
 }
 
 
-def report(spec: Spec, root: Path) -> dict[str, Any]:
+def report(spec: Spec, root: Path, command: Sequence[str] = ()) -> dict[str, Any]:
     """Everything known of an experiment now, as plain data for JSON. Raises ConfigError for a spec that cannot run."""
-    planned = plan(spec)
-    results = [read_result(root, item) for item in planned]
-    at_steps = compare(results, "steps", len(spec.seeds))
-    has_power = power(at_steps)
-    alone = _alone(results)
-    tables = {"steps": at_steps}
-    if spec.at("time"):
-        tables["time"] = compare(results, "time", len(spec.seeds))
+    results = stand_in([read_result(root, item) for item in plan(spec)], spec.time_tolerance)
+    has_power, tables = _tables(spec, results)
     return {
         "schema": SCHEMA,
+        "bench": "compare",
+        "created": time.time(),
+        "command": list(command),
         "name": spec.name,
         "preset": spec.preset,
         "sets": spec.sets,
@@ -45,69 +45,46 @@ def report(spec: Spec, root: Path) -> dict[str, Any]:
         "seeds": spec.seeds,
         "threads": spec.threads,
         "confidence": CONFIDENCE,
+        "time_tolerance": spec.time_tolerance,
         "complete": all(result.finished for result in results),
         "power": has_power,
         "power_words": _POWER[has_power],
         "variants": {name: _differences(spec, sets) for name, sets in variants(spec).items()},
-        "equal_steps": [_row(one, has_power, alone) for one in tables["steps"]],
-        "equal_time": [_row(one, has_power, alone) for one in tables.get("time", [])],
+        "equal_steps": tables["steps"],
+        "equal_time": tables.get("time", []),
+        "claims": claims(spec, tables),
         "machines": _machines(results),
         "warnings": _warnings(results),
         "runs": [_plain(result) for result in results],
     }
 
 
-def _plain(result: Result) -> dict[str, Any]:
-    times = msgspec.to_builtins(result.times) if result.times else None
-    return {**{key: value for key, value in vars(result).items() if key != "facts"}, "times": times}
-
-
-def _alone(results: list[Result]) -> dict[str, float | None]:
-    """Each variant's step time alone on the machine: the baseline's median, times the ratio measured beside it."""
+def _tables(spec: Spec, results: list[Result]) -> tuple[bool | None, dict[str, list[dict[str, Any]]]]:
+    """Whether the comparison can see a difference, and the rows at equal steps and, if asked for, at equal time."""
+    kinds: list[Kind] = ["steps", *(["time"] if spec.at("time") else [])]
+    compared = {kind: compare(results, kind, len(spec.seeds)) for kind in kinds}
+    has_power = power(compared["steps"])
     times = {result.variant: result.times for result in results if result.times is not None}
-    if not times:
-        return {}
-    base = statistics.median(each.baseline for each in times.values())
-    return {BASELINE: base, **{variant: base * each.ratio for variant, each in times.items()}}
+    base = [result for result in results if result.variant == BASELINE and result.kind == "steps"]
+    places = {name: place for place, name in enumerate([BASELINE, POWER_CHECK, *spec.variants])}
+    tables = {
+        kind: [row(one, has_power, times, base) for one in sorted(found, key=lambda one: places[one.variant])]
+        for kind, found in compared.items()
+    }
+    return has_power, dict(tables)
+
+
+def _plain(result: Result) -> dict[str, Any]:
+    """A run's figures; of its facts only those that name the machine, which stand in `machines`."""
+    times = msgspec.to_builtins(result.times) if result.times else None
+    found = asdict(result.measures) if result.measures else None
+    return {**{key: value for key, value in vars(result).items() if key != "facts"}, "times": times, "measures": found}
 
 
 def _differences(spec: Spec, sets: list[str]) -> list[str]:
     """`key baseline -> variant` for every key that differs."""
     base, own = resolve(spec.preset, spec.sets), resolve(spec.preset, [*spec.sets, *sets])
     return [f"{key} {literal(old)} -> {literal(new)}" for key, old, new in changed(base, own)]
-
-
-def _row(one: Comparison, has_power: bool | None, alone: dict[str, float | None]) -> dict[str, Any]:
-    """A variant's line in a table: means over its finished seeds, differences over its pairs."""
-    done = [result for result in one.results if result.finished]
-    return {
-        "variant": one.variant,
-        "finished": len(done),
-        "seeds": one.seeds,
-        "unfinished": [f"{result.run}: {result.reason}" for result in one.results if not result.finished],
-        "steps": mean(result.step for result in done),
-        "tokens": mean(result.tokens for result in done),
-        "seconds": mean(result.seconds for result in done),
-        "bits_per_byte": mean(result.bits_per_byte for result in done),
-        "bits_per_byte_deviation": spread(result.bits_per_byte for result in done),
-        "ce": mean(result.ce for result in done),
-        "ce_deviation": spread(result.ce for result in done),
-        "difference": _paired(one.bits),
-        "ce_difference": _paired(one.ce),
-        "ce_difference_percent": _paired(one.ce_percent),
-        "corrected_p": one.corrected_p,
-        "verdict": verdict(one, has_power),
-        "tokens_per_second": mean(result.tokens_per_second for result in done),
-        "step_seconds": mean(result.step_seconds for result in done),
-        "step_seconds_alone": alone.get(one.variant),
-        "optimizer_bytes": mean(result.optimizer_bytes for result in done),
-        "peak_bytes": max((result.peak_bytes for result in done if result.peak_bytes is not None), default=None),
-        "peak_of": done[0].peak_of if done else "",
-    }
-
-
-def _paired(values: Paired | None) -> dict[str, Any] | None:
-    return asdict(values) if values is not None else None
 
 
 def _machines(results: list[Result]) -> list[dict[str, Any]]:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from nanocore.compare.experiment import Kind, Planned
+from nanocore.compare.measures import Measures, measures, number
 from nanocore.compare.spec import BASELINE, POWER_CHECK, WARM_UP
 from nanocore.compare.statistics import Paired, holm, paired
 from nanocore.runs.create import read_run
 from nanocore.runs.curve import newest_attempts
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import observe
-from nanocore.runs.pace import StepTimes, median_of, step_times
+from nanocore.runs.pace import StepTimes, median_of, same_time, step_times
 from nanocore.runs.records import Record, read_all
 
 SIGNIFICANT = 0.05
@@ -47,6 +47,8 @@ class Result:
     optimizer_bytes: float | None = None
     peak_bytes: float | None = None
     peak_of: str = ""
+    measures: Measures | None = None
+    stands_for: str = ""  # the run that was not needed beside this one
     times: StepTimes | None = None  # of a calibration
     facts: dict[str, Any] | None = None
 
@@ -104,8 +106,25 @@ def read_result(root: Path, item: Planned) -> Result:
         optimizer_bytes=_last(records, "memory/optimizer_bytes"),
         peak_bytes=gpu if gpu is not None else _largest(records, "memory/rss_bytes"),
         peak_of="GPU" if gpu is not None else "process",
+        measures=measures(records),
         facts=read_run(run),
     )
+
+
+def stand_in(results: list[Result], tolerance: float) -> list[Result]:
+    """Runs at equal time that were not needed, since the variant takes the baseline's time, replaced by those of the same steps."""
+    free = {result.variant for result in results if result.times is not None and same_time(result.times, tolerance)}
+    at_steps = {(result.variant, result.seed): result for result in results if result.kind == "steps"}
+
+    def needless(result: Result) -> bool:
+        return result.kind == "time" and result.variant in free and not result.finished and not result.step
+
+    return [
+        replace(other, kind="time", stands_for=result.run)
+        if needless(result) and (other := at_steps.get((result.variant, result.seed)))
+        else result
+        for result in results
+    ]
 
 
 def compare(results: list[Result], kind: Kind, seeds: int) -> list[Comparison]:
@@ -198,18 +217,14 @@ def _final(records: list[Record], key: str) -> float | None:
     """The metric as it was last written, when that was a finite number."""
     for record in reversed(records):
         if key in record:
-            return _number(record[key])
+            return number(record[key])
     return None
 
 
 def _last(records: list[Record], key: str) -> float | None:
-    return next((value for record in reversed(records) if (value := _number(record.get(key))) is not None), None)
+    return next((value for record in reversed(records) if (value := number(record.get(key))) is not None), None)
 
 
 def _largest(records: list[Record], key: str) -> float | None:
-    values = [value for record in records if (value := _number(record.get(key))) is not None]
+    values = [value for record in records if (value := number(record.get(key))) is not None]
     return max(values, default=None)
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

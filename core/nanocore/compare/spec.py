@@ -7,6 +7,7 @@ equal = ["steps", "time"]      # also as many steps as take the baseline's time
 sets = ["evaluation.every=100"]  # for all runs
 threads = 1                    # of each run; two runs work side by side
 calibration_rounds = 12        # of a few steps each, in turn with the baseline, that measure a variant's step time
+time_tolerance = 0.03          # a variant whose step takes the baseline's time within 3 %, or as far as can be told, needs no run at equal time
 name = "mtp"                   # of the experiment; else the file's
 baseline = "optimizer"         # an experiment whose baseline and power check serve this one too: else its own
 
@@ -16,6 +17,15 @@ sets = ["mtp.horizon=2"]
 [variants.smooth]
 sets = ["objective.label_smoothing=0.1"]
 equal = ["steps"]              # of this variant, where the experiment's would waste runs: it costs no time
+
+[[variants.smooth.claims]]     # what others say of it, told in the report beside what was measured
+claim = "better calibrated"
+source = "arXiv 1512.00567"
+scale = "ImageNet"
+measure = "bits_per_byte"
+
+[variants.other]
+preset = "nanogpt-cpu"         # or a .toml file: all its values but steps and seed; `sets` come on top
 """
 
 from __future__ import annotations
@@ -43,17 +53,35 @@ _LONGEST = 64  # characters in a run's name
 Sets = Annotated[list[Annotated[str, Field(max_length=1000)]], Field(max_length=200)]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Kind = Literal["steps", "time"]
+Measure = Literal[
+    "bits_per_byte", "bits_per_byte_at_time", "tokens_to_baseline", "seconds_to_baseline", "step_seconds", "backward_seconds",
+    "matrix_state_bytes", "optimizer_bytes", "peak_bytes", "utilisation", "gain",
+]  # fmt: skip
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class Variant(_Part):
-    """What one variant changes in the baseline, and in which tables it stands: those of the experiment if none."""
+class Claim(_Part):
+    """What others found, at which scale, and which figure of ours (a change against the baseline) stands beside it."""
 
-    sets: Sets = Field(min_length=1)
+    claim: str = Field(min_length=1, max_length=300)
+    source: str = Field(min_length=1, max_length=300)
+    scale: str = Field(min_length=1, max_length=300)
+    measure: Measure
+
+
+class Variant(_Part):
+    """What one variant changes in the baseline, and in which tables it stands: those of the experiment if none.
+
+    With `preset` it is that configuration, trained as long as the others, and `sets` come on top.
+    """
+
+    sets: Sets = []
+    preset: str = Field(default="", max_length=4096)
     equal: list[Kind] | None = Field(default=None, min_length=1)
+    claims: list[Claim] = Field(default=[], max_length=20)
 
 
 class Spec(_Part):
@@ -67,6 +95,7 @@ class Spec(_Part):
     sets: Sets = []
     threads: int = Field(default=1, ge=0, le=1024)
     calibration_rounds: int = Field(default=12, ge=3, le=1000)
+    time_tolerance: float = Field(default=0.0, ge=0.0, le=0.2)
     name: str = ""
     baseline: str = ""
 
@@ -90,8 +119,9 @@ def read(path: Path) -> Spec:
     text = read_text(path)
     table = parse(text, where=str(path))
     table.setdefault("name", _stem(path))
-    if isinstance(preset := table.get("preset"), str) and preset.endswith(".toml"):
-        table["preset"] = str(path.parent / Path(preset).expanduser())  # as written, beside this file
+    for part in (table, *_tables(table.get("variants"))):
+        if isinstance(preset := part.get("preset"), str) and preset.endswith(".toml"):
+            part["preset"] = str(path.parent / Path(preset).expanduser())  # as written, beside this file
     where = sanitize_line(str(path))
     lines = locate(text)
     try:
@@ -99,10 +129,19 @@ def read(path: Path) -> Spec:
     except ValidationError as error:
         faults = error.errors(include_url=False)[:50]
         raise ConfigError([_line(where, lines, dict(fault)) for fault in faults]) from None
-    found = _problems(spec)
-    if found:
+    return checked(spec, where)
+
+
+def checked(spec: Spec, where: str) -> Spec:
+    """The experiment, if no fault is in what no single key can tell. Raises ConfigError with one line for each."""
+    if found := _problems(spec):
         raise ConfigError([f"{where}: {problem}" for problem in found])
     return spec
+
+
+def _tables(variants: object) -> list[dict[str, Any]]:
+    """The tables of the variants, as far as they are tables: the schema refuses what is none."""
+    return [part for part in variants.values() if isinstance(part, dict)] if isinstance(variants, dict) else []
 
 
 def _stem(path: Path) -> str:
@@ -125,9 +164,12 @@ def _line(where: str, lines: dict[str, int], fault: dict[str, Any]) -> str:
 
 
 def _meant(loc: tuple[int | str, ...]) -> str:
-    known = list(Spec.model_fields) if len(loc) == 1 else list(Variant.model_fields)
+    known = list(next((part for depth, part in _LEVELS.items() if len(loc) <= depth), Claim).model_fields)
     near = difflib.get_close_matches(str(loc[-1]), known, 1)
     return f"did you mean {near[0]}?" if near else f"the keys are {', '.join(known)}"
+
+
+_LEVELS = {1: Spec, 3: Variant}  # which part has a key of so many places
 
 
 def _problems(spec: Spec) -> list[str]:
@@ -139,8 +181,14 @@ def _problems(spec: Spec) -> list[str]:
     kinds = [("equal", spec.equal), *((f"variants.{name}.equal", part.equal) for name, part in spec.variants.items())]
     twice = [key for key, kind in kinds if kind is not None and len(set(kind)) < len(kind)]
     found += [f'{sanitize_line(key, 80)}: write ["steps"], ["time"] or both' for key in twice]
-    for name in spec.variants:
+    for name, part in spec.variants.items():
         found += _name_problems(spec, name)
+        if not part.sets and not part.preset:
+            found.append(f"variants.{name}: changes nothing; give it sets or a preset")
+        told = [text for claim in part.claims for text in (claim.claim, claim.source, claim.scale)]
+        found += [
+            f"variants.{name}.claims: {show(text)} is no plain line" for text in told if sanitize_line(text) != text
+        ]
     parts = [("sets", spec.sets), *((f"variants.{name}.sets", part.sets) for name, part in spec.variants.items())]
     for key, sets in parts:
         found += [f"{sanitize_line(key, 80)}: {problem}" for text in sets if (problem := _override_problem(text))]

@@ -13,11 +13,12 @@ from pathlib import Path
 
 from nanocore.errors import NanoError
 from nanocore.runs import spawn
+from nanocore.runs.documents import write_document
 from nanocore.runs.layout import RunFolder, find_run
 from nanocore.runs.liveness import RunLock, RunState, acquire, observe
-from nanocore.runs.pace import steps_at_pace
+from nanocore.runs.pace import needless, steps_at_pace
 from nanocore.runs.queue import Entry, Queue, editing, stamp, supervisor_folder
-from nanocore.runs.status import next_attempt
+from nanocore.runs.status import Status, next_attempt
 from nanocore.runs.text import sanitize_line
 
 INTERVAL = 0.2  # seconds between two looks at the runs
@@ -95,13 +96,16 @@ def start_next(root: Path, queue: Queue) -> bool:
 
 
 def launch(root: Path, queue: Queue, entry: Entry) -> None:
-    """Start a run's trainer. One that works already is taken over; one that finished needs nothing more."""
+    """Start a run's trainer. One that works already is taken over; one that finished, or is not needed, begins nothing."""
     run = find_run(root, entry.run)
     state = observe(run)
     if works(state):
         queue.replace(entry.run, state="running", attempt=state.status.attempt if state.status else 0)
     elif state.state == "finished":
         end(queue, entry, "finished", state.reason)
+    elif entry.pace is not None and next_attempt(run) == 1 and (reason := needless(root, entry.pace)):
+        write_document(run.status_file, Status(state="stopped", phase="ended", message=reason))
+        end(queue, entry, "stopped", reason)
     else:
         threads, nice = prepare(root, run, entry)
         attempt = next_attempt(run)

@@ -94,7 +94,7 @@ def _assemble(
         corpus=corpus,
         heldout=heldout,
         core=core,
-        model=_compiled(core, config),
+        model=compiled(core) if config.hardware.compile else core,
         optimizers=Optimizers(core, config),
         loader=open_loader(corpus, config, progress.loader),
         progress=progress,
@@ -177,9 +177,8 @@ def _check_corpus(own: Checkpoint | None, corpus: Corpus) -> None:
         )
 
 
-def _compiled(core: Transformer, config: Config) -> nn.Module:
-    if not config.hardware.compile:
-        return core
+def compiled(core: Transformer) -> nn.Module:
+    """The model as torch.compile makes it at its first step."""
     device = core.head_weight.device
     for rows in (1, 1000):  # measured before, so that no measurement splits the graph
         chosen_path(device, rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 from nanocore.config.overrides import apply
@@ -43,27 +44,34 @@ def _with(job: Job, sets: Sequence[str]) -> Config:
 
 
 def _round(baseline: Job, variant: Job, *, swapped: bool) -> dict[str, float]:
-    """Seconds a step of both; who goes first alternates."""
+    """Seconds a step of both, whole and by part; who goes first alternates."""
     order = [(BASELINE_PACE, baseline), (OWN_PACE, variant)]
-    return {name: _timed(job) for name, job in (reversed(order) if swapped else order)}
+    found: dict[str, float] = {}
+    for name, job in reversed(order) if swapped else order:
+        whole, parts = _timed(job)
+        found |= {name: whole, **{f"{name}/{part}": seconds for part, seconds in parts.items()}}
+    return found
 
 
-def _timed(job: Job) -> float:
+def _timed(job: Job) -> tuple[float, dict[str, float]]:
     _train(job, SETTLING)
     began = time.perf_counter()
-    _train(job, TIMED)
+    parts = _train(job, TIMED)
     job.machine.synchronize()
-    return (time.perf_counter() - began) / TIMED
+    return (time.perf_counter() - began) / TIMED, {part: seconds / TIMED for part, seconds in parts.items()}
 
 
-def _train(job: Job, steps: int) -> None:
-    """Steps as the training loop makes them; position in the schedule comes round again in a short one."""
+def _train(job: Job, steps: int) -> Counter[str]:
+    """Steps as the training loop makes them; position in the schedule comes round again in a short one. Seconds by part."""
+    parts: Counter[str] = Counter()
     for _ in range(steps):
         batch, _ = next_batch(job)
         result = one_step(job, batch)
         if not result.applied:
             raise DivergedError(f"non-finite loss {result.ce} or gradient norm {result.grad_norm} in a calibration")
+        parts.update(result.seconds)
         job.progress.step = (job.progress.step + 1) % job.horizon.steps
+    return parts
 
 
 def _report(job: Job, turn: int, rounds: int, seconds: dict[str, float]) -> None:

@@ -59,16 +59,18 @@ class Job:
     flops_per_token: int = 0
     clock: float = field(default_factory=time.monotonic)
     processor_clock: float = field(default_factory=time.process_time)
+    share_clock: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         self.first_step = self.progress.step
         self.optimizer_bytes = self.optimizers.live_bytes()
         self.flops_per_token = estimate(self.config).flops_per_token
 
-    def processor_seconds(self) -> float:
-        """Processor time of all threads since the last call."""
-        before, self.processor_clock = self.processor_clock, time.process_time()
-        return self.processor_clock - before
+    def processor_share(self) -> float:
+        """Processor time of all threads over threads times the clock's, both since the last call."""
+        before, began = self.processor_clock, self.share_clock
+        self.processor_clock, self.share_clock = time.process_time(), time.monotonic()
+        return (self.processor_clock - before) / (self.machine.threads * (self.share_clock - began))
 
     def tick(self) -> None:
         """Move the time since the last call into `progress.elapsed`."""

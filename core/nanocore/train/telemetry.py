@@ -122,12 +122,12 @@ def _memory(job: Job) -> dict[str, float]:
 
 
 def _utilisation(job: Job) -> dict[str, float]:
-    """Share of the device's time spent computing; on the CPU, processor time over threads times wall time."""
+    """Share of the device's time spent computing, evaluations and all; on the CPU, processor time over threads times wall time."""
     seconds = job.window.total_seconds
     if job.machine.device.type == "cuda":
         values = _cuda_utilisation(job.machine.device)
     else:
-        values = {"device/utilisation": job.processor_seconds() / (job.machine.threads * seconds)}
+        values = {"device/utilisation": job.processor_share()}
     if job.machine.peak_flops:
         flops = job.flops_per_token * job.window.tokens
         values["throughput/mfu"] = flops / seconds / (job.machine.peak_flops * job.world.size)

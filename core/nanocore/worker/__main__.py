@@ -20,6 +20,8 @@ VERBS = {  # each is imported, with what it needs, only when it is asked for
     "doctor": "nanocore.worker.doctor:doctor",
     "validate": "nanocore.worker.validate:validate",
     "bench-kernels": "nanocore.worker.bench:kernels",
+    "bench-memory": "nanocore.worker.bench:memory",
+    "bench-train": "nanocore.worker.bench:train",
 }
 
 

@@ -35,6 +35,11 @@ def page(document: Mapping[str, Any], plots: Sequence[Plot]) -> str:
         parts += [f"<h3>{escape(plot.metric)}{unit}</h3>", f'<p class="note">{escape(plot.help)}</p>', svg(plot)]
     for run in document["runs"]:
         parts += [f"<h2>{escape(run['name'])}</h2>", *_of_run(run)]
+    return frame(title, parts)
+
+
+def frame(title: str, parts: Sequence[str]) -> str:
+    """A whole page around its parts; `title` is escaped already."""
     body = "\n".join(parts)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -53,7 +58,12 @@ def _of_run(run: Mapping[str, Any]) -> list[str]:
 
 
 def _table(table: Table, level: int) -> list[str]:
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in table.headings)
-    rows = "\n".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in table.rows)
     note = [f'<p class="note">{escape(table.note)}</p>'] if table.note else []
-    return [f"<h{level}>{escape(table.title)}</h{level}>", f"<table>\n<tr>{head}</tr>\n{rows}\n</table>", *note]
+    return [f"<h{level}>{escape(table.title)}</h{level}>", rows_of(table.headings, table.rows), *note]
+
+
+def rows_of(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of plain texts."""
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in headings)
+    body = "\n".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table>\n<tr>{head}</tr>\n{body}\n</table>"

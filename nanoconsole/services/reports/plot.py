@@ -25,16 +25,17 @@ class Line:
 
 @dataclass(frozen=True)
 class Plot:
-    """One metric over the steps, of every run that recorded it."""
+    """One metric over the steps, or over what `axis` says, of every run that recorded it."""
 
     metric: str
     unit: str
     help: str
     lines: tuple[Line, ...]
+    axis: str = "steps"
 
     @property
     def span(self) -> tuple[float, float]:
-        """First and last step."""
+        """First and last step, or what the axis has."""
         steps = [point[0] for line in self.lines for point in line.points]
         return (min(steps), max(steps)) if steps else (0.0, 0.0)
 

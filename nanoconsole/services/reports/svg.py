@@ -23,13 +23,18 @@ def svg(plot: Plot) -> str:
     title = escape(f"{plot.metric}{f', {plot.unit}' if plot.unit else ''}")
     parts = [
         f'<svg role="img" width="100%" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="12">',
-        f"<title>{title} over steps</title>",
+        f"<title>{title} over {plot.axis}</title>",
         *_axes(plot),
         *(part for place, line in enumerate(plot.lines) for part in _drawn(plot, line, place)),
         *(_legend(line, place) for place, line in enumerate(plot.lines)),
         "</svg>",
     ]
     return "\n".join(parts)
+
+
+def look(place: int) -> tuple[str, str]:
+    """Colour and dashes of a line; sixty-four lines differ in one or the other."""
+    return COLOURS[place % len(COLOURS)], DASHES[(place + place // len(COLOURS)) % len(DASHES)]
 
 
 def ticks(low: float, high: float) -> list[float]:
@@ -68,7 +73,7 @@ def _axes(plot: Plot) -> list[str]:
 
 def _drawn(plot: Plot, line: Line, place: int) -> list[str]:
     """The envelope, the line, and a cross at every value that was not finite."""
-    colour, dash = COLOURS[place % len(COLOURS)], DASHES[place % len(DASHES)]
+    colour, dash = look(place)
     upper = [f"{_x(plot, x):.1f},{_y(plot, high):.1f}" for x, _, high, _ in line.points]
     lower = [f"{_x(plot, x):.1f},{_y(plot, low):.1f}" for x, low, _, _ in reversed(line.points)]
     middle = [f"{_x(plot, x):.1f},{_y(plot, mean):.1f}" for x, _, _, mean in line.points]
@@ -89,7 +94,7 @@ def _drawn(plot: Plot, line: Line, place: int) -> list[str]:
 
 def _legend(line: Line, place: int) -> str:
     y = HEIGHT + 4 + 18 * place
-    colour, dash = COLOURS[place % len(COLOURS)], DASHES[place % len(DASHES)]
+    colour, dash = look(place)
     bad = f", ✕ {len(line.nonfinite)} columns with values that are not finite" if line.nonfinite else ""
     stroke = f' stroke-dasharray="{dash}"' if dash else ""
     return (

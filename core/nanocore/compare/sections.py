@@ -1,0 +1,162 @@
+"""The report of an experiment as sections of text and tables, the same for every form it is written in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Document = dict[str, Any]
+Row = dict[str, Any]
+NONE = "–"
+AT_STEPS = " *"
+TABLES = (("equal_steps", "Equal steps (same tokens)"), ("equal_time", "Equal training time"))
+QUALITY = (
+    "variant", "seeds", "bits/byte", "± seeds", "difference", "95 % interval", "p", "CE", "CE difference %", "verdict",
+)  # fmt: skip
+COST = (
+    "variant",
+    "steps",
+    "tokens",
+    "training s",
+    "tok/s",
+    "step ms",
+    "step ms alone",
+    "x baseline",
+    "optimizer MiB",
+    "peak MiB",
+)
+TIME = (
+    "variant", "data wait ms", "forward ms", "backward ms", "optimizer ms", "between steps ms", "data wait %", "device use %",
+    "MFU %", "kept %", "gain",
+)  # fmt: skip
+ARRIVAL = ("variant", "got there", "tokens", "of the baseline's %", "seconds", "of the baseline's %")
+
+
+@dataclass(frozen=True)
+class Section:
+    """A title (level 2, or 3 within the one before), then paragraphs, items and a table, as far as there are any."""
+
+    title: str
+    level: int = 2
+    text: tuple[str, ...] = ()
+    items: tuple[str, ...] = ()
+    headings: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+
+
+def title(document: Document) -> str:
+    return f"Comparison {document['name']}"
+
+
+def sections(document: Document) -> Iterator[Section]:
+    """All of the report, in its order; the first section has no title."""
+    yield Section("", text=tuple(_introduction(document)))
+    for key, words in TABLES:
+        if document[key]:
+            yield from _tables(document[key], words, document)
+    if document["claims"]:
+        yield _claims(document["claims"])
+    changes = tuple(f"{name}: {'; '.join(found) or 'none'}" for name, found in document["variants"].items())
+    yield Section("Differences from the baseline", items=changes)
+    missing = tuple(f"{run['run']}: {run['reason']}" for run in document["runs"] if not _has_result(run))
+    if missing:
+        yield Section("Runs without a result", items=missing)
+
+
+def _tables(table: list[Row], words: str, document: Document) -> Iterator[Section]:
+    shared = any(row["as_at_steps"] for row in table)
+    tolerance = f"{100 * document['time_tolerance']:.0f} %"
+    note = f"* takes the baseline's time, within {tolerance} or as far as the calibration can tell: its runs at equal steps stand here too."
+    yield Section(words, text=(note,) if shared else (), headings=QUALITY, rows=tuple(map(_quality, table)))
+    yield Section("Time and memory", 3, headings=COST, rows=tuple(map(_cost, table)))
+    yield Section("Where the time goes", 3, headings=TIME, rows=tuple(map(_time, table)))
+    yield Section("To the loss that the baseline ends with", 3, headings=ARRIVAL, rows=tuple(map(_arrival, table)))
+
+
+def _introduction(document: Document) -> list[str]:
+    seeds = ", ".join(str(seed) for seed in document["seeds"])
+    lines = [
+        f"{document['preset']}, {document['steps']} steps, seeds {seeds}, {document['threads']} thread(s) a run. "
+        "Differences are variant minus baseline, paired by seed, with a 95 % Student-t interval; below 0 is better. "
+        "p is Holm-corrected over the variants of a table. docs/comparisons.md explains every column.",
+        f"Power: {document['power_words']}.",
+    ]
+    if document["sets"]:
+        lines.append(f"All runs: {'; '.join(document['sets'])}.")
+    if not document["complete"]:
+        lines.append("NOT COMPLETE: some runs have no result; they are listed below.")
+    lines += [f"Warning: {text}." for text in document["warnings"]]
+    for one in document["machines"]:
+        machine = ", ".join(f"{key} {value}" for key, value in (one["machine"] or {}).items())
+        versions = ", ".join(f"{key} {value}" for key, value in (one["versions"] or {}).items() if value)
+        lines.append(f"Machine: {machine}. Versions: {versions}. Revision: {one['git'] or 'unknown'}.")
+    return lines
+
+
+def _quality(row: Row) -> tuple[str, ...]:
+    """Held-out measures."""
+    bits, percent = row["difference"] or {}, row["ce_difference_percent"] or {}
+    p = row["corrected_p"] if row["corrected_p"] is not None else bits.get("p")
+    return (
+        _name(row), f"{row['finished']} of {row['seeds']}", figure(row["bits_per_byte"]), figure(row["bits_per_byte_deviation"]),
+        figure(bits.get("mean"), "+.4f"), interval(bits, "+.4f"), figure(p, ".3g"), figure(row["ce"]),
+        f"{figure(percent.get('mean'), '+.2f')} {interval(percent, '+.2f')}".removesuffix(f" {NONE}"), row["verdict"] or NONE,
+    )  # fmt: skip
+
+
+def _cost(row: Row) -> tuple[str, ...]:
+    return (
+        _name(row), figure(row["steps"], ".0f"), figure(row["tokens"], ".0f"), figure(row["seconds"], ".1f"),
+        figure(row["tokens_per_second"], ".0f"), figure(row["step_seconds"], ".2f", 1e3),
+        figure(row["step_seconds_alone"], ".2f", 1e3), _times(row["step_ratio_alone"]), figure(row["optimizer_bytes"], ".3f", 2**-20),
+        f"{figure(row['peak_bytes'], '.1f', 2**-20)} {row['peak_of']}".strip(),
+    )  # fmt: skip
+
+
+def _times(found: Row | None) -> str:
+    return f"{found['ratio']:.3f} {interval(found, '.3f')}" if found else NONE
+
+
+def _time(row: Row) -> tuple[str, ...]:
+    shares = (row["data_wait_share"], row["utilisation"], row["mfu"], row["kept_fraction"])
+    return (
+        _name(row), *(figure(seconds, ".2f", 1e3) for seconds in row["parts"].values()), figure(row["other_seconds"], ".2f", 1e3),
+        *(figure(share, ".1f", 100) for share in shares), figure(row["gain"], ".3f"),
+    )  # fmt: skip
+
+
+def _arrival(row: Row) -> tuple[str, ...]:
+    found = row["to_baseline"]
+    return (
+        _name(row), f"{found['reached']} of {found['seeds']}", figure(found["tokens"], ".0f"),
+        figure(found["tokens_share"], ".1f", 100), figure(found["seconds"], ".1f"), figure(found["seconds_share"], ".1f", 100),
+    )  # fmt: skip
+
+
+def _claims(found: Sequence[Row]) -> Section:
+    text = (
+        "What was measured here is at this scale alone: a claim at another scale is neither confirmed nor refuted by it.",
+    )
+    rows = tuple((each["variant"], each["claim"], each["scale"], each["source"], each["measured"]) for each in found)
+    return Section(
+        "Beside what is claimed", 2, text, (), ("variant", "claim", "its scale", "source", "measured here"), rows
+    )
+
+
+def _name(row: Row) -> str:
+    return row["variant"] + (AT_STEPS if row["as_at_steps"] else "")
+
+
+def _has_result(run: Row) -> bool:
+    return run["times"] is not None or (run["bits_per_byte"] is not None and run["ce"] is not None)
+
+
+def interval(values: Row, form: str) -> str:
+    """Both ends of an interval, a dash where there is none."""
+    return NONE if values.get("low") is None else f"[{values['low']:{form}}, {values['high']:{form}}]"
+
+
+def figure(value: float | None, form: str = ".4f", scale: float = 1.0) -> str:
+    """A number in its form, a dash where there is none."""
+    return NONE if value is None else f"{value * scale:{form}}"

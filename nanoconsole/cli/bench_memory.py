@@ -1,0 +1,71 @@
+"""`nanoconsole bench memory`: what each technique does to memory, estimated and measured; a worker process measures."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from nanoconsole.cli import complete
+from nanoconsole.cli.model import answers
+from nanoconsole.cli.options import Json, Set, examples
+from nanoconsole.cli.output import emit, say, table, tell
+
+Preset = Annotated[str, typer.Option("--preset", metavar="NAME", help="The model, a preset or a .toml file.", autocompletion=complete.presets)]  # fmt: skip
+PARTS = ("optimizer", "activations", "peak")
+GIGABYTE = 1e9
+
+
+def register(group: typer.Typer) -> None:
+    lines = ("bench memory", "bench memory --preset nano-125m", "bench memory --set training.batch_size=16 --json")
+    group.command("memory", epilog=examples(*lines))(memory)
+
+
+def memory(context: typer.Context, preset: Preset = "tiny-cpu", sets: Set = None, json: Json = False) -> None:
+    """Measure memory by technique.
+
+    Optimizer state, what a step keeps for its backward pass, and the peak: estimated by arithmetic, and measured from
+    live tensors where a step is short enough and fits. Below it medium-3b by arithmetic, beside what was claimed.
+    docs/benchmarks.md explains the columns.
+    """
+    from nanocore.bench.results import stamped
+
+    request = {"verb": "bench-memory", "preset": preset, "sets": sets or []}
+    found = answers(request, lambda answer: say(answer["phase"]) if answer["kind"] == "progress" else None)["report"]
+    report = stamped("memory", found, ["nanoconsole", *(context.find_root().obj or ())])
+    return emit(report) if json else _show(report)
+
+
+def _show(report: dict[str, Any]) -> None:
+    from nanoconsole.services.format import size
+
+    headings = [f"{part}, {side}" for part in PARTS for side in ("estimated", "measured")]
+    rows = [(row["technique"], _share(row), *_cells(row)) for row in report["rows"]]
+    table((f"{report['preset']}", "matrix state", *headings), rows)
+    for reason in dict.fromkeys(row["reason"] for row in report["rows"] if row["reason"]):
+        tell(reason)
+    for name, reason in report["left_out"].items():
+        tell(f"{name}: not possible: {reason}")
+    claim = report["claim"]
+    tell(f"\n{claim['words']}.")
+    parts = ("weights", "gradients", "optimizer", "activations", "peak")
+    table((f"{claim['preset']}, by arithmetic", *parts), [
+        (row["technique"], *(f"{row[part] / GIGABYTE:.2f} GB" for part in parts)) for row in claim["rows"]
+    ])  # fmt: skip
+    tell(f"parameters {claim['rows'][0]['parameters']:,}; weights take {size(claim['rows'][0]['weights'])}")
+
+
+def _share(row: dict[str, Any]) -> str | None:
+    share = row["matrix_state_share"]
+    return None if share is None else f"{100 * share:.1f} %"
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    """Estimated and measured by part; a mark where the estimate is farther off than is promised."""
+    from nanoconsole.services.format import size
+
+    cells = []
+    for part in PARTS:
+        found = row[part]
+        cells += [size(found["estimated"]), size(found["measured"]) + (" !" if found["within"] is False else "")]
+    return cells

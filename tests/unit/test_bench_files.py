@@ -1,0 +1,105 @@
+"""`bench compare`: two results side by side, and what is no result refused in one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nanoconsole.services.bench_files import beside
+from nanocore.bench.results import KINDS, stamped
+from nanocore.errors import UsageError
+from tests import command_line
+from tests.command_line import Nano
+
+nano = command_line.nano
+
+
+def training(speed: float, *, mode: str = "eager", git: str = "abc") -> dict[str, Any]:
+    row = {"model": "plain", "mode": mode, "threads": 1, "tokens_per_second": speed, "step_seconds": 0.5, "mfu": None}
+    report = {"machine": {"cpu": "A CPU", "git": git, "versions": {"torch": "2.13.0"}}, "rows": [row]}
+    return stamped("train", report, ["nanoconsole", "bench", "train", "--json"])
+
+
+def written(path: Path, document: object) -> str:
+    path.write_text(document if isinstance(document, str) else json.dumps(document))
+    return str(path)
+
+
+def test_figures_stand_side_by_side_with_where_they_come_from(nano: Nano, tmp_path: Path) -> None:
+    first = written(tmp_path / "a.json", training(100.0))
+    second = written(tmp_path / "b.json", training(150.0, git="def\x1b[2J"))
+    shown = nano("bench", "compare", first, second)
+    assert shown.code == 0, shown.err
+    cells = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in shown.out.splitlines()]
+    assert ["plain, eager, 1 threads: speed", "100.0", "150.0", "1.500", "tok/s", "more"] in cells
+    assert "\x1b" not in shown.out and ["processor", "A CPU", "A CPU"] in cells
+    found = nano("bench", "compare", first, second, "--json").data
+    assert [each["name"] for each in found["figures"]] == [
+        "plain, eager, 1 threads: speed",
+        "plain, eager, 1 threads: step",
+    ]
+    assert found["origins"][0] == {
+        "processor": "A CPU", "torch": "2.13.0", "revision": "abc", "command": "nanoconsole bench train --json"
+    }  # fmt: skip
+
+
+def test_what_one_lacks_has_no_ratio() -> None:
+    found = beside(training(100.0), training(90.0, mode="compiled"))
+    assert [(each.first, each.second, each.ratio) for each in found] == [
+        (100.0, None, None), (0.5, None, None), (None, 90.0, None), (None, 0.5, None)
+    ]  # fmt: skip
+
+
+HOSTILE = {
+    "": "is not JSON",
+    "[" * 100_000: "is not JSON",
+    "[]": "is no result",
+    '{"bench": ["train"]}': "is no result",
+    '{"bench": "train", "schema": 9}': "another version",
+    '{"bench": "train", "schema": 1}': "is damaged",
+    '{"bench": "train", "schema": 1, "rows": [3]}': "is damaged",
+    '{"bench": "memory", "schema": 1, "rows": []}': "one is of bench train, the other of bench memory",
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_what_cannot_be_compared_is_refused(nano: Nano, tmp_path: Path, text: str) -> None:
+    good, bad = written(tmp_path / "a.json", training(1.0)), written(tmp_path / "b.json", text)
+    refused = nano("bench", "compare", good, bad)
+    assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
+    assert HOSTILE[text] in refused.err
+    assert nano("bench", "compare", good, str(tmp_path / "none.json")).code == 2
+    assert nano("bench", "compare", good, str(tmp_path)).code == 2
+
+
+def test_every_kind_names_its_figures() -> None:
+    compare = {"equal_steps": [{"variant": "mtp", "bits_per_byte": 1.5, "difference": None, "tokens_per_second": 1, "optimizer_bytes": 2, "peak_bytes": 3}], "equal_time": []}  # fmt: skip
+    pair = {"estimated": 4, "measured": None}
+    memory = {"rows": [{"technique": "AdamW", "optimizer": pair, "activations": pair, "peak": pair}]}
+    race = {
+        "rows": 8,
+        "columns": 8,
+        "tokens": 1,
+        "data": "hot",
+        "threads": 1,
+        "results": [{"path": "avx2", "weights": "t2", "gops": 5.0}],
+    }
+    side = {"work": "decode", "threads": 1, "sides": {"ours": {"tokens_per_second": 7.0}}}
+    kernels = {"gemv": [race], "end_to_end": {"models": [{"name": "768", "results": [side]}]}}
+    reports = {"compare": compare, "memory": memory, "kernels": kernels, "train": training(1.0)}
+    names = {
+        kind: [each.name for each in beside(stamped(kind, report, []), stamped(kind, report, []))]
+        for kind, report in reports.items()
+    }
+    assert set(names) == set(KINDS)
+    assert names["compare"][0] == "mtp, equal steps: held-out" and len(names["compare"]) == 4
+    assert names["memory"] == [f"AdamW: {part}, estimated" for part in ("optimizer", "activations", "peak")]
+    assert names["kernels"] == ["gemv 8 x 8, 1 tokens, hot, 1 threads: avx2 t2", "768, decode, 1 threads: ours"]
+
+
+def test_different_kinds_are_not_compared() -> None:
+    with pytest.raises(UsageError, match="compare two of one kind"):
+        beside(training(1.0), stamped("memory", {"rows": []}, []))

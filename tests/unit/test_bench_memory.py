@@ -1,0 +1,57 @@
+"""`bench memory`: bytes of live tensors beside the arithmetic, by technique."""
+
+from __future__ import annotations
+
+import psutil
+import pytest
+
+from nanocore.bench.memory import BASELINE, TECHNIQUES, bench_memory
+from nanocore.config.toml import dump
+from tests.tiny import tiny_config
+
+
+@pytest.fixture(scope="module")
+def preset(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("preset") / "tiny.toml"
+    path.write_text(dump(tiny_config("model.d_model=64", "model.d_ff=128")))
+    return str(path)
+
+
+def test_a_row_for_each_technique_with_the_estimate_beside_the_measurement(
+    preset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = (BASELINE, "AdamW", "8-bit Muon", "GaLore, 8-bit", "checkpointing, full")
+    monkeypatch.setattr("nanocore.bench.memory.TECHNIQUES", {name: TECHNIQUES[name] for name in chosen})
+    told: list[str] = []
+    report = bench_memory(preset, [], told.append)
+    rows = {row["technique"]: row for row in report["rows"]}
+    assert (tuple(rows), tuple(told), report["left_out"]) == (chosen, chosen, {})
+    for row in rows.values():
+        assert row["optimizer"]["estimated"] == row["optimizer"]["measured"]
+        assert row["activations"]["within"] and row["peak"]["within"], row
+    shares = {name: row["matrix_state_share"] for name, row in rows.items()}
+    assert (shares[BASELINE], shares["AdamW"]) == (1.0, pytest.approx(2.0, abs=0.01))
+    assert shares["8-bit Muon"] == pytest.approx((1 + 4 / 256) / 4, abs=0.001)
+    assert shares["GaLore, 8-bit"] < shares["8-bit Muon"]
+    kept = {name: row["activations"]["measured"] for name, row in rows.items()}
+    assert kept["checkpointing, full"] < 0.5 * kept[BASELINE]
+    claim = {row["technique"]: row["optimizer"] for row in report["claim"]["rows"]}
+    assert (
+        claim["8-bit Muon, as shipped"] < claim[BASELINE] < claim["AdamW"]
+        and "26 to 12.6 GB" in report["claim"]["words"]
+    )
+
+
+def test_what_a_preset_cannot_have_is_left_out_with_the_reason(preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nanocore.bench.memory.TECHNIQUES", {BASELINE: (), "Collider, full": ("collider.mode=full",)})
+    report = bench_memory(preset, ["moe.experts=4"], lambda _: None)
+    assert [row["technique"] for row in report["rows"]] == [BASELINE]
+    assert "no backward pass on kept tokens" in report["left_out"]["Collider, full"]
+
+
+def test_what_does_not_fit_is_not_measured(preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nanocore.bench.memory.TECHNIQUES", {BASELINE: ()})
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: type("Memory", (), {"available": 1 << 10})())
+    (row,) = bench_memory(preset, [], lambda _: None)["rows"]
+    assert (row["activations"]["measured"], row["peak"]["within"]) == (None, None)
+    assert row["optimizer"]["measured"] and row["reason"].startswith("not measured: ")

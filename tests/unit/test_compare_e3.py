@@ -1,0 +1,78 @@
+"""The experiment that comes with the program: what it trains, at every size and length."""
+
+from __future__ import annotations
+
+import pytest
+
+from nanocore.compare.e3 import e3
+from nanocore.compare.experiment import plan, variants
+from nanocore.compare.spec import BASELINE, POWER_CHECK
+from nanocore.config.fields import changed
+from nanocore.errors import ConfigError, UsageError
+
+NAMES = [
+    "mtp",
+    "collider-head",
+    "collider-full",
+    "muon-8bit",
+    "galore",
+    "galore-8bit",
+    "loader-off",
+    "everything",
+    "adamw",
+    "float",
+]
+
+
+def test_the_default_is_three_seeds_at_equal_steps_and_equal_time() -> None:
+    spec, kinds = e3(), {"steps": 0, "time": 0, "calibration": 0}
+    for item in plan(spec):
+        kinds[item.kind] += 1
+    assert (spec.name, list(spec.variants), spec.seeds, spec.time_tolerance) == ("e3", NAMES, [1, 2, 3], 0.03)
+    assert kinds == {"steps": 36, "time": 24, "calibration": 8}
+    assert all(part.claims for part in spec.variants.values())
+
+
+def test_quick_is_one_seed_and_its_runs_never_meet_those_of_the_default() -> None:
+    quick = e3(quick=True)
+    planned = plan(quick)
+    assert (quick.name, quick.seeds, {item.kind for item in planned}) == ("e3-quick", [1], {"steps"})
+    assert len(planned) == len(NAMES) + 2 and quick.steps < e3().steps
+    assert all(item.name.startswith("e3-quick-") for item in planned)
+
+
+def test_every_variant_differs_from_the_baseline_in_what_it_says() -> None:
+    spec = e3(seeds=[1])
+    configs = {item.variant: item.config for item in plan(spec) if item.kind == "steps"}
+    keys = {name: {key for key, *_ in changed(configs[BASELINE], config)} for name, config in configs.items()}
+    assert keys[POWER_CHECK] == {"optimizer.matrix_lr", "optimizer.embedding_lr", "optimizer.scalar_lr"}
+    assert keys["everything"] == keys["mtp"] | keys["collider-full"] | keys["galore-8bit"]
+    assert keys["galore-8bit"] == keys["galore"] | keys["muon-8bit"] | {"galore.projector"}
+    assert (configs[BASELINE].data.workers > 0, configs["loader-off"].data.workers) == (True, 0)
+    assert all(keys[name] for name in NAMES)
+
+
+def test_cadences_keep_their_share_of_the_run() -> None:
+    steps = {item.variant: item.config for item in plan(e3(steps=2000, seeds=[1], only=["galore"]))}
+    assert (steps["galore"].evaluation.every, steps["galore"].checkpoint.every) == (200, 500)
+    assert steps["galore"].galore.refresh_every == 200  # the most
+    short = plan(e3(steps=40, only=["galore"], seeds=[1]))[-1].config
+    assert (short.evaluation.every, short.checkpoint.every, short.training.steps) == (4, 10, 40)
+
+
+def test_a_preset_with_techniques_is_compared_without_them() -> None:
+    spec = e3(preset="nano-125m", steps=1000, sets=["training.batch_size=16"], only=["mtp"], seeds=[1])
+    base = next(item.config for item in plan(spec) if item.variant == BASELINE)
+    assert (spec.name, base.mtp.horizon, base.collider.mode, base.model.d_model) == ("e3-nano-125m", 0, "off", 768)
+    assert base.training.batch_size == 16
+    assert e3(preset="e3-full", quick=True).name == "e3-full-quick"
+
+
+def test_what_cannot_be_is_refused() -> None:
+    with pytest.raises(UsageError, match="no variant named 'mpt'"):
+        e3(only=["mpt"])
+    with pytest.raises(ConfigError, match=r"training\.steps belongs to the experiment"):
+        e3(sets=["training.steps=3"])
+    with pytest.raises(ConfigError, match=r"variant \S+: .*moe\.experts has no backward pass on kept tokens"):
+        plan(e3(preset="medium-3b"))
+    assert list(variants(e3(preset="medium-3b", only=["mtp"]))) == [BASELINE, POWER_CHECK, "mtp"]

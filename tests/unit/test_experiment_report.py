@@ -1,0 +1,111 @@
+"""The files of an experiment's report: a page that holds everything itself, and the runs as a table."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from nanoconsole.services.reports.bars import bars
+from nanoconsole.services.reports.experiment import curves, page, runs_csv, save
+from nanoconsole.services.reports.forest import forest
+from nanoconsole.services.reports.svg import look
+from nanocore.compare.markdown import markdown
+from nanocore.compare.spec import Claim
+from nanocore.errors import ResourceError
+from nanocore.runs import create
+from tests.compared import SPEC, built
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(create, "git_revision", str)
+        claim = Claim(claim="<b>faster</b> & better", source="a | b", scale="7B", measure="bits_per_byte")
+        mtp = SPEC.variants["mtp"].model_copy(update={"claims": [claim]})
+        spec = SPEC.model_copy(update={"variants": {**SPEC.variants, "mtp": mtp}})
+        return built(tmp_path_factory.mktemp("runs"), spec=spec)
+
+
+def drawings(text: str) -> list[ElementTree.Element]:
+    return [ElementTree.fromstring(found) for found in re.findall(r"<svg.*?</svg>", text, re.DOTALL)]
+
+
+def test_four_files_are_written_and_replaced(document: dict[str, Any], tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "report"
+    save({**document, "name": "before"}, folder)
+    written = save(document, folder)
+    assert [path.name for path in written] == ["REPORT.md", "report.html", "report.json", "runs.csv"]
+    assert sorted(folder.iterdir()) == sorted(written)
+    assert written[0].read_text() == markdown(document)
+    assert json.loads(written[2].read_text()) == json.loads(json.dumps(document))
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(ResourceError, match="cannot be made"):
+        save(document, blocked)
+
+
+def test_the_page_fetches_nothing_and_tells_what_the_markdown_tells(document: dict[str, Any]) -> None:
+    text = page(document)
+    assert "default-src 'none'" in text and not re.search(r"<(script|img|link|iframe|a)\b", text)
+    assert "&lt;b&gt;faster&lt;/b&gt; &amp; better" in text and "<b>" not in text
+    assert re.findall(r"<h2>(.*?)</h2>", text) == re.findall(r"(?m)^## (.*)$", markdown(document))
+    assert len(drawings(text)) == 6  # differences at equal steps and time, three of curves, time by part
+
+
+def test_a_difference_lies_where_its_numbers_say(document: dict[str, Any]) -> None:
+    (drawn,) = drawings(forest(document["equal_steps"]))
+    labels = [each.text for each in drawn.iter("text")]
+    assert "power-check" not in labels and {"mtp", "smooth", "better", "no difference seen"} <= set(labels)
+    dots = [float(each.attrib["cx"]) for each in drawn.iter("circle")]
+    zero = next(float(each.attrib["x1"]) for each in drawn.iter("line") if each.attrib["stroke"] == "#000000")
+    assert dots[0] < zero < dots[1]  # -0.1 and +0.004
+    assert forest([]) == ""
+
+
+def test_curves_are_means_over_the_seeds_in_the_area_of_all(document: dict[str, Any]) -> None:
+    tokens, seconds, differences = curves(document)
+    assert (tokens.axis, seconds.axis, [line.name for line in tokens.lines]) == (
+        "tokens", "seconds", ["baseline", "power-check", "mtp", "smooth"]
+    )  # fmt: skip
+    x, low, high, mean = tokens.lines[0].points[-1]
+    assert (x, low, high, mean) == (16384, pytest.approx(2.1), pytest.approx(2.3), pytest.approx(2.2))
+    assert seconds.lines[2].points[-1][0] == pytest.approx(
+        2 * seconds.lines[0].points[-1][0]
+    )  # mtp takes twice the time
+    assert [line.name for line in differences.lines] == ["mtp", "smooth"]
+    assert differences.lines[0].points[-1] == (16384, pytest.approx(-0.11), pytest.approx(-0.09), pytest.approx(-0.1))
+
+
+def test_bars_have_the_length_of_their_parts(document: dict[str, Any]) -> None:
+    rows = [{**row, "other_seconds": 0.0} for row in document["equal_steps"]]
+    (drawn,) = drawings(bars(rows))
+    widths = [float(each.attrib["width"]) for each in drawn.iter("rect")]
+    base, mtp = sum(widths[:5]), sum(widths[10:15])
+    assert mtp == pytest.approx(2 * base, abs=0.5)
+    assert widths[1] / base == pytest.approx(0.4, abs=0.01)
+
+
+def test_the_runs_as_a_table(document: dict[str, Any]) -> None:
+    lines = list(csv.DictReader(io.StringIO(runs_csv(document))))
+    assert len(lines) == 4 * 3 + 2 * 3
+    first = next(line for line in lines if line["run"] == "known-mtp-s2")
+    assert (first["variant"], first["seed"], first["kind"], first["bits_per_byte"]) == ("mtp", "2", "steps", "2.1")
+    assert float(first["backward_seconds"]) == pytest.approx(6.3e-3)
+    assert first["kept_fraction"] == ""
+
+
+def test_an_experiment_without_any_run_has_a_page(tmp_path: Path) -> None:
+    empty = built(tmp_path, lambda _: True)
+    assert drawings(page(empty)) == []
+    assert "NOT COMPLETE" in page(empty)
+
+
+def test_sixty_four_lines_look_different() -> None:
+    assert len({look(place) for place in range(64)}) == 64
