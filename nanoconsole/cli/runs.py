@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nanoconsole.cli import run_compare, run_notes
+from nanoconsole.cli import run_archive, run_compare, run_integrity, run_notes
 from nanoconsole.cli.options import Json, Run, Runs, examples
 from nanoconsole.cli.output import emit, say, table, tell
 from nanoconsole.cli.run_notes import Names, raise_first
@@ -28,7 +28,9 @@ LOG_LINES = 20
 
 def register(app: typer.Typer) -> None:
     group = typer.Typer(
-        help="List, show, note, archive, compare and delete runs.", rich_markup_mode=None, no_args_is_help=True
+        help="List, show, note, compare, verify, move and delete runs.",
+        rich_markup_mode=None,
+        no_args_is_help=True,
     )
     lines = ("runs list", "runs list --filter 'lr>1e-3 !tag:bad' --sort bpb", "runs list --json | jq '.[].name'")
     group.command("list", epilog=examples(*lines))(list_all)
@@ -36,6 +38,8 @@ def register(app: typer.Typer) -> None:
     group.command("delete", epilog=examples("runs delete tiny-cpu-0001 tiny-cpu-0002"))(delete)
     run_notes.register(group)
     run_compare.register(group)
+    run_integrity.register(group)
+    run_archive.register(group)
     app.add_typer(group, name="runs")
 
 
