@@ -14,7 +14,7 @@ EXIT_CODES: dict[int, str] = {
     2: "wrong usage, configuration or input data",
     3: "a validation check failed",
     4: "training diverged (non-finite loss or gradients)",
-    5: "no checkpoint could be loaded",
+    5: "no checkpoint could be loaded, or something that was verified is broken",
     6: "out of memory, disk or another resource; output cannot be written",
     75: "the run is in use by another process",
     130: "interrupted by Ctrl-C, with a checkpoint; or Ctrl-C twice, and it still trains",

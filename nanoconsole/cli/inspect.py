@@ -49,6 +49,7 @@ def _summary(found: dict[str, Any], totals: dict[str, Any]) -> list[tuple[str, A
         *([("computes", found["description"])] if found["description"] else ()),
         *((PARTS[part], size(held)) for part, held in found["parts"].items()),
         ("all on disk", size(found["bytes"])),
+        ("integrity", found["integrity"]),
         ("tensors", totals["tensors"]),
         ("parameters", count(totals["parameters"])),
         ("ternary parameters", count(totals["ternary_parameters"])),

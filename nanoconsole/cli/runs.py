@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nanoconsole.cli import run_compare, run_notes, run_trash
+from nanoconsole.cli import run_archive, run_compare, run_integrity, run_notes, run_trash
 from nanoconsole.cli.options import Json, Run, Runs, examples
 from nanoconsole.cli.output import emit, say, table, tell
 from nanocore.runs.hints import to_type
@@ -27,7 +27,9 @@ LOG_LINES = 20
 
 def register(app: typer.Typer) -> None:
     group = typer.Typer(
-        help="List, show, note, archive, compare, delete and restore runs.", rich_markup_mode=None, no_args_is_help=True
+        help="List, show, note, archive, compare, verify, move, delete and restore runs.",
+        rich_markup_mode=None,
+        no_args_is_help=True,
     )
     lines = ("runs list", "runs list --filter 'lr>1e-3 !tag:bad' --sort bpb", "runs list --json | jq '.[].name'")
     group.command("list", epilog=examples(*lines))(list_all)
@@ -35,6 +37,8 @@ def register(app: typer.Typer) -> None:
     run_trash.register(group)
     run_notes.register(group)
     run_compare.register(group)
+    run_integrity.register(group)
+    run_archive.register(group)
     app.add_typer(group, name="runs")
 
 

@@ -164,8 +164,8 @@ def made(run: RunFolder, created: float, change: Change, now: float) -> Alert:
 
 
 def _locked(path: Path) -> int | None:
-    """A descriptor that holds the lock; None while another console does. A root without a place for it is nobody's:
-    then each console looks for itself.
+    """A descriptor that holds the lock; None while another console does. Where there is no place for a lock, or no locks,
+    each console looks for itself.
     """
     try:
         path.parent.mkdir(exist_ok=True)
@@ -174,7 +174,9 @@ def _locked(path: Path) -> int | None:
         return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         os.close(descriptor)
         return None
+    except OSError:  # a file system without such locks
+        pass
     return descriptor

@@ -133,6 +133,31 @@ def test_only_the_newest_whole_checkpoints_are_kept(folder: Path) -> None:
     assert retain(folder, 2) == []
 
 
+def _flip(path: Path) -> None:
+    content = bytearray((path / "model.safetensors").read_bytes())
+    content[7] ^= 4
+    (path / "model.safetensors").write_bytes(content)  # of the same size: only its hash tells
+
+
+def test_the_only_good_one_is_kept_when_the_newer_ones_turn_out_damaged(folder: Path) -> None:
+    for step in (200, 300, 400):
+        _save(folder, step)
+    for step in (300, 400):
+        _flip(step_folder(folder, step))
+    assert [p.name for p in retain(folder, 2)] == ["step-00000100"]
+    assert latest(folder) == step_folder(folder, 200)
+    _flip(step_folder(folder, 200))
+    _save(folder, 500)
+    assert [p.name for p in retain(folder, 1)] == ["step-00000200", "step-00000300", "step-00000400"]
+
+
+def test_those_of_every_so_many_steps_and_those_needed_stay(folder: Path) -> None:
+    for step in (150, 200, 250, 300):
+        _save(folder, step)
+    assert [p.name for p in retain(folder, 1, needed=(150,), every=100)] == ["step-00000250"]
+    assert [p.name[-3:] for p in available(folder)] == ["100", "150", "200", "300"]
+
+
 def test_a_removal_that_was_killed_is_finished_by_the_sweep(folder: Path) -> None:
     step_folder(folder, 100).rename(folder / ".step-00000100.gone-1")
     (folder / "unrelated").mkdir()

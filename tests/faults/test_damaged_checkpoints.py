@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from nanocore.checkpoint.manifest import MANIFEST, available, commit, latest, step_folder, verify
+from tests.resealed import reseal_json
 from tests.run_helpers import short
 
 
@@ -45,6 +46,27 @@ def test_one_flipped_bit_anywhere_is_found(folder: Path) -> None:
     assert latest(folder) == path.parent
 
 
+def test_one_flipped_bit_in_the_manifest_is_found_though_nothing_depends_on_it(folder: Path) -> None:
+    path = step_folder(folder, 200) / MANIFEST
+    good = path.read_bytes()
+    for place in range(len(good)):
+        path.write_bytes(good[:place] + bytes([good[place] ^ 1 << place % 8]) + good[place + 1 :])
+        assert verify(path.parent), place
+        assert latest(folder) == step_folder(folder, 100)
+
+
+def test_a_manifest_of_the_version_before_without_a_hash_of_itself_is_read(folder: Path) -> None:
+    path = step_folder(folder, 200) / MANIFEST
+    table = json.loads(path.read_text())
+    del table["sha256"]
+    path.write_text(json.dumps(table | {"schema": 1}))
+    assert verify(path.parent) == []
+    path.write_text(json.dumps(table | {"schema": 2}))
+    _falls_back(folder, "manifest.json was altered (SHA-256 differs)")
+    path.write_text(json.dumps(table | {"schema": 0}))
+    _falls_back(folder, "a version that never was")
+
+
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.9999])
 def test_a_truncated_file_is_found_by_its_size(folder: Path, share: float) -> None:
     os.truncate(step_folder(folder, 200) / "model.safetensors", int(5000 * share))
@@ -70,7 +92,7 @@ def test_a_torn_manifest_is_found(folder: Path, text: bytes) -> None:
 
 def test_a_newer_version_says_so(folder: Path) -> None:
     path = step_folder(folder, 200) / MANIFEST
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 999}))
+    path.write_bytes(reseal_json(json.dumps(json.loads(path.read_text()) | {"schema": 999}).encode()))
     _falls_back(folder, "written by a newer version of nanoconsole (schema 999")
 
 
@@ -79,7 +101,7 @@ def test_a_manifest_cannot_point_outside_its_folder(folder: Path, name: str) -> 
     path = step_folder(folder, 200) / MANIFEST
     manifest = json.loads(path.read_text())
     manifest["files"][0]["name"] = name
-    path.write_text(json.dumps(manifest))
+    path.write_bytes(reseal_json(json.dumps(manifest).encode()))
     _falls_back(folder, "a file outside the checkpoint")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -89,6 +90,21 @@ def test_the_folder_of_a_living_builder_is_left_alone(tmp_path: Path, settings: 
     corpus, _ = prepared(settings, tmp_path / "cache")
     assert entries(tmp_path / "cache") == [alive.name, corpus.key]
     os.close(lock)
+
+
+def test_a_file_system_without_locks_prepares_data_too_and_sweeps_by_age(
+    tmp_path: Path, settings: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EBADF, "Bad file descriptor")  # as network file systems do for folders
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    young, old = (tmp_path / "cache/corpora" / f".abc.tmp-{name}" for name in ("1-young", "2-old"))
+    for folder in (young, old):
+        folder.mkdir(parents=True)
+    os.utime(old, (1, 1))
+    corpus, _ = prepared(settings, tmp_path / "cache")
+    assert entries(tmp_path / "cache") == [young.name, corpus.key]
 
 
 DAMAGE: dict[str, Callable[[Path], object]] = {

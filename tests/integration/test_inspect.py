@@ -16,6 +16,7 @@ from nanocore.model.bitlinear import BitLinear
 from nanocore.model.quantize import ternary_weight
 from tests import command_line
 from tests.command_line import Nano
+from tests.resealed import reseal_gguf
 from tests.saved import saved_run
 
 nano = command_line.nano
@@ -109,6 +110,7 @@ def test_a_file_says_what_it_computes_and_nothing_of_techniques_that_are_off(tmp
     assert file["facts"]["nanoconsole.attention.layer_norm_rms_epsilon"] == config.model.norm_eps
     damaged = (tmp_path / "a.gguf").read_bytes().replace(b'"d_model": ', b'"d_modle": ')
     (tmp_path / "a.gguf").write_bytes(damaged)
+    reseal_gguf(tmp_path / "a.gguf")
     assert contents(locate(tmp_path / "a.gguf")).description.startswith("unknown: a.gguf")
 
 

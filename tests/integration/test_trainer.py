@@ -194,15 +194,16 @@ def test_a_fork_starts_from_its_parent(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_that_a_fork_waits_for_outlives_its_turn(tmp_path: Path) -> None:
-    parent = new_run(tmp_path, "training.steps=4", "checkpoint.every=2", "checkpoint.keep_last=1", name="parent")
+    keep = ("checkpoint.every=2", "checkpoint.keep_last=1", "checkpoint.keep_best=0")
+    parent = new_run(tmp_path, "training.steps=4", *keep, name="parent")
     assert train(parent) == 0
     new_run(tmp_path, name="child", parent=Parent("parent", 4, "kept"))
     for steps in (8, 12):
-        save(tiny_config(f"training.steps={steps}", "checkpoint.every=2", "checkpoint.keep_last=1"), parent.config_file)
+        save(tiny_config(f"training.steps={steps}", *keep), parent.config_file)
         assert train(parent) == 0
     assert [path.name for path in available(parent.checkpoints_dir)] == ["step-00000004", "step-00000012"]
     assert train(RunFolder(tmp_path / "child")) == 0  # from now on the fork stands on its own
-    save(tiny_config("training.steps=14", "checkpoint.every=2", "checkpoint.keep_last=1"), parent.config_file)
+    save(tiny_config("training.steps=14", *keep), parent.config_file)
     assert train(parent) == 0
     assert [path.name for path in available(parent.checkpoints_dir)] == ["step-00000014"]
 

@@ -112,6 +112,13 @@ def test_a_missing_checkpoint_is_refused(run: RunFolder) -> None:
         ("state.json", b"[]"),
         ("state.json", b"\xff\xfe"),
         ("model.safetensors", b"not tensors at all"),
+        (
+            "model.safetensors",
+            b"\x47"
+            + bytes(7)
+            + b'{"a":{"dtype":"\xe2\x80\xaeF32","shape":[1],"data_offsets":[0,4]}}'.ljust(0x47)
+            + bytes(4),
+        ),
         ("optim.safetensors", b""),
         ("tokenizer.json", b"\xff"),
     ],
@@ -128,6 +135,7 @@ def test_files_that_verify_but_hold_nonsense_are_refused(run: RunFolder, name: s
     with pytest.raises(CheckpointError, match="cannot be read") as error:
         load_checkpoint(run.checkpoints_dir / "step-00000008")
     one_line(error)
+    assert str(error.value).isprintable()  # the library repeats what it read
 
 
 @pytest.mark.parametrize(

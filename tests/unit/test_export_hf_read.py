@@ -29,6 +29,7 @@ from nanocore.model.bitlinear import frozen
 from nanocore.model.transformer import Transformer
 from tests.exports import BITNET, CASES, NO_NORMS, exported_model
 from tests.models import random_tokens
+from tests.resealed import reseal_folder
 
 TOKENIZER = ByteTokenizer()
 ROWS_OF_THREE = ("model.d_model=18", "model.d_ff=30", "model.head_dim=6")
@@ -135,7 +136,7 @@ BROKEN: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "no JSON": ("plain", lambda f: (f / "config.json").write_text("{"), "config.json: is not JSON"),
     "deep JSON": ("plain", lambda f: (f / "config.json").write_text("[" * 10**5), "config.json: is not JSON"),
     "a list": ("plain", lambda f: (f / "nanoconsole.json").write_text("[]"), "is not a JSON table"),
-    "newer": ("plain", own(lambda t: t.update(schema=2)), "is of version 2, this program reads version 1"),
+    "newer": ("plain", own(lambda t: t.update(schema=3)), "is of version 3, this program reads versions 1 to 2"),
     "form": ("plain", own(lambda t: t.update(form="gguf")), "no usable form"),
     "form of a list": ("plain", own(lambda t: t.update(form=[])), "no usable form"),
     "other form": ("plain", own(lambda t: t.update(form="bitnet")), "quantization_config should be"),
@@ -146,7 +147,7 @@ BROKEN: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "tokenizer": ("plain", own(lambda t: t.update(tokenizer="{}")), "unusable tokenizer"),
     "their width": ("plain", theirs(lambda t: t.update(hidden_size=17)), "contradicts nanoconsole.json: hidden_size should be 16"),
     "their quantiser": ("plain", theirs(lambda t: t.update(quantization_config={})), "quantization_config should be None"),
-    "no weights": ("plain", lambda f: (f / "model.safetensors").unlink(), "model.safetensors: is not a regular file"),
+    "no weights": ("plain", lambda f: (f / "model.safetensors").unlink(), "model.safetensors: cannot be read: No such file"),
     "missing": ("plain", weights(lambda t: t.pop(Q)), f"the tensor {Q} is not there, should be float32 (16, 16)"),
     "too many": ("plain", weights(lambda t: t.update(x=torch.ones(1))), "the tensor x is float32 (1,), should be not there"),
     "half": ("plain", weights(lambda t: t.update({Q: t[Q].half()})), "is float16 (16, 16), should be float32"),
@@ -164,6 +165,7 @@ def test_a_folder_that_is_not_as_it_was_written_is_refused(name: str, sound: Pat
     form, damage, reason = BROKEN[name]
     folder = shutil.copytree(sound / form, tmp_path / "hf")
     damage(folder)
+    reseal_folder(folder)
     with pytest.raises(FormatError) as caught:
         read_hf(folder)
     line = str(caught.value)
@@ -185,6 +187,7 @@ def test_any_damage_gives_the_one_error_or_a_folder_that_is_still_sound(
         start = int(place**2 * (len(data) - 1))
         data[start : start + len(content)] = content[: len(data) - start]
     (folder / file).write_bytes(data)
+    reseal_folder(folder)
     try:
         read_hf(folder)
     except FormatError as error:

@@ -22,11 +22,13 @@ from nanocore.errors import FormatError
 from nanocore.export.blocks import FORMATS, BlockFormat, pack_codes
 from nanocore.export.gguf_parse import RawTensor, parse_gguf
 from nanocore.export.gguf_read import read_gguf
-from nanocore.export.metadata import CONFIG_KEY, SCHEMA_KEY, TOKENIZER_KEY
+from nanocore.export.metadata import CONFIG_KEY, TOKENIZER_KEY
 from nanocore.export.mhc_file import read_mhc, write_mhc
 from nanocore.export.safetensors_read import read_safetensors
+from nanocore.export.sealed import HASH_KEY, SCHEMA_KEY
 from nanocore.export.stored_values import codes_and_scale
 from tests.exports import export, exported_model
+from tests.resealed import reseal_gguf
 
 Reader = Callable[[Path], object]
 U64 = struct.Struct("<Q")
@@ -196,7 +198,14 @@ def rewritten(folder: Path, path: Path, change: Callable[[dict[str, Any], dict[s
         )
     for step in (writer.write_header_to_file, writer.write_kv_data_to_file, writer.write_tensors_to_file, writer.close):
         step()
+    reseal_gguf(path)
     return path
+
+
+def unsealed(keys: dict[str, Any], **others: Any) -> None:
+    """As a file that holds no hash."""
+    keys.pop(SCHEMA_KEY), keys.pop(HASH_KEY)
+    keys.update(others)
 
 
 def in_config(keys: dict[str, Any], section: str, **values: Any) -> None:
@@ -212,8 +221,8 @@ def set_values(tensors: dict[str, Any], name: str, value: float) -> None:
 
 CONTRADICTIONS: dict[str, tuple[Callable[[dict[str, Any], dict[str, Any]], Any], str]] = {
     "foreign architecture": (lambda k, t: k.update({"general.architecture": "gpt2"}), "architecture 'gpt2'"),
-    "not ours": (lambda k, t: k.pop(SCHEMA_KEY), "none of nanoconsole's"),
-    "newer": (lambda k, t: k.update({SCHEMA_KEY: 2}), "of version 2"),
+    "not ours": (lambda k, t: unsealed(k), "none of nanoconsole's"),
+    "newer": (lambda k, t: k.update({SCHEMA_KEY: 3}), "of version 3, this program reads versions 1 to 2"),
     "no configuration": (lambda k, t: k.pop(CONFIG_KEY), f"no usable key {CONFIG_KEY}"),
     "configuration is no JSON": (lambda k, t: k.update({CONFIG_KEY: "{"}), "unusable configuration"),
     "configuration is no table": (lambda k, t: k.update({CONFIG_KEY: "[1]"}), "unusable configuration"),

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from nanocore.checkpoint import manifest
 from nanocore.errors import CheckpointError, UsageError
-from nanocore.runs.curve import newest_attempts, value
+from nanocore.runs.curve import attempt_of, newest_attempts, usable, value
 from nanocore.runs.hints import to_type
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import observe
-from nanocore.runs.records import read_all
+from nanocore.runs.records import Record, Tail
 
 HELD_OUT = "eval/ce"
 
@@ -54,10 +54,33 @@ def best(run: RunFolder) -> Path:
     raise CheckpointError("none of its checkpoints has a held-out loss", where=run.name, fix=fix)
 
 
+def best_steps(run: RunFolder, count: int) -> list[int]:
+    """The `count` steps of lowest held-out loss, the best first, of the checkpoints that exist; of equals the later."""
+    losses = held_out_losses(run)
+    steps = [step for path in manifest.available(run.checkpoints_dir) if (step := manifest.step_of(path)) in losses]
+    return sorted(steps, key=lambda step: (losses[step], -step))[:count]
+
+
 def held_out_losses(run: RunFolder) -> dict[int, float]:
     """Held-out cross-entropy by step, as the curve now stands; a loss that is not finite is none."""
-    measured = [(record["step"], value(record, HELD_OUT)) for record in newest_attempts(read_all(run.metrics_file))]
+    measured = [(record["step"], value(record, HELD_OUT)) for record in newest_attempts(_evaluations(run))]
     return {step: loss for step, loss in measured if loss is not None and math.isfinite(loss)}
+
+
+def _evaluations(run: RunFolder) -> list[Record]:
+    """The records that decide held-out losses: evaluations, and where each attempt begins. A long run has a million
+    others, which are let go as they are read."""
+    tail, first, found = Tail(run.metrics_file), dict[int, int](), list[Record]()
+    records = tail.read()
+    while records or tail.pending:
+        for record in filter(usable, records):
+            begins = record["step"] < first.get(attempt_of(record), record["step"] + 1)
+            if begins:
+                first[attempt_of(record)] = record["step"]
+            if begins or HELD_OUT in record or "nonfinite" in record:
+                found.append(record)
+        records = tail.read()
+    return found
 
 
 def _exactly(run: RunFolder, step: int) -> Path:

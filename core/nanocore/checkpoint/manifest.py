@@ -6,7 +6,6 @@ agree with the manifest. There is no pointer to the latest: it is the highest st
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -14,31 +13,26 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from nanocore.runs.documents import Flawed, load_document, write_document
+from nanocore.checkpoint.record import MANIFEST, File, examine, sha256_of, write_manifest
 from nanocore.runs.failpoint import failpoint
 
-SCHEMA = 1
-MANIFEST = "manifest.json"
+__all__ = [
+    "MANIFEST",
+    "available",
+    "commit",
+    "folders",
+    "latest",
+    "leftovers",
+    "remove",
+    "retain",
+    "step_folder",
+    "step_of",
+    "sweep",
+    "verify",
+]
+
 _STEP = re.compile(r"step-(\d{8,15})")
 _ASIDE = re.compile(r"\.(step-\d{8,15})\.(tmp|old|gone)-\d+")
-_CHUNK = 1 << 20
-
-
-class File(msgspec.Struct, frozen=True):
-    """One file of a checkpoint as the manifest knows it."""
-
-    name: str
-    bytes: int
-    sha256: str
-
-
-class Manifest(msgspec.Struct, frozen=True):
-    """The part of a manifest that verification needs."""
-
-    schema: int
-    files: list[File]
 
 
 def step_folder(checkpoints_dir: Path, step: int) -> Path:
@@ -76,13 +70,7 @@ def commit(build: Callable[[Path], None], target: Path, facts: dict[str, Any]) -
 
 def verify(path: Path, *, hashes: bool = True) -> list[str]:
     """What is wrong with a checkpoint, one line each; [] when it is whole. `hashes` false looks at sizes only."""
-    try:
-        manifest = load_document(path / MANIFEST, Manifest, newest=SCHEMA)
-    except Flawed as flaw:
-        return [f"{MANIFEST} {flaw}"]
-    if manifest is None:
-        return [f"{MANIFEST} is missing" if path.is_dir() else "there is no such checkpoint"]
-    return [problem for file in manifest.files if (problem := _problem(path, file, hashes))]
+    return [problem.text for problem in examine(path, hashes=hashes)]
 
 
 def available(checkpoints_dir: Path) -> list[Path]:
@@ -95,29 +83,34 @@ def latest(checkpoints_dir: Path) -> Path | None:
     return next((path for path in reversed(available(checkpoints_dir)) if not verify(path)), None)
 
 
+def leftovers(checkpoints_dir: Path) -> list[Path]:
+    """What killed commits left behind; while a trainer saves, what it works on too."""
+    if not checkpoints_dir.is_dir():
+        return []
+    return sorted(path for path in checkpoints_dir.iterdir() if _ASIDE.fullmatch(path.name))
+
+
 def sweep(checkpoints_dir: Path) -> list[str]:
     """Remove what killed commits left behind; returns the names. Only for the process that holds the run's lock.
 
     A folder that was moved aside by a commit which then died is put back if nothing took its place.
     """
-    swept = []
-    for path in sorted(checkpoints_dir.iterdir()) if checkpoints_dir.is_dir() else []:
-        match = _ASIDE.fullmatch(path.name)
-        if match is None:
-            continue
-        home = checkpoints_dir / match.group(1)
-        if match.group(2) == "old" and not home.exists() and not verify(path):
+    swept = leftovers(checkpoints_dir)
+    for path in swept:
+        name, role = path.name[1:].split(".")[0], path.name.split(".")[2]
+        home = checkpoints_dir / name
+        if role.startswith("old") and not home.exists() and not verify(path):
             path.rename(home)
         else:
             shutil.rmtree(path, ignore_errors=True)
-        swept.append(path.name)
-    return swept
+    return [path.name for path in swept]
 
 
-def retain(checkpoints_dir: Path, keep_last: int, needed: Collection[int] = ()) -> list[Path]:
+def retain(checkpoints_dir: Path, keep_last: int, needed: Collection[int] = (), *, every: int = 0) -> list[Path]:
     """Remove all but the newest `keep_last` whole checkpoints; returns those removed. Broken ones count for nothing.
 
-    Those of the steps in `needed` stay beside them.
+    Those of the steps in `needed`, and of multiples of `every`, stay beside them. The last one that is whole by its
+    hashes is never removed: where none of those to be kept is, the newest other one that is stays too.
 
     A folder that cannot be removed stays and is tried again next time.
     """
@@ -125,18 +118,27 @@ def retain(checkpoints_dir: Path, keep_last: int, needed: Collection[int] = ()) 
     if len(whole) <= keep_last:
         return []
     oldest_kept = step_of(whole[-keep_last])
-    removed = []
-    for path in folders(checkpoints_dir):
-        if step_of(path) >= oldest_kept:
-            break
-        if step_of(path) in needed:
-            continue
-        try:
-            remove(path)
-        except OSError:
-            continue
-        removed.append(path)
-    return removed
+    surplus = [path for path in folders(checkpoints_dir) if step_of(path) < oldest_kept and step_of(path) not in needed]
+    surplus = [path for path in surplus if not every or step_of(path) % every]
+    spared = _last_good(whole, surplus)
+    return [path for path in surplus if path != spared and _removed(path)]
+
+
+def _last_good(whole: list[Path], surplus: list[Path]) -> Path | None:
+    """The newest good checkpoint, by its hashes, of those to be removed; None where one of those that stay is good."""
+    doomed = [path for path in whole if path in surplus]
+    staying = [path for path in whole if path not in surplus]
+    if not doomed or any(not verify(path) for path in reversed(staying)):
+        return None
+    return next((path for path in reversed(doomed) if not verify(path)), None)
+
+
+def _removed(path: Path) -> bool:
+    try:
+        remove(path)
+    except OSError:
+        return False
+    return True
 
 
 def remove(path: Path) -> None:
@@ -151,7 +153,7 @@ def _seal(folder: Path, facts: dict[str, Any]) -> None:
     mode = 0o666 & ~_umask()
     files = [_sealed(path, mode) for path in sorted(folder.iterdir())]
     failpoint("checkpoint.flushed")
-    write_document(folder / MANIFEST, {"schema": SCHEMA, **facts, "files": files})
+    write_manifest(folder, facts, files)
     failpoint("checkpoint.manifest")
     _flush(folder)
 
@@ -163,7 +165,7 @@ def _sealed(path: Path, mode: int) -> File:
         os.fchmod(descriptor, mode)
         failpoint("checkpoint.fsync")
         os.fsync(descriptor)
-        return File(path.name, os.fstat(descriptor).st_size, _sha256(descriptor))
+        return File(path.name, os.fstat(descriptor).st_size, sha256_of(descriptor))
     finally:
         os.close(descriptor)
 
@@ -181,35 +183,6 @@ def _replace(temporary: Path, target: Path) -> None:
     _flush(target.parent)
     if aside is not None:
         shutil.rmtree(aside, ignore_errors=True)
-
-
-def _problem(path: Path, file: File, hashes: bool) -> str:
-    """What is wrong with one file, or ""."""
-    if Path(file.name).name != file.name or file.name in ("", "..", MANIFEST):
-        return f"the manifest names a file outside the checkpoint: {file.name}"
-    try:
-        descriptor = os.open(path / file.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        return f"{file.name} cannot be read: {error.strerror}"
-    try:
-        size = os.fstat(descriptor).st_size
-        if size != file.bytes:
-            return f"{file.name} has {size} bytes instead of {file.bytes}"
-        if hashes and _sha256(descriptor) != file.sha256:
-            return f"{file.name} was altered (SHA-256 differs)"
-        return ""
-    except OSError as error:
-        return f"{file.name} cannot be read: {error.strerror}"
-    finally:
-        os.close(descriptor)
-
-
-def _sha256(descriptor: int) -> str:
-    digest, offset = hashlib.sha256(), 0
-    while chunk := os.pread(descriptor, _CHUNK, offset):
-        digest.update(chunk)
-        offset += len(chunk)
-    return digest.hexdigest()
 
 
 def folders(checkpoints_dir: Path) -> list[Path]:

@@ -16,6 +16,7 @@ from nanocore.checkpoint import manifest
 from nanocore.errors import CheckpointError, ResourceError
 from nanocore.runs.documents import Flawed, check_version
 from nanocore.runs.layout import RunFolder
+from nanocore.runs.text import sanitize_line
 
 SCHEMA = 1
 MODEL, OPTIMIZER, STATE, TOKENIZER = "model.safetensors", "optim.safetensors", "state.json", "tokenizer.json"
@@ -83,6 +84,6 @@ def load_checkpoint(path: Path, *, with_optimizer: bool = True) -> Checkpoint:
 
 
 def _reason(error: Exception) -> str:
-    """One line of what went wrong, without the path that OSError adds."""
+    """One safe line of what went wrong, without the path that OSError adds."""
     text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-    return text.splitlines()[0]
+    return sanitize_line(text.splitlines()[0], 200)

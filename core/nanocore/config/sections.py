@@ -239,6 +239,10 @@ class Checkpointing(Section):
     keep_last: Positive = Field(
         default=2, description="Newest checkpoints to keep; older ones are removed after a newer one is safe."
     )
+    keep_every: Count = Field(default=0, description="Keep those of every so many steps as well; 0 none.")
+    keep_best: Count = Field(
+        default=1, description="Keep as many of the lowest held-out loss as well, of those evaluated at their step."
+    )
 
 
 class Hardware(Section):

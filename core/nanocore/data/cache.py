@@ -13,6 +13,7 @@ import fcntl
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
@@ -29,6 +30,7 @@ META = "meta.json"
 BLOCK = 64 << 10
 BLOCKS = 256  # of one file enter its digest: all of it up to 16 MiB, evenly spread samples beyond
 TRIES = 16
+DAY = 86_400.0  # seconds
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -79,7 +81,10 @@ class CorpusCache:
         for _ in range(TRIES):
             folder = self._corpora / f".{key}.tmp-{os.getpid()}-{secrets.token_hex(4)}"
             folder.mkdir()
-            lock = _lock(folder)
+            try:
+                lock = _lock(folder)
+            except OSError:  # a file system without such locks: that it is young protects it
+                lock = _open(folder)
             if lock is not None:
                 break
         else:
@@ -106,19 +111,25 @@ class CorpusCache:
         raise ResourceError("cannot put the tokens in place", where=str(target))
 
     def _sweep(self) -> None:
-        """Removes what killed builders left; the folders of living ones are locked."""
+        """Removes what killed builders left; the folders of living ones are locked, or were changed of late."""
         for leftover in self._corpora.glob(".*.tmp-*"):
-            lock = _lock(leftover)
+            try:
+                lock = _lock(leftover)
+            except OSError:  # a file system without such locks
+                lock = _held_by_age(leftover)
             if lock is not None:
                 shutil.rmtree(leftover, ignore_errors=True)
                 os.close(lock)
 
 
 def _lock(folder: Path) -> int | None:
-    """A descriptor that locks the folder until it is closed or the process ends; None when others have it."""
+    """A descriptor that locks the folder until it is closed or the process ends; None when others have it.
+
+    Raises OSError where folders cannot be locked, as on network file systems.
+    """
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
+        descriptor = _open(folder)
+    except FileNotFoundError:
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -126,8 +137,24 @@ def _lock(folder: Path) -> int | None:
             return descriptor
     except (BlockingIOError, FileNotFoundError):
         pass
+    except OSError:
+        os.close(descriptor)
+        raise
     os.close(descriptor)
     return None
+
+
+def _held_by_age(folder: Path) -> int | None:
+    """A descriptor of a folder that nobody wrote to for a day, without a lock; None of a younger one."""
+    try:
+        newest = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+        return _open(folder) if time.time() - newest > DAY else None
+    except OSError:
+        return None
+
+
+def _open(folder: Path) -> int:
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def _verified(folder: Path) -> dict[str, Any] | None:

@@ -19,6 +19,7 @@ import numpy as np
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 
 from nanocore.errors import FormatError
+from nanocore.export.sealed import check_gguf
 from nanocore.runs.text import sanitize_line
 
 MAGIC, VERSION = b"GGUF", 3
@@ -43,15 +44,18 @@ class RawTensor:
 class GgufFile:
     """The keys and the tensors of a file. Tensors are views of the mapped file and cost no memory until they are read.
 
-    Values are bool, int, float and str; arrays are numpy arrays of numbers, or lists of str.
+    Values are bool, int, float and str; arrays are numpy arrays of numbers, or lists of str. `verified`: the file holds its
+    hash, and agrees with it.
     """
 
     keys: Mapping[str, Any]
     tensors: Mapping[str, RawTensor]
+    verified: bool
 
 
 def parse_gguf(path: Path) -> GgufFile:
-    """Keys and tensors of the file. Raises FormatError for anything that is not a whole and sound GGUF file."""
+    """Keys and tensors of the file. Raises FormatError for anything that is not a whole and sound GGUF file, or was
+    altered since this program wrote it."""
     where = sanitize_line(path.name)
     data = _mapped(path, where)
     cursor = _Cursor(data, where)
@@ -62,7 +66,7 @@ def parse_gguf(path: Path) -> GgufFile:
     tensors, keys = cursor.count(MOST_ENTRIES, 24, "tensors"), cursor.count(MOST_ENTRIES, 13, "keys")
     table = cursor.table(keys, "key", LONGEST_KEY, cursor.value)
     headers = cursor.table(tensors, "tensor", LONGEST_NAME, cursor.header)
-    return GgufFile(table, _tensors(cursor, headers, _alignment(table, where)))
+    return GgufFile(table, _tensors(cursor, headers, _alignment(table, where)), check_gguf(path))
 
 
 class _Cursor:

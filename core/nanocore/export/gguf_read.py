@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from nanocore.config.schema import Config
 from nanocore.errors import FormatError
 from nanocore.export.architecture import STOCK
 from nanocore.export.gguf_parse import GgufFile, RawTensor, parse_gguf
-from nanocore.export.metadata import CONFIG_KEY, SCHEMA, SCHEMA_KEY, TOKENIZER_KEY, model_keys
+from nanocore.export.metadata import CONFIG_KEY, SCHEMA, TOKENIZER_KEY, model_keys
 from nanocore.export.names import scale_name
 from nanocore.export.read_model import CONFIG_BYTES, GUIDE, ReadModel, as_exported, sound_config, sound_tokenizer
+from nanocore.export.sealed import AGAIN, ALTERED, SCHEMA_KEY, SEALED, UNVERIFIED
 from nanocore.export.slots import Slot, slots
 from nanocore.export.stored_values import codes_and_scale, float_values
 from nanocore.export.tensors import Weights, reordered
@@ -32,9 +34,7 @@ def read_gguf(path: Path) -> ReadModel:
     architecture = _text(file, "general.architecture", 64, where)
     if architecture not in (*STOCK, "nanoconsole"):
         raise FormatError(f"has the architecture {sanitize_line(architecture)!r}", where=where, fix=GUIDE)
-    if (found := file.keys.get(SCHEMA_KEY)) != SCHEMA or isinstance(found, bool):
-        version = f"of version {found}" if isinstance(found, int) else "none of nanoconsole's"
-        raise FormatError(f"is {version}, this program reads version {SCHEMA}", where=where, fix=GUIDE)
+    _check_version(file, where)
     config = as_exported(_config(file, where), architecture, len(file.tensors), where)
     tokenizer_json = _text(file, TOKENIZER_KEY, TOKENIZER_BYTES, where)
     tokenizer = sound_tokenizer(tokenizer_json, where)
@@ -42,6 +42,18 @@ def read_gguf(path: Path) -> ReadModel:
     places = slots(config, tokenizer.vocab_size, architecture)
     weights = _Reader(file, where, config.model.group_size).weights(places)
     return ReadModel(architecture, config, tokenizer, tokenizer_json, weights, file.keys)
+
+
+def _check_version(file: GgufFile, where: str) -> None:
+    """Files of version 1 hold no hash: one that has it and says 1, or says 2 and lacks it, is damaged."""
+    found = file.keys.get(SCHEMA_KEY)
+    if type(found) is not int or not 1 <= found <= SCHEMA:
+        version = f"of version {found}" if isinstance(found, int) else "none of nanoconsole's"
+        raise FormatError(f"is {version}, this program reads versions 1 to {SCHEMA}", where=where, fix=GUIDE)
+    if file.verified != (found >= SEALED):
+        raise FormatError(ALTERED, where=where, fix=AGAIN)
+    if not file.verified:
+        logging.getLogger(__name__).warning("%s: %s", where, UNVERIFIED)
 
 
 def _text(file: GgufFile, key: str, longest: int, where: str) -> str:

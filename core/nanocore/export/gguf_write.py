@@ -21,6 +21,7 @@ from nanocore.export.blocks import SCHEMES, BlockFormat, Scheme, choose_format
 from nanocore.export.metadata import general_keys, model_keys, own_keys
 from nanocore.export.replace import write_new
 from nanocore.export.report import ExportReport, Facts
+from nanocore.export.sealed import seal_gguf
 from nanocore.export.slots import Slot, slots
 from nanocore.export.tensors import Form, HeadType, ScaleMode, Stored, check_tokenizer, stored, weights_of
 from nanocore.export.vocabulary import splitting_of, vocabulary_keys
@@ -153,6 +154,7 @@ def _write(file: Path, architecture: str, keys: Mapping[str, Any], tensors: list
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+    seal_gguf(file)
 
 
 def _kind(key: str, value: Any) -> Kind:

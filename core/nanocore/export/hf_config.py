@@ -9,6 +9,7 @@ from nanocore.config.schema import Config
 from nanocore.data.tokenizer import Tokenizer
 from nanocore.export.hf_names import CLASSES, OWN_SCHEMA, HfForm
 from nanocore.export.metadata import published
+from nanocore.seal import ZEROS
 
 BITNET = {
     "quant_method": "bitnet",
@@ -32,9 +33,11 @@ def config_json(config: Config, tokenizer: Tokenizer, name: str, form: HfForm) -
     }
 
 
-def own_json(config: Config, tokenizer: Tokenizer, form: HfForm) -> Mapping[str, Any]:
-    """nanoconsole.json: the form, the whole configuration, and the tokenizer as a checkpoint has it."""
-    return {"schema": OWN_SCHEMA, "form": form, "config": published(config), "tokenizer": tokenizer.to_json()}
+def own_json(config: Config, tokenizer: Tokenizer, form: HfForm, hashes: Mapping[str, str]) -> Mapping[str, Any]:
+    """nanoconsole.json: hashes of the other files, the form, the whole configuration, and the tokenizer as a checkpoint has
+    it. Its own hash is put in where the zeros stand."""
+    sealed = {"schema": OWN_SCHEMA, "sha256": ZEROS.decode(), "files": dict(hashes)}
+    return {**sealed, "form": form, "config": published(config), "tokenizer": tokenizer.to_json()}
 
 
 def no_bitnet(config: Config) -> str:

@@ -6,7 +6,7 @@ from typing import Literal
 
 HfForm = Literal["plain", "bitnet"]
 CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "model.safetensors", "README.md"
-OWN_FILE, OWN_SCHEMA = "nanoconsole.json", 1  # what this program reads a folder by
+OWN_FILE, OWN_SCHEMA = "nanoconsole.json", 2  # what this program reads a folder by
 CLASSES = {"qwen3": "Qwen3ForCausalLM", "llama": "LlamaForCausalLM", "bitnet": "BitNetForCausalLM"}
 NAMES = {
     "embedding.weight": "model.embed_tokens.weight",

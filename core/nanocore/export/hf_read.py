@@ -8,6 +8,7 @@ tools go by, must not contradict it.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ from nanocore.export.hf_names import (
 )
 from nanocore.export.read_model import CONFIG_BYTES, GUIDE, ReadModel, as_exported, sound_config, sound_tokenizer
 from nanocore.export.safetensors_read import read_safetensors
+from nanocore.export.sealed import UNVERIFIED, check_folder
 from nanocore.export.slots import ternary_names
 from nanocore.export.stored_values import codes_of_products, sound_scale
 from nanocore.export.tensors import Weights
@@ -56,7 +58,9 @@ class Place:
 
 @dataclass(frozen=True)
 class HfFolder:
-    """A folder whose tensors are those of its configuration, by name, type and shape. Their values are not read yet."""
+    """A folder whose tensors are those of its configuration, by name, type and shape. Their values are not read yet.
+
+    `verified`: it holds the hashes of its files, and they agree with them."""
 
     label: str
     form: HfForm
@@ -67,6 +71,7 @@ class HfFolder:
     keys: Mapping[str, Any]
     places: list[Place]
     tensors: dict[str, Tensor]
+    verified: bool
 
     def where(self, tensor: str) -> str:
         return f"{self.label}: {tensor}"
@@ -75,6 +80,8 @@ class HfFolder:
 def read_hf(path: Path) -> ReadModel:
     """Read an exported folder whole. Raises FormatError where anything in it is not exactly as its configuration says."""
     folder, weights = parse_hf(path), Weights({}, {})
+    if not folder.verified:
+        logging.getLogger(__name__).warning("%s: %s", folder.label, UNVERIFIED)
     for place in folder.places:
         if place.ternary:
             weights.ternary[place.name] = ternary_at(folder, place)
@@ -85,9 +92,12 @@ def read_hf(path: Path) -> ReadModel:
 
 
 def parse_hf(path: Path) -> HfFolder:
-    """The folder without the values of its tensors. Raises FormatError where it is not one that `export_hf` wrote."""
+    """The folder without the values of its tensors. Raises FormatError where it is not one that `export_hf` wrote, or was
+    altered since."""
     label = sanitize_line(path.name)
-    own, keys, where = _own(path, label), _json(path / CONFIG_FILE, CONFIG_BYTES, label), f"{label}/{OWN_FILE}"
+    own, where = _own(path, label), f"{label}/{OWN_FILE}"
+    verified = check_folder(path)
+    keys = _json(path / CONFIG_FILE, CONFIG_BYTES, label)
     form, tokenizer_json = own["form"], own["tokenizer"]
     config = sound_config(own["config"], where)
     name, reason = stock_architecture(config)
@@ -100,7 +110,7 @@ def parse_hf(path: Path) -> HfFolder:
     _check_keys(keys, config_json(config, tokenizer, name, form), f"{label}/{CONFIG_FILE}")
     places = _places(config, tokenizer.vocab_size)
     _check_tensors(tensors, _stored(places, form), f"{label}/{WEIGHTS_FILE}")
-    return HfFolder(label, form, name, config, tokenizer, tokenizer_json, keys, places, tensors)
+    return HfFolder(label, form, name, config, tokenizer, tokenizer_json, keys, places, tensors, verified)
 
 
 def ternary_at(folder: HfFolder, place: Place) -> TernaryWeight:
@@ -119,8 +129,9 @@ def _own(path: Path, label: str) -> dict[str, Any]:
     if not file.exists():
         raise FormatError(f"has no {OWN_FILE}", where=label, fix=GUIDE)
     found = _json(file, CONFIG_BYTES + TOKENIZER_BYTES, label)
-    if (version := found.get("schema")) != OWN_SCHEMA or isinstance(version, bool):
-        what = f"is of version {sanitize_line(str(version), 20)}, this program reads version {OWN_SCHEMA}"
+    version = found.get("schema")
+    if type(version) is not int or not 1 <= version <= OWN_SCHEMA:
+        what = f"is of version {sanitize_line(str(version), 20)}, this program reads versions 1 to {OWN_SCHEMA}"
         raise FormatError(what, where=f"{label}/{OWN_FILE}", fix=GUIDE)
     sound = found.get("form") in get_args(HfForm) and isinstance(found.get("tokenizer"), str)
     if not sound or not isinstance(found.get("config"), dict):

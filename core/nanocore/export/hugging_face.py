@@ -7,6 +7,7 @@ activations unquantised. `bitnet`: codes and scales apart, with transformers' ow
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping
@@ -39,6 +40,7 @@ from nanocore.export.report import ExportReport, Facts
 from nanocore.export.tensors import Weights, check_tokenizer, weights_of
 from nanocore.export.unquantised import activation_effect
 from nanocore.model.transformer import Transformer
+from nanocore.seal import seal_json
 
 SAMPLE = "def mean(values):\n    total = 0.0\n    for value in values:\n        total += value\n    return total / len(values)\n"
 
@@ -66,8 +68,12 @@ def export_hf(
     effect = activation_effect(model, tokenizer, sample) if weights.ternary and form == "plain" else None
     dropped = ("prediction heads (MTP): transformers has no place for them",) if config.mtp.horizon else ()
     texts = {file: _text(content) for file, content in _tables(config, tokenizer, name, form).items()}
-    texts[CARD_FILE] = model_card(config, facts or Facts(path.name), CLASSES[name], form, effect, dropped)
-    write_new(path, lambda place: _write(place, texts, tensors), folder=True, overwrite=overwrite)
+    card = model_card(config, facts or Facts(path.name), CLASSES[name], form, effect, dropped)
+    files = {**{file: text.encode() for file, text in texts.items()}, WEIGHTS_FILE: save(tensors, {"format": "pt"})}
+    hashes = {file: hashlib.sha256(content).hexdigest() for file, content in files.items()}
+    own = seal_json(_text(own_json(config, tokenizer, form, hashes)).encode())
+    files |= {OWN_FILE: own, CARD_FILE: card.encode()}
+    write_new(path, lambda place: _write(place, files), folder=True, overwrite=overwrite)
     size = sum(file.stat().st_size for file in path.iterdir())
     types = Counter(str(tensor.dtype).removeprefix("torch.") for tensor in tensors.values())
     return ExportReport(path, CLASSES[name], size, types, (effect.sentence(),) if effect else (), dropped)
@@ -85,12 +91,11 @@ def _architecture(config: Config, form: HfForm) -> Architecture:
 
 
 def _tables(config: Config, tokenizer: Tokenizer, name: Architecture, form: HfForm) -> dict[str, Mapping[str, Any]]:
-    """The JSON files."""
+    """The JSON files that other tools read."""
     return {
         CONFIG_FILE: config_json(config, tokenizer, name, form),
         "generation_config.json": {"bos_token_id": tokenizer.bos, "eos_token_id": tokenizer.bos},
         **tokenizer_files(tokenizer, config.model.context_length),
-        OWN_FILE: own_json(config, tokenizer, form),
     }
 
 
@@ -98,11 +103,10 @@ def _text(table: Mapping[str, Any]) -> str:
     return json.dumps(table, indent=2, ensure_ascii=False) + "\n"
 
 
-def _write(folder: Path, texts: Mapping[str, str], tensors: dict[str, Tensor]) -> None:
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
     folder.mkdir()
-    for file, text in texts.items():
-        (folder / file).write_text(text, encoding="utf-8")
-    (folder / WEIGHTS_FILE).write_bytes(save(tensors, metadata={"format": "pt"}))  # save_file ignores umask
+    for name, content in files.items():
+        (folder / name).write_bytes(content)  # safetensors' own save_file ignores the umask
 
 
 def _tensors(weights: Weights, form: HfForm) -> dict[str, Tensor]:

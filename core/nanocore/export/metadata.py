@@ -14,11 +14,13 @@ from nanocore.config.schema import Config
 from nanocore.config.sections import About
 from nanocore.export.architecture import Architecture, zero_expert_width
 from nanocore.export.report import Facts
+from nanocore.export.sealed import HASH_KEY, SCHEMA_KEY
 from nanocore.model.hyper_connections import EPS
 from nanocore.model.residual_maps import SINKHORN_STEPS
+from nanocore.seal import ZEROS
 
-SCHEMA = 1
-SCHEMA_KEY, CONFIG_KEY, TOKENIZER_KEY = "nanoconsole.schema", "nanoconsole.config", "nanoconsole.tokenizer"
+SCHEMA = 2
+CONFIG_KEY, TOKENIZER_KEY = "nanoconsole.config", "nanoconsole.tokenizer"
 FILE_TYPES = {  # llama.cpp's numbers for "mostly" these
     Type.TQ1_0: LlamaFileType.MOSTLY_TQ1_0,
     Type.TQ2_0: LlamaFileType.MOSTLY_TQ2_0,
@@ -37,12 +39,14 @@ def file_type(ternary: Mapping[Type, int]) -> int:
 
 
 def general_keys(facts: Facts, architecture: Architecture, ternary: Mapping[Type, int]) -> dict[str, Any]:
-    """What every GGUF file says of itself; figures of the training under names of ours.
+    """What every GGUF file says of itself, the place of its hash first; figures of the training under names of ours.
 
     `ternary` counts ternary weights by the type that holds them.
     """
     keys: dict[str, Any] = {
         "general.architecture": architecture,
+        SCHEMA_KEY: SCHEMA,
+        HASH_KEY: ZEROS.decode(),  # until the whole file is there; see `sealed`
         "general.type": "model",
         "general.name": facts.name,
         "general.license": facts.license,
@@ -105,7 +109,7 @@ def _own_keys(config: Config) -> dict[str, Any]:
 
 def own_keys(config: Config, tokenizer_json: str) -> dict[str, Any]:
     """What this program reads a file by: the whole configuration and the tokenizer, as JSON."""
-    return {SCHEMA_KEY: SCHEMA, CONFIG_KEY: json.dumps(published(config)), TOKENIZER_KEY: tokenizer_json}
+    return {CONFIG_KEY: json.dumps(published(config)), TOKENIZER_KEY: tokenizer_json}
 
 
 def published(config: Config) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ engine computes another model from the same maps.
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 from math import factorial
 from pathlib import Path
@@ -23,9 +24,10 @@ import torch
 from torch import Tensor
 
 from nanocore.config.schema import Config
-from nanocore.errors import FormatError, UsageError
-from nanocore.export.replace import write_new
+from nanocore.errors import FormatError, ResourceError, UsageError
+from nanocore.export.replace import refuse_place, write_new
 from nanocore.export.report import ExportReport
+from nanocore.export.sealed import beside, check_beside, write_beside
 from nanocore.files import read_regular
 from nanocore.model.hyper_connections import HyperConnection
 from nanocore.model.residual_maps import doubly_stochastic
@@ -49,7 +51,8 @@ class SubLayerMaps:
 
 
 def write_mhc(model: Transformer, path: Path, *, overwrite: bool = False) -> Path:
-    """Write the stream maps of a model. Raises UsageError for models whose maps the format cannot hold."""
+    """Write the stream maps of a model, and their hash beside. Raises UsageError for models whose maps the format cannot
+    hold, and as `write_new`."""
     if reason := refusal(model.config):
         raise UsageError(f"no .mhc file can hold this model's streams: {reason}", fix="use --to gguf")
     streams = model.config.mhc.streams
@@ -57,7 +60,14 @@ def write_mhc(model: Transformer, path: Path, *, overwrite: bool = False) -> Pat
     layers = layers[: 2 * model.config.model.n_layers]  # prediction heads have one stream
     header = struct.pack("<4I", MAGIC, VERSIONS[-1], len(layers), streams)
     body = b"".join(_values(layer).astype("<f4").tobytes() for layer in layers)
+    refuse_place(path, folder=False, overwrite=overwrite)
+    with suppress(OSError):
+        beside(path).unlink()  # that of an earlier file is not of this one
     write_new(path, lambda file: _put(file, header + body), overwrite=overwrite)
+    try:
+        write_beside(path)
+    except OSError as error:
+        raise ResourceError(f"its hash was not written: {error.strerror}", where=beside(path).name) from None
     return path
 
 
@@ -80,8 +90,10 @@ def refusal(config: Config) -> str:
 
 
 def read_mhc(path: Path) -> list[SubLayerMaps]:
-    """The maps of every sub-layer. Raises FormatError for anything but a whole and sound file."""
+    """The maps of every sub-layer. Raises FormatError for anything but a whole and sound file, or where it does not agree
+    with the hash beside it."""
     where = sanitize_line(path.name)
+    check_beside(path)
     try:
         data = read_regular(path, 16 + MOST_LAYERS * 4 * _length(4))
     except OSError as error:

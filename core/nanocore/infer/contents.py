@@ -22,11 +22,13 @@ from nanocore.config.validate import build
 from nanocore.data.tokenizer import from_json
 from nanocore.errors import CheckpointError
 from nanocore.export.architecture import stock_architecture
+from nanocore.export.sealed import UNVERIFIED
 from nanocore.infer.locate import Source
 from nanocore.model.bitlinear import TernaryModule
 from nanocore.model.transformer import Transformer
 from nanocore.runs.text import sanitize_line
 
+VERIFIED = "verified: its bytes are those that were written (SHA-256)"
 MEASURED = 1 << 28  # weights whose zeros are counted: a second or two
 
 
@@ -58,6 +60,7 @@ class Contents:
 
     `architecture` is the name that an exported file has, or would have; `description` says in words what a checkpoint
     computes. `bytes` on disk are those of all `parts`: the model's weights, a checkpoint's optimizer state, the rest.
+    `integrity`: whether the bytes were found to be those that were written.
     """
 
     kind: str
@@ -67,6 +70,7 @@ class Contents:
     parts: dict[str, int]
     facts: dict[str, Any]
     description: str = ""
+    integrity: str = UNVERIFIED
     tensors: list[TensorFacts] = field(default_factory=list)
 
     @property
@@ -128,7 +132,7 @@ def _checkpoint(source: Source) -> Contents:
         ) from None
     facts = {"vocabulary": vocabulary, **described(config)}
     name, parts = stock_architecture(config)[0] or "nanoconsole", _parts(source.path)
-    found = Contents("checkpoint", source.label, str(source.path), name, parts, facts, in_words(config))
+    found = Contents("checkpoint", source.label, str(source.path), name, parts, facts, in_words(config), VERIFIED)
     found.tensors.extend(tensors)
     return found
 
@@ -207,6 +211,11 @@ def measured(tensor: TensorFacts, zeros: Tensor, scale: Tensor) -> TensorFacts:
 def number_or_name(value: float | None) -> float | str | None:
     """JSON knows no nan."""
     return value if value is None or isfinite(value) else str(value)
+
+
+def integrity(verified: bool) -> str:
+    """What `Contents` says of a file that holds its hash, or does not."""
+    return VERIFIED if verified else UNVERIFIED
 
 
 def weights_apart(weights: int, size: int) -> dict[str, int]:

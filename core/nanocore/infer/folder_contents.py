@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from nanocore.export.hf_names import CLASSES
 from nanocore.export.hf_read import parse_hf, ternary_at
-from nanocore.infer.contents import Budget, Contents, TensorFacts, described, in_words, measured, weights_apart
+from nanocore.infer.contents import (
+    Budget,
+    Contents,
+    TensorFacts,
+    described,
+    in_words,
+    integrity,
+    measured,
+    weights_apart,
+)
 from nanocore.infer.locate import Source
 
 
@@ -15,7 +24,7 @@ def folder_contents(source: Source) -> Contents:
     parts = weights_apart(sum(tensor.nbytes for tensor in folder.tensors.values()), size)
     facts = {"form": folder.form, "vocabulary": folder.tokenizer.vocab_size, **described(folder.config)}
     found = Contents("hf", source.label, str(source.path), CLASSES[folder.architecture], parts, facts)
-    found.description = in_words(folder.config)
+    found.description, found.integrity = in_words(folder.config), integrity(folder.verified)
     ternary, budget = {place.tensor: place for place in folder.places if place.ternary}, Budget()
     for name, tensor in sorted(folder.tensors.items()):
         place, kind = ternary.get(name), str(tensor.dtype).removeprefix("torch.")

@@ -19,6 +19,7 @@ from nanocore.infer.contents import (
     Contents,
     TensorFacts,
     in_words,
+    integrity,
     measured,
     number_or_name,
     used_techniques,
@@ -45,6 +46,7 @@ def gguf_contents(source: Source) -> Contents:
     facts = {sanitize_line(key): _shown(value) for key, value in file.keys.items() if key != "general.architecture"}
     size, tensor_bytes = source.path.stat().st_size, sum(raw.data.nbytes for raw in file.tensors.values())
     found = Contents("gguf", source.label, str(source.path), architecture, weights_apart(tensor_bytes, size), facts)
+    found.integrity = integrity(file.verified)
     if CONFIG_KEY in file.keys:
         _describe(found, file.keys[CONFIG_KEY], len(file.tensors))
     budget = Budget()

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from nanocore.export.mhc_file import read_mhc
 from nanocore.export.safetensors_read import read_safetensors
-from nanocore.infer.contents import Contents, TensorFacts, weights_apart
+from nanocore.export.sealed import check_beside
+from nanocore.infer.contents import Contents, TensorFacts, integrity, weights_apart
 from nanocore.runs.text import sanitize_line
 
 SUB_LAYERS = ("attention", "feed_forward")
@@ -40,6 +41,7 @@ def _safetensors(path: Path) -> Contents:
 
 
 def _sized(found: Contents, path: Path) -> Contents:
+    found.integrity = integrity(check_beside(path))
     found.parts = weights_apart(sum(each.bytes for each in found.tensors), path.stat().st_size)
     return found
 

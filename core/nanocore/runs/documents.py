@@ -19,6 +19,10 @@ class Flawed(Exception):
     """A document that is there and cannot be used; its text says why, in plain words behind the document's name."""
 
 
+class Unreadable(Flawed):
+    """A document that the system does not let be read; what is in it is not known."""
+
+
 class Newer(Flawed):
     """A document of a version of nanoconsole that comes after this one."""
 
@@ -37,21 +41,29 @@ def load_document(path: Path, kind: type[T], *, newest: int) -> T | None:
     """
     try:
         raw = read_regular(path, MAX_BYTES, follow=False)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise Unreadable(f"cannot be read: {error.strerror}") from None
+    return decode_document(raw, kind, newest=newest)
+
+
+def decode_document(raw: bytes, kind: type[T], *, newest: int) -> T:
+    """The document that a text is; as `load_document`."""
+    try:
         document = msgspec.json.decode(raw)
         if not raw.isascii() or b"\\" in raw or b"\x7f" in raw:  # else no string in it can be unsafe
             document = sanitize_data(document)
         check_version(msgspec.convert(document, _Versioned).schema, newest)
         return msgspec.convert(document, kind)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise Flawed(f"cannot be read: {error.strerror}") from None
     except (ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
         raise Flawed(f"cannot be read: {sanitize_line(str(error), 120)}") from None
 
 
 def check_version(schema: int, newest: int) -> None:
-    """Raise Newer when `schema` is higher than this version knows."""
+    """Raise Newer when `schema` is higher than this version knows, Flawed when there never was such a version."""
+    if schema < 1:
+        raise Flawed(f"names a version that never was (schema {schema})")
     if schema > newest:
         raise Newer(f"was written by a newer version of nanoconsole (schema {schema}, this one knows {newest})")
 
@@ -69,11 +81,16 @@ def write_document(path: Path, document: object, *, durable: bool = True) -> Non
 
     `durable` also flushes it to the disk, so that a power failure leaves the old or the new one.
     """
+    replace_file(path, msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n", durable=durable)
+
+
+def replace_file(path: Path, data: bytes, *, durable: bool) -> None:
+    """Replace `path` by a file of these bytes; as `write_document`."""
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(temporary, flags, 0o666)
     try:
-        write_whole(descriptor, msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n")
+        write_whole(descriptor, data)
         if durable:
             os.fsync(descriptor)
         temporary.replace(path)

@@ -8,11 +8,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from nanocore.errors import BusyError, ResourceError, UsageError
+from nanocore.errors import ResourceError, UsageError
 from nanocore.runs.forks import waiting_forks
 from nanocore.runs.hints import to_type
 from nanocore.runs.layout import RunFolder, private, valid_name
-from nanocore.runs.liveness import acquire, observe
+from nanocore.runs.resting import resting
 from nanocore.runs.text import sanitize_line
 
 _STAMPED = re.compile(r"(?P<name>.+)-(?P<deleted>\d{8}-\d{6})")
@@ -39,20 +39,27 @@ def discard(root: Path, run: RunFolder) -> Path:
     Raises BusyError while a trainer has the run or may have it on another host, UsageError for a run that a fork still
     starts from and for a symbolic link in the place of the run or the trash, ResourceError when it cannot be moved.
     """
-    _refuse_links(run.path, private(root), trash_dir(root))
+    _refuse_links(run.path)
     _refuse_if_needed(root, run)
-    state = observe(run)
-    if state.state == "elsewhere":
-        raise BusyError(state.reason, where=run.name, fix="delete it there")
-    if state.at_work:
-        raise BusyError(f"is in use: {state.text}", where=run.name, fix=f"stop it first: {to_type(f'stop {run.name}')}")
-    lock = acquire(run)  # no trainer can take it while it moves
+    with resting(run, "delete"):
+        return to_trash(root, run.path, run.name)
+
+
+def to_trash(root: Path, path: Path, name: str) -> Path:
+    """Move a file or folder of `root` into the trash, as NAME-YYYYmmdd-HHMMSS, and return where it is now.
+
+    mkdir claims the name, and rename replaces an empty folder: two that delete at once never mix. Raises UsageError for a
+    symbolic link in the place of the trash, ResourceError when it cannot be moved.
+    """
+    trash = trash_dir(root)
+    _refuse_links(private(root), trash)
     try:
-        return _move(run, trash_dir(root))
+        trash.mkdir(parents=True, exist_ok=True)
+        place = trash / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+        place.mkdir()
+        return path.rename(place if path.is_dir() else place / path.name)
     except OSError as error:
-        raise ResourceError(f"cannot be moved to {trash_dir(root)}: {error.strerror}", where=run.name) from None
-    finally:
-        lock.release()
+        raise ResourceError(f"cannot be moved to {trash}: {error.strerror}", where=name) from None
 
 
 def discarded(root: Path) -> list[Discarded]:
@@ -123,11 +130,3 @@ def _refuse_if_needed(root: Path, run: RunFolder) -> None:
     for fork in waiting_forks(root, run):
         what = f"is needed by its fork {fork}, which has no checkpoint of its own yet"
         raise UsageError(what, where=run.name, fix=f"train {fork} to its first checkpoint, or delete it before")
-
-
-def _move(run: RunFolder, trash: Path) -> Path:
-    """mkdir claims the name, and rename replaces an empty folder: two that delete at once never mix."""
-    trash.mkdir(parents=True, exist_ok=True)
-    place = trash / f"{run.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    place.mkdir()
-    return run.path.rename(place)
