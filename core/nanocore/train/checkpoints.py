@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from nanocore.checkpoint.manifest import latest, retain, step_folder, verify
+from nanocore.checkpoint.manifest import latest, step_folder, verify
+from nanocore.checkpoint.retention import retain_by
 from nanocore.checkpoint.state import Checkpoint, load_checkpoint, save_checkpoint
 from nanocore.config.continuation import fork_conflicts, resume_conflicts
 from nanocore.config.schema import Config
@@ -60,13 +61,13 @@ def _save(job: Job) -> bool:
 
 
 def _retain(job: Job) -> None:
-    """Remove older checkpoints, but none that a fork starts from; all stay where the forks cannot be looked up."""
+    """Remove what `checkpoint` does not keep, but none that a fork starts from; all stay where forks cannot be looked up."""
     try:
         needed = waiting_forks(job.run.path.parent, job.run).values()
     except UsageError as error:
         job.reporter.warn(str(error))
         return
-    retain(job.run.checkpoints_dir, job.config.checkpoint.keep_last, needed)
+    retain_by(job.run, job.config.checkpoint, needed)
 
 
 def machine_facts(job: Job) -> dict[str, Any]:
