@@ -27,7 +27,7 @@ LOG_LINES = 20
 
 def register(app: typer.Typer) -> None:
     group = typer.Typer(
-        help="List, show, note, archive, compare, verify, move, delete and restore runs.",
+        help="List, show, note, compare, verify, move and delete runs.",
         rich_markup_mode=None,
         no_args_is_help=True,
     )

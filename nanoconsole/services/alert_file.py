@@ -61,7 +61,7 @@ def _editing(path: Path) -> Iterator[None]:
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(path.with_suffix(".edit"), flags, 0o666)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        fcntl.lockf(descriptor, fcntl.LOCK_EX)  # POSIX locks hold on network filesystems too
         yield
     finally:
         os.close(descriptor)

@@ -104,7 +104,7 @@ class Table:
             floor = column.values[-1] if len(column) else 0.0
             column.extend(np.fmax.accumulate(np.append(floor, values[fresh]))[1:])  # never falls; a missing one repeats
         for name, series, (where, values) in self._named(chunk):
-            series.extend(rows if len(where) == len(rows) else rows[where], values)
+            series.extend(rows[where], values)
             self.series[name] = series
 
     def _prepend(self, chunk: Chunk) -> None:
@@ -127,7 +127,7 @@ class Table:
         self._attempts.prepend(chunk.attempts[new])
         self.first -= len(new)
         for name, series, (where, values) in self._named(chunk):
-            series.prepend(rows if len(where) == len(rows) else rows[where], values)
+            series.prepend(rows[where], values)
             self.series[name] = series
 
     def _named(self, chunk: Chunk) -> Iterator[tuple[str, Series, tuple[Integers, Floats]]]:

@@ -29,7 +29,7 @@ def test_the_default_is_three_seeds_at_equal_steps_and_equal_time() -> None:
     for item in plan(spec):
         kinds[item.kind] += 1
     assert (spec.name, list(spec.variants), spec.seeds, spec.time_tolerance) == ("e3", NAMES, [1, 2, 3], 0.03)
-    assert kinds == {"steps": 36, "time": 24, "calibration": 8}
+    assert kinds == {"steps": 36, "time": 24, "calibration": 10}
     assert all(part.claims for part in spec.variants.values())
 
 

@@ -123,7 +123,7 @@ def test_a_text_with_a_period_becomes_predictable_for_every_head(kind: str) -> N
     of.targets[:] = torch.arange(1, T + 1).remainder(5).numpy()
     part = micro(of)
     optimizer = torch.optim.Adam(made.parameters(), lr=0.02)
-    for _ in range(35):
+    for _ in range(60):
         optimizer.zero_grad()
         terms = Goal(made, made.config, of).terms(made(part.tokens, positions=part.positions), part)
         terms.loss.backward()

@@ -40,7 +40,7 @@ def e3(
     length = steps or (QUICK_STEPS if quick else spec.steps)
     kept = {
         key: part.model_copy(
-            update={"sets": rescaled(part.sets, spec.steps, length)} | ({"equal": ["steps"]} if quick else {})
+            update={"sets": rescaled(part.sets, spec.steps, length), "equal": None if quick else part.equal}
         )
         for key, part in spec.variants.items()
         if not only or key in only
@@ -52,7 +52,7 @@ def e3(
         "seeds": list(seeds) or (list(QUICK_SEEDS) if quick else spec.seeds),
         "sets": [*rescaled(spec.sets, spec.steps, length), *sets],
         "variants": kept,
-    }
+    } | ({"equal": ["steps"]} if quick else {})
     return checked(spec.model_copy(update=changes), "bench e3")
 
 

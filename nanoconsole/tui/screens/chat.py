@@ -62,7 +62,7 @@ class ChatScreen(ConsoleScreen):
         self._shown: tuple[Talk, ...] = ()
 
     def compose_body(self) -> ComposeResult:
-        yield Static(chat_words.no_model(), id="chat-empty")
+        yield Static(Content.assemble(chat_words.no_model()), id="chat-empty")
         with Horizontal(id="chat-body"):
             for name in PANES:
                 with VerticalScroll(id=f"chat-{name}", can_focus=False):
@@ -111,8 +111,8 @@ class ChatScreen(ConsoleScreen):
 
     def _draw_pane(self, pane: VerticalScroll, name: str, talk: Talk) -> None:
         at_end = pane.scroll_y >= pane.max_scroll_y - 1
-        pane.border_title = chat_words.title(name, talk)
-        pane.query_one(Static).update(chat_words.transcript(talk))
+        pane.border_title = Content.assemble(chat_words.title(name, talk))
+        pane.query_one(Static).update(Content.assemble(chat_words.transcript(talk)))
         if at_end or talk.busy:
             self.call_after_refresh(pane.scroll_end, animate=False)
 

@@ -113,7 +113,7 @@ class LogScreen(LogSearching):
         none = self.search is not None and self.search.rows == 0
         self.set_class(not index.lines or none, "-empty")
         empty = log_words.none(self.search, self.level) if none else log_words.nothing(index, self._reading)
-        self.query_one("#log-empty", Static).update(empty)
+        self.query_one("#log-empty", Static).update(Content.assemble(empty))
         self.query_one("#log-head", Static).update(self._head(index, pane))
         self.query_one("#log-line", Static).update(Content(pane.text(pane.row).strip()))
         self.refresh_keys()

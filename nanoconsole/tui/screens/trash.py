@@ -53,7 +53,7 @@ class TrashScreen(Question[Discarded | None]):
         words = Content.assemble(
             (f"{sanitize_line(str(run.path))}\n", "$axis"), f"goes back to {sanitize_line(str(run.root))}"
         )
-        self.query_one("#trash-detail", Static).update(words)
+        self.query_one("#trash-detail", Static).update(Content.assemble(words))
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(self._runs[event.option_index])
