@@ -25,6 +25,7 @@ def calibrated(root: Path, sets: list[str], *, rounds: int = ROUNDS) -> RunFolde
     return run
 
 
+@pytest.mark.slow
 def test_a_longer_variant_takes_more_time_and_gets_fewer_steps(tmp_path: Path) -> None:
     run = calibrated(tmp_path, ["model.n_layers=8"])
     assert observe(run).state == "finished"

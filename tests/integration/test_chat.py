@@ -43,6 +43,7 @@ def test_turns_are_laid_out_as_one_text() -> None:
     assert (Layout("", "").turn("def f(", "x"), Layout("", "").stops()) == ("\ndef f(\n", [])
 
 
+@pytest.mark.slow
 def test_each_line_of_a_pipe_is_a_turn_and_the_conversation_is_one_text(root: Path) -> None:
     options = ("--tokens", "6", "--seed", "1", "--text", "Talk.\\n", "--user", "Q: ", "--assistant", "A:", "--json")
     done = start(root, *options)

@@ -61,6 +61,7 @@ def test_a_comparison_from_its_file_to_its_report(nano: Nano, root: Path, spec: 
     assert kept.data == {"experiment": "look", "queued": []}
 
 
+@pytest.mark.slow
 def test_a_variant_that_takes_the_baselines_time_is_not_trained_again(
     nano: Nano, root: Path, spec: Path, tmp_path: Path
 ) -> None:

@@ -38,6 +38,7 @@ def private_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NANOCONSOLE_CACHE", str(tmp_path / "cache"))
 
 
+@pytest.mark.slow
 def test_data_prepare_and_inspect_tell_what_would_be_trained_on(nano: Nano, tmp_path: Path) -> None:
     file = tmp_path / "synthetic.toml"
     file.write_text(SYNTHETIC)

@@ -46,6 +46,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(other, 0)[1]) if other else 0)
 """
 
 
+@pytest.mark.slow
 def test_two_ranks_sum_agree_and_hear_the_same() -> None:
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT],

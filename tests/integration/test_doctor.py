@@ -31,6 +31,7 @@ def test_doctor_tells_what_is_used_and_why(nano: Nano, monkeypatch: pytest.Monke
     assert row.count("NANOKERNELS_NATIVE=0") == 1 and all(path in row for path in facts["kernels"]["unavailable"])
 
 
+@pytest.mark.slow
 def test_a_cache_that_cannot_be_made_is_a_problem(nano: Nano, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("NANOCONSOLE_CACHE", str(tmp_path / "file" / "cache"))

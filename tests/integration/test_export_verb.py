@@ -88,6 +88,7 @@ def test_static_stream_maps_become_a_mhc_file_that_inspect_reads(nano: Nano) -> 
     assert "only a run has steps" in nano("inspect", str(path), "--step", "3").err
 
 
+@pytest.mark.slow
 def test_inspect_reads_safetensors_strictly(nano: Nano, tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
     save_file({"b": torch.ones(3, 4, dtype=torch.float16), "a": torch.zeros(2)}, path)
@@ -99,6 +100,7 @@ def test_inspect_reads_safetensors_strictly(nano: Nano, tmp_path: Path) -> None:
     assert (cut.code, cut.out, len(cut.err.splitlines())) == (2, "", 1) and "no sound safetensors file" in cut.err
 
 
+@pytest.mark.slow
 def test_what_cannot_be_exported_is_refused_in_one_line(nano: Nano) -> None:
     saved_run(nano.root)  # two residual streams
     saved_run(nano.root, "mhc.streams=1", name="one-stream")

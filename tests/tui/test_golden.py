@@ -23,7 +23,7 @@ def check(name: str, text: str) -> None:
     assert path.read_text(encoding="utf-8") == text, f"{path.name} differs; UPDATE_GOLDEN=1 accepts the new picture"
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("size", SLOW, ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_every_screen_looks_as_it_did(size: tuple[int, int], root: Path, presets: None) -> None:
     running = lay(root, "tiny-cpu-0003", state="running", age=120)
     lay(root, "tiny-cpu-0002", state="finished", steps=60, total=60, age=7200, message="finished at step 60")

@@ -61,6 +61,7 @@ async def test_a_configuration_waits_for_its_turn_with_its_changes_and_name(root
         assert app.screen.query_one("#run-name", Input).value == ""
 
 
+@pytest.mark.slow
 async def test_a_sweep_is_planned_while_it_is_typed_and_queued_as_a_grid(root: Path) -> None:
     app = console(root)
     async with app.run_test(size=SIZE) as pilot:
@@ -163,6 +164,7 @@ async def test_a_stalled_run_is_marked_with_how_its_place_is_freed(root: Path, n
     assert "stuck keeps its place until it ends; end it: " in listed.err and "stop stuck --kill" in listed.err
 
 
+@pytest.mark.slow
 async def test_what_cannot_be_read_or_done_is_one_line(root: Path) -> None:
     app = console(root)
     async with app.run_test(size=SIZE) as pilot:

@@ -72,6 +72,7 @@ async def test_values_that_do_not_fit_together_are_told_at_the_field_to_change(r
         assert field.key == "model.n_heads"
 
 
+@pytest.mark.slow
 async def test_escape_gives_an_edited_value_back(root: Path) -> None:
     app = console(root)
     async with app.run_test(size=SIZE) as pilot:
@@ -99,6 +100,7 @@ async def test_search_finds_fields_by_key_and_meaning(root: Path) -> None:
         assert "newton_schulz_steps" in text
 
 
+@pytest.mark.slow
 async def test_changes_survive_a_look_at_another_preset(root: Path) -> None:
     app = console(root)
     async with app.run_test(size=SIZE) as pilot:
@@ -136,6 +138,7 @@ async def test_values_are_visible_at_every_width(root: Path) -> None:
             assert "model.linear           ‹ ternar" in await seen(pilot), width
 
 
+@pytest.mark.slow
 async def test_thirty_presets_leave_the_form_usable(root: Path, private_home: Path) -> None:
     own = user_folder()
     own.mkdir(parents=True)

@@ -42,6 +42,7 @@ def launch(app: ConsoleApp) -> LaunchScreen:
     return cast("LaunchScreen", app.screen)
 
 
+@pytest.mark.slow
 async def test_an_earlier_run_is_opened_tweaked_and_launched_anew(root: Path, started: list[str]) -> None:
     run = earlier(root)
     saved = run.config_file.read_text()
@@ -84,6 +85,7 @@ async def test_a_run_goes_on_with_what_a_resume_may_change_and_nothing_else(root
         assert toml.load(run.next_config_file).training.steps == 900
 
 
+@pytest.mark.slow
 async def test_a_runs_configuration_is_saved_as_a_preset_never_in_place(root: Path) -> None:
     run = earlier(root)
     app = console(root, edit=str(run.config_file))
@@ -202,6 +204,7 @@ async def test_differences_to_the_preset_and_to_any_run_are_listed_and_taken_bac
         assert "as the preset has it" in await done(pilot)
 
 
+@pytest.mark.slow
 async def test_what_cannot_be_opened_or_compared_with_is_one_line(root: Path) -> None:
     run = earlier(root)
     run.config_file.write_text("[[[")

@@ -94,6 +94,7 @@ async def test_what_was_typed_just_before_a_launch_is_launched(root: Path, start
         assert toml.load(list_runs(root)[0].config_file).model.n_layers == 9
 
 
+@pytest.mark.slow
 async def test_faults_have_their_line_and_can_be_gone_through(root: Path, started: list[str]) -> None:
     app = console(root)
     async with app.run_test(size=SIZE) as pilot:
@@ -114,6 +115,7 @@ async def test_faults_have_their_line_and_can_be_gone_through(root: Path, starte
         assert started == [] and "it cannot be launched" in await seen(pilot)
 
 
+@pytest.mark.slow
 async def test_a_broken_text_leaves_the_form_as_it_was_and_takes_no_edit_there(root: Path) -> None:
     app = console(root)
     async with app.run_test(size=SIZE) as pilot:
@@ -133,6 +135,7 @@ async def test_a_broken_text_leaves_the_form_as_it_was_and_takes_no_edit_there(r
         assert "as the preset has it" in await done(pilot) and area(app).text == good
 
 
+@pytest.mark.slow
 async def test_escape_leaves_the_text_for_the_form_beside_it_and_then_hides_it(root: Path) -> None:
     app = console(root)
     async with app.run_test(size=SIZE) as pilot:
@@ -150,6 +153,7 @@ async def test_escape_leaves_the_text_for_the_form_beside_it_and_then_hides_it(r
         assert not area(app).region and isinstance(app.focused, Form) and app.focused.region
 
 
+@pytest.mark.slow
 async def test_another_preset_shows_its_own_text_and_an_edited_one_what_was_typed(root: Path) -> None:
     app = console(root)
     async with app.run_test(size=SIZE) as pilot:

@@ -66,6 +66,7 @@ async def test_a_refused_value_is_typed_anew(root: Path) -> None:
         assert not app.screen.query_one(FieldEditor).editing
 
 
+@pytest.mark.slow
 async def test_the_save_dialog_names_its_lines_and_its_keys(root: Path) -> None:
     app = console(root)
     async with app.run_test(size=SMALL) as pilot:
@@ -116,6 +117,7 @@ async def test_a_message_leaves_the_key_that_matters(root: Path) -> None:
                 assert (await key_bar(pilot)).endswith("? Help  q Leave")
 
 
+@pytest.mark.slow
 async def test_of_many_presets_only_the_chosen_one_is_read(
     root: Path, private_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

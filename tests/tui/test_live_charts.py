@@ -160,6 +160,7 @@ async def test_checkpoints_fires_resumes_and_warnings_are_marked_on_the_axis(roo
         assert "△ low ␛[2J disk" in await pressed(pilot, "z")
 
 
+@pytest.mark.slow
 async def test_a_terminal_without_braille_gets_half_blocks_or_ascii(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -264,6 +264,7 @@ async def test_a_run_whose_folder_is_deleted_is_said_to_be_gone_and_cannot_be_re
         assert "step 50" in text
 
 
+@pytest.mark.slow
 async def test_every_gpu_is_told_with_memory_power_and_temperature(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gpus = tuple(meters.Gpu("H", 0.5, 70 * GIB, 80 * GIB, 412.0, 60.0 + index) for index in range(3))
     monkeypatch.setattr(SteadyMeters, "read", lambda self, pid=0: replace(METERS, gpus=gpus))

@@ -201,6 +201,7 @@ def test_without_native_kernels_torch_alone_is_measured(monkeypatch: pytest.Monk
         assert all(row["share"] is None for row in race["results"])
 
 
+@pytest.mark.slow
 @needs_native
 def test_without_llama_cpp_our_engine_is_measured_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(end_to_end.__dict__, "absent", lambda: "not run: llama-cpp-python is not installed")

@@ -17,6 +17,7 @@ def preset(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 def test_a_row_for_each_technique_with_the_estimate_beside_the_measurement(
     preset: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
