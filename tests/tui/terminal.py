@@ -40,6 +40,10 @@ class Terminal:
         """What is to be read now."""
         return self._tmux("capture-pane", "-p", "-t", "tour")
 
+    def said(self) -> str:
+        """What stands there when all has ended: the line that tmux adds at the bottom pushes the first one out of the window."""
+        return self._tmux("capture-pane", "-p", "-S", "-", "-t", "tour")
+
     def wait(self, *words: str, without: str = "") -> str:
         """Wait until all words are to be read, and `without` is not; the screen's text then."""
         deadline = time.monotonic() + PATIENCE
