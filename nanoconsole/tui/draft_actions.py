@@ -56,6 +56,7 @@ class DraftActions(DraftScreen):
 
     def _start(self, draft: Draft, name: str, origin: str) -> None:
         from nanoconsole.services import launcher
+        from nanoconsole.services.room import room_note
         from nanocore.config.toml import load
         from nanocore.runs.layout import find_run
 
@@ -65,6 +66,8 @@ class DraftActions(DraftScreen):
             parent = launcher.fork_point(root, origin) if origin else None
             if parent is not None:
                 launcher.check_fork(draft.config, load(find_run(root, parent.run).config_file))
+            if note := room_note(draft.config, root):
+                self.console.say(note, "warning")
             launched = launcher.launch(draft.config, root=root, preset=label(draft), name=name, parent=parent)
         except NanoError as error:
             self.console.say(str(error), "error")
