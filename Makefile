@@ -35,7 +35,7 @@ test-oracle: .venv/.ready-oracle
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m oracle
 
 test-faults: .venv/.ready-test
-	$(BIN)/python -m pytest tests/faults -m "strace or slow"
+	$(BIN)/python -m pytest tests/faults tests/integration/test_techniques_resume.py -m "strace or slow"
 
 bench: .venv/.ready-test
 	$(BIN)/nanoconsole bench train

@@ -28,7 +28,7 @@ def private_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    _spent[Path(report.nodeid.split("::")[0]).parent.name] += report.duration
+    _spent[Path(report.nodeid.split("::")[0]).parts[1]] += report.duration
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -10,7 +10,7 @@ import signal
 import sys
 from functools import partial
 
-from nanocore.runs import spawn, supervisor
+from nanocore.runs import restart, spawn, supervisor
 
 LIFETIME = 120  # seconds; one that a failed test left behind ends by itself
 
@@ -19,4 +19,5 @@ if __name__ == "__main__":
     module = os.environ.get("FAKE_TRAINER", "tests.fake_trainer")
     spawn.spawn_trainer = partial(spawn.spawn_trainer, module=module)
     supervisor.INTERVAL = 0.02
+    restart.FIRST_PAUSE = 0.02
     sys.exit(supervisor.main(sys.argv[1:]))

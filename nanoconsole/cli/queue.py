@@ -11,7 +11,7 @@ import typer
 from nanoconsole.cli import sweep
 from nanoconsole.cli.options import Json, Run, Runs, Set, Target, examples
 from nanoconsole.cli.output import emit, say, table, tell
-from nanoconsole.cli.sweep import Slots, StopOnFailure
+from nanoconsole.cli.sweep import Restarts, Slots, StopOnFailure
 from nanocore.runs.hints import to_type
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def add(
     name: Name = "",
     slots: Slots = 1,
     stop_on_failure: StopOnFailure = False,
+    restarts: Restarts = 0,
     runs: Runs = None,
     json: Json = False,
 ) -> None:
@@ -64,6 +65,7 @@ def add(
         argv=["nanoconsole", *(context.find_root().obj or ())],
         slots=slots,
         stop_on_failure=stop_on_failure,
+        restarts=restarts,
     )
     say(f"{run.name}: waits in the queue; look: {to_type('queue list')}")
     return emit({"run": run.name, "path": str(run.path)}) if json else tell(run.name)
@@ -123,18 +125,22 @@ def set_options(
     stop_on_failure: Annotated[
         bool | None, typer.Option("--stop-on-failure/--go-on", help="When it fails: start no other, or go on.")
     ] = None,
+    restarts: Annotated[
+        int | None, typer.Option("--restarts", min=0, max=1000, help="Starts again after a crash or a kill.")
+    ] = None,
     runs: Runs = None,
     json: Json = False,
 ) -> None:
-    """Change a queued run: its slots, what its failure does."""
+    """Change a queued run: its slots, what its failure does, how often it is started again."""
     from nanocore.runs import queue
 
     root = _awake(runs)
-    entry = queue.set_options(root, run, slots=slots, stop_on_failure=stop_on_failure)
+    entry = queue.set_options(root, run, slots=slots, stop_on_failure=stop_on_failure, restarts=restarts)
     if json:
         return emit(_facts(entry))
     return say(
-        f"{run}: slots {entry.slots}, {'halts the queue' if entry.stop_on_failure else 'the queue goes on'} when it fails"
+        f"{run}: slots {entry.slots}, {'halts the queue' if entry.stop_on_failure else 'the queue goes on'} when it fails, "
+        f"started again at most {entry.restarts} times"
     )
 
 

@@ -19,6 +19,10 @@ Slots = Annotated[int, typer.Option("--slots", min=1, max=64, help="Runs at a ti
 StopOnFailure = Annotated[
     bool, typer.Option("--stop-on-failure", help="When this run fails start no other, until `queue start`.")
 ]
+Restarts = Annotated[
+    int,
+    typer.Option("--restarts", min=0, max=1000, help="Starts again after a crash or a kill, at most so often."),
+]
 Over = Annotated[
     list[str],
     typer.Option("--over", metavar="KEY=V1,V2", help="A key and its values; repeated, all combinations."),
@@ -43,6 +47,7 @@ def sweep(
     name: Stem = "",
     slots: Slots = 1,
     stop_on_failure: StopOnFailure = False,
+    restarts: Restarts = 0,
     dry_run: DryRun = False,
     runs: Runs = None,
     json: Json = False,
@@ -66,6 +71,7 @@ def sweep(
         argv=["nanoconsole", *(context.find_root().obj or ())],
         slots=slots,
         stop_on_failure=stop_on_failure,
+        restarts=restarts,
     )
     say(f"{len(made)} runs wait in the queue; look: {to_type('queue list')}")
     return _print(planned, as_json=json)

@@ -77,6 +77,7 @@ def train(
     way the training outlives this command. A run made with --create-only is started by `resume RUN` or by torchrun.
     """
     from nanoconsole.services.launcher import restart
+    from nanoconsole.services.room import room_note
     from nanocore.config.advice import advice
     from nanocore.runs.create import create_run
     from nanocore.runs.layout import run_root
@@ -86,8 +87,9 @@ def train(
     root = run_root(runs)
     parent = _parent(root, origin, fresh_optimizer)
     preset, config = _start(target, root, [*_horizon(duration, set or ()), *(set or ())], parent)
-    for line in advice(config):
-        say(f"note: {line}")
+    for line in (*advice(config), room_note(config, root)):
+        if line:
+            say(f"note: {line}")
     argv = ["nanoconsole", *(context.find_root().obj or ())]
     run = create_run(root, config, preset=preset, name=name, argv=argv, parent=parent)
     if create_only:

@@ -88,10 +88,12 @@ def enqueue(
     argv: Sequence[str] = (),
     slots: int = 1,
     stop_on_failure: bool = False,
+    restarts: int = 0,
 ) -> list[RunFolder]:
     """Make runs and let them wait for their turn, all or none; the queue's supervisor is started when none is there.
 
-    `slots` is how many runs of the queue may work at a time while one of these does. Raises UsageError when a name is
+    `slots` is how many runs of the queue may work at a time while one of these does, `restarts` how often each is started
+    again after an accident. Raises UsageError when a name is
     taken or not allowed, or the queue is full.
     """
     from nanocore.runs import queue
@@ -101,7 +103,8 @@ def enqueue(
     try:
         for each in wanted:
             made.append(create_run(root, each.config, preset=preset, name=each.name, argv=argv, parent=each.parent))
-        entries = [queue.Entry(run=run.name, slots=slots, stop_on_failure=stop_on_failure) for run in made]
+        options = {"slots": slots, "stop_on_failure": stop_on_failure, "restarts": restarts}
+        entries = [queue.Entry(run=run.name, **options) for run in made]
         queue.add(root, entries)
     except NanoError:
         for run in made:

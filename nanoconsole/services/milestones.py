@@ -16,6 +16,8 @@ KINDS: dict[str, Kind] = {
     "fire": "fire",
     "resumed": "resumed",
     "nonfinite": "alert",
+    "spike": "alert",
+    "rollback": "alert",
     "warning": "alert",
     "health": "alert",
 }

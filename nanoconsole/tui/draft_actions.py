@@ -55,10 +55,13 @@ class DraftActions(DraftName):
 
     def _start(self, draft: Draft, name: str, origin: str, root: Path) -> None:
         from nanoconsole.services import launcher
+        from nanoconsole.services.room import room_note
 
         assert draft.config is not None
         try:
             parent = _parent(root, origin, draft.config)
+            if note := room_note(draft.config, root):
+                self.console.say(note, "warning")
             launched = launcher.launch(draft.config, root=root, preset=label(draft), name=name, parent=parent)
         except NanoError as error:
             self.console.say(str(error), "error")

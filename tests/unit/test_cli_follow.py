@@ -192,7 +192,7 @@ def test_waiting_for_the_end_waits_for_a_trainer_that_is_still_to_come(
     nano: Nano, run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nanoconsole.cli.control.ANSWER_SECONDS", 0.0)
-    coming = status_of_me(state="starting", pid=0, start_ticks=0, updated=time.time())
+    coming = status_of_me(state="starting", pid=0, start_ticks=0, launched=time.monotonic())
     write_document(run.status_file, coming)
     locks: list[RunLock] = []
 

@@ -150,9 +150,9 @@ def test_another_host_is_elsewhere(run: RunFolder) -> None:
 
 def test_an_announced_trainer_starts_and_one_that_never_came_crashed(run: RunFolder) -> None:
     coming = {"state": "starting", "pid": 0, "boot_id": boot_id(), "host": host_name(), "start_ticks": 0}
-    write_document(run.status_file, status_of_me(**coming, updated=time.time()))
+    write_document(run.status_file, status_of_me(**coming, launched=time.monotonic()))
     assert observe(run).state == "starting"
-    write_document(run.status_file, status_of_me(**coming, updated=time.time() - 60))
+    write_document(run.status_file, status_of_me(**coming, launched=time.monotonic() - 60))
     assert observe(run).state == "crashed"
 
 

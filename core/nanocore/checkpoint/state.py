@@ -60,7 +60,7 @@ def save_checkpoint(
         raise ResourceError(
             f"the checkpoint was not saved: {_reason(error)}",
             where=target.name,
-            fix="what was saved before is untouched",
+            fix=f"it needs {_size(model, optimizer):,} bytes in {run.checkpoints_dir}; what was saved before is untouched",
         ) from error
     return target
 
@@ -81,6 +81,11 @@ def load_checkpoint(path: Path, *, with_optimizer: bool = True) -> Checkpoint:
         raise CheckpointError(
             f"cannot be read: {_reason(error)}", where=path.name, fix="choose an earlier checkpoint"
         ) from error
+
+
+def _size(*parts: dict[str, Tensor]) -> int:
+    """Bytes of the tensors of a checkpoint; the rest of it is small."""
+    return sum(tensor.numel() * tensor.element_size() for part in parts for tensor in part.values())
 
 
 def _reason(error: Exception) -> str:

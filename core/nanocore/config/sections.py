@@ -207,8 +207,13 @@ class Training(Section):
         default="none",
         description="Recompute in the backward pass: nothing, the feed-forward parts, or every block; same result, less memory.",
     )
-    on_nonfinite: Literal["stop", "skip"] = Field(
-        default="stop", description="A non-finite loss or gradient stops the run, or skips that update."
+    on_nonfinite: Literal["stop", "skip", "rollback"] = Field(
+        default="stop",
+        description="A non-finite loss or gradient stops the run, skips that update, or goes back to the last checkpoint.",
+    )
+    on_spike: Literal["none", "skip", "rollback"] = Field(
+        default="none",
+        description="A loss or gradient norm 6 standard deviations above the last 128 steps is told; its update is kept, skipped, or undone from the last checkpoint.",
     )
 
     @model_validator(mode="before")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from nanocore.data.tokenizer import Tokenizer
 from nanocore.infer.engine import Engine
@@ -14,7 +14,7 @@ from nanocore.model.transformer import Transformer
 
 def generate(
     model: Transformer, tokenizer: Tokenizer, prompt: str, *, tokens: int, sampling: Sampling
-) -> Iterator[str]:
+) -> Generator[str]:
     """Yield the text after `prompt` as it is drawn, at most `tokens` tokens; see `Engine.generate`.
 
     The weights must not change before the last piece is taken.

@@ -68,12 +68,16 @@ class Inbox:
 
     def __init__(self, run: RunFolder, attempt: int) -> None:
         self._path = run.control_dir
-        self._attempt = attempt
+        self._attempts = range(attempt, attempt + 1)
+
+    def go_on(self, attempt: int) -> None:
+        """The same trainer begins `attempt`: what was sent to it under its earlier numbers still counts."""
+        self._attempts = range(self._attempts.start, attempt + 1)
 
     def discard_stale(self) -> None:
         """Remove what was meant for earlier attempts; call once at start. Commands to this attempt stay."""
         for name, letter in self._letters():
-            if letter is None or letter.attempt != self._attempt:
+            if letter is None or letter.attempt not in self._attempts:
                 self._remove(name)
 
     def poll(self) -> list[Command]:
@@ -81,7 +85,7 @@ class Inbox:
         found: list[tuple[float, Command]] = []
         for name, letter in self._letters():
             self._remove(name)
-            if name in COMMANDS and letter is not None and letter.attempt == self._attempt:
+            if name in COMMANDS and letter is not None and letter.attempt in self._attempts:
                 found.append((letter.sent, Command(name, letter.arguments)))
         return [command for _, command in sorted(found, key=lambda pair: pair[0])]
 

@@ -203,7 +203,7 @@ def _held_state(status: Status | None, owner: int) -> RunState:
 
 def _is_coming(run: RunFolder, status: Status) -> bool:
     """Whether a trainer was just launched that has not taken the lock yet; until then nobody else knows its pid."""
-    recent = 0 <= time.time() - status.updated < _START_LIMIT
+    recent = status.boot_id == boot_id() and 0 <= time.monotonic() - status.launched < _START_LIMIT
     return status.pid == 0 and recent and witnessed_exit(run, status.attempt) is None
 
 

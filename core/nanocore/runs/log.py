@@ -11,6 +11,7 @@ from nanocore.runs.text import sanitize
 MAX_LINE = 1 << 16
 MAX_SHOWN = 2000
 MAX_LOG = 64 << 20
+KEPT = 1 << 18  # bytes of a log that grew too long
 
 
 class LogTail:
@@ -59,14 +60,24 @@ def last_lines(path: Path, count: int = 50, *, keep: int = 1 << 16) -> list[str]
 
 
 def cap_log(path: Path, limit: int = MAX_LOG) -> bool:
-    """Empty a log that grew beyond `limit` bytes, so that a flood never fills the disk; True when it did.
+    """Shorten a log that grew beyond `limit` bytes to its end, so that a flood never fills the disk; True when it did.
 
     Its writers append (O_APPEND), so they go on at the new end, and readers see a truncation.
     """
     try:
-        if path.stat().st_size <= limit:
-            return False
-        os.truncate(path, 0)
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return False
+    try:
+        size = os.fstat(descriptor).st_size
+        if size <= limit:
+            return False
+        keep = min(KEPT, limit // 2)
+        end = os.pread(descriptor, keep, size - keep)
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, end[end.find(b"\n") + 1 :])
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
     return True

@@ -12,6 +12,8 @@ from nanocore.runs.status import Status
 
 _FATAL = re.compile(r"^Fatal Python error: (.+)$")  # faulthandler's first line
 _ERROR = re.compile(r"^[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit)\b")
+_OWN = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ")  # a line of the trainer's log, but not of a trace
+_LINES = 1000  # a trace has up to 100 for each thread
 _SIGNALS = {
     "Segmentation fault": "SIGSEGV",
     "Aborted": "SIGABRT",
@@ -34,7 +36,8 @@ def exit_words(code: int) -> str:
 
 def cause_of_death(run: RunFolder, status: Status) -> str:
     """One line of plain words: exit code or signal when known, and the last line of the log that explains it."""
-    lines = last_lines(run.log_file)
+    log = last_lines(run.log_file, _LINES)
+    lines = _last_words(log)
     code = witnessed_exit(run, status.attempt)
     fatal = next((match.group(1) for line in reversed(lines) if (match := _FATAL.match(line))), "")
     error = next((line for line in reversed(lines) if _ERROR.match(line)), "")
@@ -46,9 +49,13 @@ def cause_of_death(run: RunFolder, status: Status) -> str:
         return f"killed by {name}" if name else fatal
     if error:
         return error
-    return (
-        f"it ended without a word (killed, or memory ran out); last line of its log: {lines[-1] if lines else 'none'}"
-    )
+    return f"it ended without a word (killed, or memory ran out); last line of its log: {log[-1] if log else 'none'}"
+
+
+def _last_words(lines: list[str]) -> list[str]:
+    """What stands behind the trainer's own last line: a fault's trace, and nothing of an earlier attempt."""
+    own = next((place for place in range(len(lines), 0, -1) if _OWN.match(lines[place - 1])), 0)
+    return lines[own:]
 
 
 def witnessed_exit(run: RunFolder, attempt: int) -> int | None:

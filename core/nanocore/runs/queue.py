@@ -36,7 +36,8 @@ class Entry(msgspec.Struct, frozen=True):
     """A run in the queue. `state`: waiting, running, finished, stopped, cancelled or failed, with the `reason`.
 
     `slots` is how many runs may work at a time while this one does; 1 is alone. `attempt` is the run's attempt that
-    the queue started, so that the end of an earlier one is never taken for its result. Times are Unix time.
+    the queue started, so that the end of an earlier one is never taken for its result. After an accident the run is
+    started again at most `restarts` times, `restarted` of them used; `again` is when, 0 while it works. Times are Unix time.
     """
 
     run: str
@@ -47,6 +48,9 @@ class Entry(msgspec.Struct, frozen=True):
     pace: Pace | None = None
     attempt: int = 0
     cancelled: bool = False
+    restarts: int = 0
+    restarted: int = 0
+    again: float = 0.0
     reason: str = ""
     added: float = 0.0
     ended: float = 0.0
@@ -175,12 +179,14 @@ def cancel(root: Path, run: str) -> str:
     return state
 
 
-def set_options(root: Path, run: str, *, slots: int | None = None, stop_on_failure: bool | None = None) -> Entry:
+def set_options(
+    root: Path, run: str, *, slots: int | None = None, stop_on_failure: bool | None = None, restarts: int | None = None
+) -> Entry:
     """Change how a waiting or running entry shares the machine, and what its failure does; the entry as it is then.
 
     Raises UsageError when the run is not in the queue. Slots count from the next start on: no run that works is stopped for them.
     """
-    given = {"slots": slots, "stop_on_failure": stop_on_failure}
+    given = {"slots": slots, "stop_on_failure": stop_on_failure, "restarts": restarts}
     with editing(root) as queue:
         queue.replace(check_name(run), **{name: value for name, value in given.items() if value is not None})
         return queue.entries[queue.index(run)]

@@ -169,7 +169,7 @@ def _announce(run: RunFolder) -> int:
     attempt, previous = next_attempt(run), read_status(run) or Status()
     coming = Status(
         host=host_name(), boot_id=boot_id(), attempt=attempt, step=previous.step, steps=previous.steps,
-        tokens=previous.tokens, updated=time.time(),
+        tokens=previous.tokens, updated=time.time(), launched=time.monotonic(),
     )  # fmt: skip
     with suppress(OSError):
         write_document(run.status_file, coming, durable=False)
@@ -182,6 +182,7 @@ def _witness(run: RunFolder, process: subprocess.Popen[bytes], attempt: int) -> 
     status = read_status(run)
     if status is None or status.pid not in (0, process.pid) or status.state not in ALIVE_STATES:
         return  # it had its last word, or another trainer has the run
+    attempt = max(attempt, status.attempt)  # a trainer that went back to a checkpoint began another
     record = {"kind": "crashed", "step": status.step, "attempt": attempt, "time": time.time(), "exit_code": code}
     with suppress(OSError):
         events = RecordWriter(run.events_file)

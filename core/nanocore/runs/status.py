@@ -12,6 +12,7 @@ import msgspec
 from nanocore.runs.documents import Flawed, load_document, write_document
 from nanocore.runs.identity import Identity
 from nanocore.runs.layout import RunFolder
+from nanocore.runs.log import cap_log
 from nanocore.runs.records import read_all
 
 SCHEMA = 1
@@ -23,7 +24,10 @@ _PAUSE = 0.1  # least seconds between two writes from the main thread
 
 
 class Status(msgspec.Struct, frozen=True):
-    """The trainer's own account. `alive` grows with time, `progress` with work; `updated` is Unix time."""
+    """The trainer's own account. `alive` grows with time, `progress` with work; `updated` is Unix time.
+
+    Of a trainer that is still to come, `launched` is the launch on the host's monotonic clock, which never jumps.
+    """
 
     schema: int = SCHEMA
     state: str = "starting"
@@ -41,6 +45,7 @@ class Status(msgspec.Struct, frozen=True):
     message: str = ""
     exit_code: Annotated[int, msgspec.Meta(ge=0, le=255)] | None = None
     updated: float = 0.0
+    launched: float = 0.0
 
     @property
     def identity(self) -> Identity:
@@ -81,14 +86,14 @@ class StatusWriter:
     """Keeps status.json true for the process that holds the run's lock; call `finish` at the end.
 
     A daemon thread adds one to `alive` each second and writes, so a reader sees that the process lives even when one
-    step takes minutes; `update`, called by the main thread, adds one to `progress`, so it sees that work goes on.
+    step takes minutes, and keeps the log within its bound; `update`, called by the main thread, adds one to `progress`, so it sees that work goes on.
     A full disk never ends training: `failure` says why the last write failed.
     """
 
     def __init__(self, run: RunFolder, *, attempt: int, **first: Any) -> None:
         """`first` sets fields of Status, such as steps=1000. The file exists when this returns. Raises OSError."""
         me = Identity.mine()
-        self._path = run.status_file
+        self._path, self._log = run.status_file, run.log_file
         self._status = Status(
             pid=me.pid, start_ticks=me.start_ticks, boot_id=me.boot_id, host=me.host, attempt=attempt, **first
         )
@@ -131,6 +136,7 @@ class StatusWriter:
             with self._lock:
                 self._status = msgspec.structs.replace(self._status, alive=self._status.alive + 1)
                 self._write()
+            cap_log(self._log)
 
     def _write(self, *, durable: bool = False) -> None:
         self._status = msgspec.structs.replace(self._status, updated=time.time())

@@ -18,6 +18,7 @@ from nanocore.runs.layout import RunFolder, find_run
 from nanocore.runs.liveness import RunLock, RunState, acquire, observe
 from nanocore.runs.pace import needless, steps_at_pace
 from nanocore.runs.queue import Entry, Queue, editing, stamp, supervisor_folder
+from nanocore.runs.restart import due, is_accident, postponed
 from nanocore.runs.status import Status, next_attempt
 from nanocore.runs.text import sanitize_line
 
@@ -35,9 +36,16 @@ def supervise(root: Path, lock: RunLock) -> None:
             if not queue.has_work:
                 lock.release()
                 return
-            running = [RunFolder(root / entry.run) for entry in queue.pending("running")]
-        while not started and stamp(root) == seen and all(works(observe(run)) for run in running):
+            running, halted = queue.pending("running"), bool(queue.halted)
+        while not started and stamp(root) == seen and not any(concerns(root, entry, halted) for entry in running):
             time.sleep(INTERVAL)
+
+
+def concerns(root: Path, entry: Entry, halted: bool) -> bool:
+    """Whether something is to be done about a running entry: it ended, or it is time to start it again."""
+    if works(observe(RunFolder(root / entry.run))):
+        return False
+    return not entry.again or (due(entry) and not halted)
 
 
 def works(state: RunState) -> bool:
@@ -53,19 +61,27 @@ def settle(root: Path, queue: Queue, entry: Entry) -> None:
         end(queue, entry, "failed", str(error))
         return
     if works(state):
-        return
-    if state.status is None or state.status.attempt < entry.attempt:  # not even its launch could be written
+        if entry.again:  # somebody else started it, or a supervisor that then died
+            queue.replace(entry.run, again=0.0)
+    elif entry.again and not entry.cancelled:
+        if due(entry) and not queue.halted:
+            begin(root, queue, entry)
+    elif state.status is None or state.status.attempt < entry.attempt:  # not even its launch could be written
         end(queue, entry, "failed", "it did not begin; look at its log and the free space on its disk")
     else:
-        record_end(queue, entry, state)
+        record_end(root, queue, entry, state)
 
 
-def record_end(queue: Queue, entry: Entry, state: RunState) -> None:
+def record_end(root: Path, queue: Queue, entry: Entry, state: RunState) -> None:
     """The entry's last state from its run's. A run that somebody stopped is no failure."""
     if entry.cancelled and state.state != "finished":
         end(queue, entry, "cancelled", state.text)
     elif state.state in ("finished", "stopped"):
         end(queue, entry, state.state, state.reason)
+    elif entry.restarted < entry.restarts and is_accident(RunFolder(root / entry.run), state):
+        later = postponed(RunFolder(root / entry.run), entry, state)
+        queue.entries[queue.index(entry.run)] = later
+        log(f"{entry.run}: {later.reason}")
     else:
         end(queue, entry, "failed", state.text)
 
@@ -86,13 +102,18 @@ def start_next(root: Path, queue: Queue) -> bool:
     entry = waiting[0]
     if len(running) >= min(other.slots for other in (*running, entry)):
         return False
+    begin(root, queue, entry)
+    return True
+
+
+def begin(root: Path, queue: Queue, entry: Entry) -> None:
+    """Start a run; one that cannot be started has failed."""
     try:
         launch(root, queue, entry)
     except NanoError as error:
         end(queue, entry, "failed", str(error))
     except OSError as error:
         end(queue, entry, "failed", error.strerror or str(error))
-    return True
 
 
 def launch(root: Path, queue: Queue, entry: Entry) -> None:
@@ -110,7 +131,7 @@ def launch(root: Path, queue: Queue, entry: Entry) -> None:
         threads, nice = prepare(root, run, entry)
         attempt = next_attempt(run)
         spawn.spawn_trainer(run, threads=threads, nice=nice)  # before the entry: if this process dies, it is taken over
-        queue.replace(entry.run, state="running", attempt=attempt)
+        queue.replace(entry.run, state="running", attempt=attempt, again=0.0, reason="")
         log(f"{entry.run}: started")
 
 

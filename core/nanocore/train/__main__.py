@@ -10,6 +10,7 @@ import os
 import sys
 import traceback
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,8 +24,9 @@ from nanocore.runs.pace import calibration
 from nanocore.runs.staging import accept, configuration_file, discard
 from nanocore.runs.status import StatusWriter, next_attempt, read_status
 from nanocore.train.failure import explained, unwritable
-from nanocore.train.orders import Orders, listening
+from nanocore.train.orders import Orders
 from nanocore.train.reporter import Reporter
+from nanocore.train.signals import listening
 
 if TYPE_CHECKING:
     from nanocore.train.loop import Outcome
@@ -58,6 +60,7 @@ def _as_owner(run: RunFolder, orders: Orders) -> int:
     lock = acquire(run)
     try:
         reporter = _open(run, orders)
+        orders.farewell = partial(_abandon, run, reporter)
         ending = Ending("crashed", 1, "it ended without a reason")
         try:
             ending = _guarded(run, reporter, orders)
@@ -67,6 +70,15 @@ def _as_owner(run: RunFolder, orders: Orders) -> int:
         return ending.exit_code
     finally:
         lock.release()
+
+
+def _abandon(run: RunFolder, reporter: Reporter, exit_code: int) -> None:
+    """The last word of an attempt that ends inside a phase, from another thread than the one that works."""
+    message = "stopped on request inside a phase, with nothing to save"
+    reporter.log(message)
+    reporter.event("stopped", message=message, exit_code=exit_code)
+    discard(run)
+    reporter.finish("stopped", exit_code, message)
 
 
 def _open(run: RunFolder, orders: Orders) -> Reporter:

@@ -41,7 +41,7 @@ def build(run: RunFolder, config: Config, world: World, machine: Machine, orders
     if config.training.batch_size < world.size:
         what = f"{world.size} processes need a batch of at least as many sequences"
         raise UsageError(what, where="training.batch_size")
-    own = own_checkpoint(run, config)
+    own = own_checkpoint(run, config, reporter)
     orders.raise_if_stopped(world)
     corpus = _corpus(run, config, world, orders, reporter)
     _check_corpus(own, corpus)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from nanocore.checkpoint.manifest import latest, step_folder, verify
+from nanocore.checkpoint.manifest import folders, latest, step_folder, verify
 from nanocore.checkpoint.retention import retain_by
 from nanocore.checkpoint.state import Checkpoint, load_checkpoint, save_checkpoint
 from nanocore.config.continuation import fork_conflicts, resume_conflicts
@@ -17,15 +17,27 @@ from nanocore.config.validate import build as build_config
 from nanocore.errors import CheckpointError, ResourceError, UsageError
 from nanocore.runs.forks import waiting_forks
 from nanocore.runs.layout import RunFolder
-from nanocore.runs.log import cap_log
 from nanocore.train.distributed import broadcast_json
 from nanocore.train.job import Job
 from nanocore.train.progress import Progress
+from nanocore.train.reporter import Reporter
+
+MOST_FAILED_SAVES = 3  # in a row
 
 
 def save(job: Job) -> bool:
-    """Write a checkpoint of the present step; all ranks hear whether it is safe. A failure is a warning."""
-    return broadcast_json(_save(job) if job.world.rank == 0 else None)
+    """Write a checkpoint of the present step; all ranks hear whether it is safe.
+
+    A failure is a warning, and the next turn tries again; ResourceError when it is one of several in a row.
+    """
+    saved = broadcast_json(_save(job) if job.world.rank == 0 else None)
+    job.failed_saves = 0 if saved else job.failed_saves + 1
+    if job.failed_saves >= MOST_FAILED_SAVES:
+        raise ResourceError(
+            f"{job.failed_saves} checkpoints in a row could not be saved", fix="free the disk, then resume the run"
+        )
+    job.orders.unsaved = not saved
+    return saved
 
 
 def _save(job: Job) -> bool:
@@ -56,7 +68,6 @@ def _save(job: Job) -> bool:
     job.reporter.event("checkpoint", path=f"checkpoints/{path.name}", seconds=round(seconds, 3))
     job.reporter.log(f"checkpoint saved in {seconds:.2f} s")
     _retain(job)
-    cap_log(job.run.log_file)
     return True
 
 
@@ -74,11 +85,20 @@ def machine_facts(job: Job) -> dict[str, Any]:
     return {**job.machine.facts(), "torch": str(torch.__version__), "world": job.world.size}
 
 
-def own_checkpoint(run: RunFolder, config: Config) -> Checkpoint | None:
-    """The newest good checkpoint of this run, or None before the first. CheckpointError for another configuration."""
-    path = latest(run.checkpoints_dir)
+def own_checkpoint(run: RunFolder, config: Config, reporter: Reporter) -> Checkpoint | None:
+    """The newest good checkpoint of this run, or None before the first; those passed over are told.
+
+    CheckpointError where there are some and none is good, and for another configuration.
+    """
+    path, found = latest(run.checkpoints_dir), folders(run.checkpoints_dir)
+    broken = found if path is None else found[found.index(path) + 1 :]
+    for each in broken:
+        reporter.warn(f"{each.name} is not used: {next(iter(verify(each)), 'it changes just now')}")
     if path is None:
-        return None
+        if not found:
+            return None
+        what = f"none of its {len(found)} checkpoints can be used: {next(iter(verify(found[-1])), '')}"
+        raise CheckpointError(what, where=run.name, fix="put a copy back, or move them away to begin anew")
     checkpoint = load_checkpoint(path)
     conflicts = resume_conflicts(build_config(checkpoint.state["config"], where=str(path.name)), config)
     if conflicts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 
 import torch
 from torch import Tensor
@@ -59,6 +59,6 @@ def _loss(hidden: Tensor, model: Transformer, micro: MicroBatch) -> CrossEntropy
     return linear_cross_entropy(hidden.flatten(0, 1), model.head_weight, micro.targets.flatten())
 
 
-def sample(model: Transformer, tokenizer: Tokenizer, prompt: str, tokens: int, seed: int) -> Iterator[str]:
+def sample(model: Transformer, tokenizer: Tokenizer, prompt: str, tokens: int, seed: int) -> Generator[str]:
     """Pieces of one text, temperature 0.8, the same seed at every step so that samples can be compared."""
     return generate(model, tokenizer, prompt, tokens=tokens, sampling=Sampling(temperature=0.8, top_k=50, seed=seed))

@@ -54,6 +54,7 @@ class Job:
     reference: Scorer | None = None
     window: Window = field(default_factory=Window)
     findings: dict[str, float] = field(default_factory=dict)
+    failed_saves: int = 0
     first_step: int = 0
     optimizer_bytes: int = 0
     flops_per_token: int = 0

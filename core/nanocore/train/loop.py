@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from nanocore.data.batch import Batch
-from nanocore.errors import DivergedError, ResourceError
+from nanocore.errors import ResourceError
 from nanocore.model.fp4_study import begin_step
 from nanocore.objective.goal import Goal
 from nanocore.optim.schedule import lr_factor, weight_decay_factor
 from nanocore.train.checkpoints import save
 from nanocore.train.distributed import broadcast_json
-from nanocore.train.evaluate import evaluate, sample
 from nanocore.train.fire import fire, fire_on_request
 from nanocore.train.gradient_cosine import gradient_cosine
 from nanocore.train.job import Job
-from nanocore.train.step import StepResult, take_step
+from nanocore.train.measure import last_measures, measure, take_orders, write_sample
+from nanocore.train.refusal import admit, refuse, tell_spike
+from nanocore.train.step import StepResult, never, take_step
 from nanocore.train.telemetry import analyse, probing, record, report_layers
 
-MOST_SKIPS_IN_A_ROW = 10
 PLAN_EVERY = 10  # steps between two looks at the clock, when the length is given in time
 
 
@@ -34,16 +36,15 @@ class Outcome:
 
 def train(job: Job) -> Outcome:
     """Train until the horizon, or until a stop is asked for. Raises DivergedError; the last checkpoint stays good."""
-    progress, every, skipped = job.progress, job.config, 0
+    progress, every = job.progress, job.config
     while progress.step < job.horizon.steps:
-        batch, loader_state = next_batch(job)
+        batch, progress.loader = next_batch(job)
         result = one_step(job, batch)
-        skipped = 0 if result.applied else skipped + 1
-        if not result.applied:
-            refuse_update(job, result, loader_state, skipped)
+        if not judged(job, batch, result):
+            continue
         progress.step += 1
         progress.tokens += batch.tokens.size
-        progress.loader = loader_state
+        job.orders.unsaved = True
         job.window.add(result, batch.tokens.size)
         job.tick()
         plan(job)
@@ -70,26 +71,45 @@ def next_batch(job: Job) -> tuple[Batch, dict[str, Any]]:
 
 
 def one_step(job: Job, batch: Batch) -> StepResult:
-    step, steps, config = job.progress.step, job.horizon.steps, job.config
     purpose = goal(job, batch)
     compare_gradients(job, batch, purpose)
-    begin_step(job.core, step, job.world.rank)
     with analyse(job):
-        result = take_step(
-            job.core if probing(job) else job.model,
-            purpose,
-            job.optimizers,
-            batch,
-            machine=job.machine,
-            world=job.world,
-            accumulation=config.training.accumulation,
-            grad_clip=config.optimizer.grad_clip,
-            lr_factor=lr_factor(config.schedule, step, steps),
-            weight_decay_factor=weight_decay_factor(config.schedule, step, steps),
-        )
+        result = passes(job, batch, purpose, partial(admit, job))
     result.seconds["data_wait"] = job.loader.waited
     report_layers(job, result)
     return result
+
+
+def passes(job: Job, batch: Batch, purpose: Goal, admit: Callable[[StepResult], bool]) -> StepResult:
+    """Forward and backward passes of the present step, and its update if `admit` wants it.
+
+    Where no update can follow (`never`) the gradients stay as they are: clipping by a norm that is NaN would spoil all.
+    """
+    step, steps, config = job.progress.step, job.horizon.steps, job.config
+    begin_step(job.core, step, job.world.rank)
+    return take_step(
+        job.core if probing(job) else job.model,
+        purpose,
+        job.optimizers,
+        batch,
+        machine=job.machine,
+        world=job.world,
+        accumulation=config.training.accumulation,
+        grad_clip=0.0 if admit is never else config.optimizer.grad_clip,
+        lr_factor=lr_factor(config.schedule, step, steps),
+        weight_decay_factor=weight_decay_factor(config.schedule, step, steps),
+        admit=admit,
+    )
+
+
+def judged(job: Job, batch: Batch, result: StepResult) -> bool:
+    """Tell of a spike and deal with an update that was not applied; whether the step counts."""
+    if result.spike:
+        tell_spike(job, result)
+    if result.applied:
+        job.progress.skipped = 0
+        return True
+    return refuse(job, result, lambda: passes(job, batch, goal(job, batch), never))
 
 
 def goal(job: Job, batch: Batch) -> Goal:
@@ -113,20 +133,6 @@ def compare_gradients(job: Job, batch: Batch, filtered: Goal) -> None:
         job.findings["collider/gradient_cosine"] = gradient_cosine(job, batch, filtered, whole)
 
 
-def refuse_update(job: Job, result: StepResult, loader_state: dict[str, Any], skipped: int) -> None:
-    """A non-finite loss or gradient: the update was not applied. Say so; stop unless the policy is to skip."""
-    job.reporter.event("nonfinite", loss=result.ce, grad_norm=result.grad_norm, batch=loader_state)
-    job.reporter.metrics({"loss/ce": result.ce, "training/grad_norm": result.grad_norm})
-    message = f"non-finite loss {result.ce} or gradient norm {result.grad_norm}; the update was not applied"
-    job.reporter.log(message, "ERROR")
-    if job.config.training.on_nonfinite == "stop" or skipped >= MOST_SKIPS_IN_A_ROW:
-        raise DivergedError(
-            message,
-            where=f"step {job.reporter.step}",
-            fix="fork it (--from) with a lower learning rate or training.on_nonfinite = skip",
-        )
-
-
 def plan(job: Job) -> None:
     """Correct the horizon of a run whose length was given in time."""
     progress = job.progress
@@ -137,39 +143,6 @@ def plan(job: Job) -> None:
 
 def due(job: Job, every: int) -> bool:
     return every > 0 and job.progress.step % every == 0 and job.progress.step < job.horizon.steps
-
-
-def measure(job: Job) -> None:
-    """Held-out measures; their time is not training time."""
-    job.reporter.status(phase="evaluating")
-    started = time.monotonic()
-    values = evaluate(job.core, job.heldout, job.machine, job.world, job.reporter.pulse)
-    job.reporter.metrics(values, tokens=job.progress.tokens, elapsed=job.progress.elapsed)
-    job.reporter.event("eval", seconds=round(time.monotonic() - started, 3), **values)
-    job.reporter.log(f"held-out ce {values['eval/ce']:.4f}, bits per byte {values['eval/bits_per_byte']:.4f}")
-
-
-def write_sample(job: Job) -> None:
-    """One text from the model as it is now, the same prompt and seed at every step."""
-    if job.world.rank != 0:
-        return
-    job.reporter.status(phase="sampling")
-    settings = job.config.evaluation
-    pieces: list[str] = []
-    for piece in sample(
-        job.core, job.corpus.tokenizer, settings.sample_prompt, settings.sample_tokens, job.config.training.seed
-    ):
-        pieces.append(piece)
-        job.reporter.pulse()
-    text = settings.sample_prompt + "".join(pieces)
-    path = job.run.sample_file(job.progress.step)
-    try:
-        path.write_text(text, encoding="utf-8", errors="backslashreplace")
-    except OSError as error:
-        job.reporter.warn(f"the sample was not saved: {error.strerror}")
-        return
-    job.reporter.text("samples", text)
-    job.reporter.event("sample", path=f"samples/{path.name}")
 
 
 def obey(job: Job) -> None:
@@ -202,13 +175,6 @@ def scheduled_save(job: Job) -> None:
     job.orders.stop = job.orders.stop or (saved and job.orders.stop_after_checkpoint)
 
 
-def take_orders(job: Job) -> None:
-    for command in job.orders.poll():
-        job.reporter.event("acknowledged", command=command.name)
-        job.reporter.log(f"command: {command.name}")
-    job.orders.sync(job.world)
-
-
 def pause(job: Job) -> None:
     job.reporter.event("paused")
     job.reporter.log("paused")
@@ -230,9 +196,8 @@ def finish(job: Job) -> Outcome:
     show(job)
     record(job, last=True)
     saved = save(job)
-    if done and job.progress.step > job.first_step:  # else this attempt found nothing left to do
-        measure(job)
-        write_sample(job)
+    if done:
+        last_measures(job)
     job.loader.close()
     if not saved:
         raise ResourceError("the last checkpoint could not be saved", fix="free the disk, then resume the run")

@@ -1,16 +1,9 @@
-"""What a person asks of a running trainer: by signal, or by a file in the run's control folder.
-
-Importing this costs no torch: signals are listened to before torch is loaded.
-"""
+"""What a person asks of a running trainer: by signal, or by a file in the run's control folder."""
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from nanocore.errors import StopRequested
@@ -19,12 +12,17 @@ from nanocore.runs.control import Command, Inbox
 if TYPE_CHECKING:
     from nanocore.train.distributed import World
 
-SIGNAL_EXIT = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+def _silent(_exit_code: int) -> None:
+    """There is nobody yet to leave a word to."""
 
 
 @dataclass
 class Orders:
-    """Requests that arrived and are not yet obeyed. `sync` makes all ranks see the same ones."""
+    """Requests that arrived and are not yet obeyed. `sync` makes all ranks see the same ones.
+
+    `unsaved` says that there are steps which no checkpoint has: only then is a stop worth waiting for.
+    """
 
     inbox: Inbox | None = None
     stop: bool = False
@@ -34,6 +32,8 @@ class Orders:
     fire: bool = False
     paused: bool = False
     exit_code: int = 0
+    unsaved: bool = False
+    farewell: Callable[[int], object] = _silent  # leaves the last word, when the process ends from within a phase
     early: list[Command] = field(default_factory=list)  # taken before the loop could acknowledge them
 
     def poll(self) -> list[Command]:
@@ -80,21 +80,3 @@ class Orders:
             self.sync(world)
         if self.stop:
             raise StopRequested(self.exit_code)
-
-
-@contextmanager
-def listening(orders: Orders) -> Iterator[None]:
-    """SIGINT and SIGTERM ask for a stop with a checkpoint; the same signal again ends at once."""
-
-    def ask(number: int, _frame: FrameType | None) -> None:
-        if orders.stop and orders.exit_code:
-            os._exit(orders.exit_code)
-        orders.stop = True
-        orders.exit_code = SIGNAL_EXIT[signal.Signals(number)]
-
-    previous = {number: signal.signal(number, ask) for number in SIGNAL_EXIT}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

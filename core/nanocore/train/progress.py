@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from nanocore.checkpoint.manifest import available, step_of
 from nanocore.runs.documents import read_document
 from nanocore.runs.layout import RunFolder
+from nanocore.train.spikes import SpikeWindow
 
 
 @dataclass
@@ -17,7 +18,8 @@ class Progress:
     """Counters and positions that a checkpoint stores and a resume continues.
 
     `elapsed` is wall time in seconds of all attempts, pauses left out. `horizon` is the number of steps planned for
-    `duration`, the length of time asked for. `loader` is the data position of the last batch trained on.
+    `duration`, the length of time asked for. `loader` is the data position behind the last batch. `skipped` counts the
+    updates left out in a row, `rollbacks` the returns to the checkpoint of step `rolled_to`.
     """
 
     step: int = 0
@@ -26,14 +28,20 @@ class Progress:
     horizon: int = 0
     duration: str = ""
     loader: dict[str, Any] | None = None
+    spikes: SpikeWindow = field(default_factory=SpikeWindow)
+    skipped: int = 0
+    rollbacks: int = 0
+    rolled_to: int = 0
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Progress:
+        """What `to_json` gave; what it does not have is as before the first step."""
         known = {entry.name for entry in fields(cls)}
-        return cls(**{key: value for key, value in stored.items() if key in known})
+        values = {key: value for key, value in stored.items() if key in known}
+        return cls(**{**values, "spikes": SpikeWindow(**values.get("spikes", {}))})
 
 
 class _State(msgspec.Struct):

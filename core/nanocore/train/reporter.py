@@ -41,6 +41,13 @@ class Reporter:
         except OSError as error:
             self._end_tensorboard(error)
 
+    def begin_attempt(self, attempt: int, step: int) -> None:
+        """What is told from now on belongs to another attempt, which goes on from `step`."""
+        self.attempt, self.step = attempt, step
+        self._guard(lambda board: board.close())
+        self._tensorboard = None
+        self.status(attempt=attempt, step=step)
+
     def log(self, message: str, level: str = "INFO") -> None:
         """One line on stdout, which is the run's log: time, level, step, message."""
         if self._status is not None:

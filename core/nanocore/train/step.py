@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -16,6 +17,7 @@ from nanocore.model.transformer import Transformer
 from nanocore.objective.goal import Goal, Terms
 from nanocore.objective.micro_batch import MicroBatch, micro_batches
 from nanocore.optim.optimizers import Optimizers
+from nanocore.runs.failpoint import failpoint
 from nanocore.train.distributed import World, sum_gradients, sum_numbers, sum_over_ranks
 from nanocore.train.hardware import Machine
 
@@ -24,7 +26,8 @@ from nanocore.train.hardware import Machine
 class StepResult:
     """Sums over the whole global batch; `ce` is plain next-token cross-entropy in nats per token.
 
-    `parts` are the other terms and facts of the objective by metric name; `loads` (routers, E) the experts' tokens.
+    `parts` are the other terms and facts of the objective by metric name; `loads` (routers, E) the experts' tokens;
+    `spike` says what lies far above the steps before.
     """
 
     targets: int
@@ -36,6 +39,7 @@ class StepResult:
     seconds: dict[str, float]
     parts: dict[str, float] = field(default_factory=dict)
     loads: Tensor | None = None
+    spike: str = ""
 
     @property
     def finite(self) -> bool:
@@ -72,6 +76,16 @@ class Totals:
         return values[:3], dict(zip(self.parts, values[3:], strict=True))
 
 
+def always(_: StepResult) -> bool:
+    """Apply every update that is finite."""
+    return True
+
+
+def never(_: StepResult) -> bool:
+    """Only look: gradients are left in place, nothing is updated."""
+    return False
+
+
 def take_step(
     model: nn.Module,
     goal: Goal,
@@ -84,8 +98,11 @@ def take_step(
     grad_clip: float,
     lr_factor: float,
     weight_decay_factor: float,
+    admit: Callable[[StepResult], bool] = always,
 ) -> StepResult:
     """Train on one global batch. A non-finite loss or gradient norm leaves weights and optimizer untouched.
+
+    So does an update that `admit`, asked with what the passes gave, does not want.
 
     `model` is the goal's core or its compiled form. The loss is divided by counts of the global batch, so that
     accumulation and processes do not change it.
@@ -94,7 +111,7 @@ def take_step(
     optimizers.zero_grad()
     totals = accumulate(model, goal, batch, accumulation, machine, world, watch)
     result = _result(goal, totals, float(optimizers.clip(grad_clip)), world, watch)
-    if result.finite:
+    if result.finite and admit(result):
         optimizers.step(lr_factor, weight_decay_factor)
         if result.loads is not None and not goal.gate_alone:
             apply_balance(core, result.loads)
@@ -122,6 +139,7 @@ def accumulate(
     for micro in micro_batches(batch, rank=world.rank, world=world.size, accumulation=parts, device=machine.device):
         with machine.autocast():
             terms = goal.terms(forward(model, goal.core, micro), micro)
+        failpoint("train.micro")
         totals.add(terms)
         watch.lap("forward")
         terms.loss.backward()
