@@ -131,7 +131,7 @@ def set_options(
     runs: Runs = None,
     json: Json = False,
 ) -> None:
-    """Change a queued run: its slots, what its failure does, how often it is started again."""
+    """Change a queued run: its slots, failures and restarts."""
     from nanocore.runs import queue
 
     root = _awake(runs)

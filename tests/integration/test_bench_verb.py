@@ -13,6 +13,7 @@ from tests.command_line import Nano
 nano = command_line.nano
 
 
+@pytest.mark.slow
 def test_a_report_comes_back_with_the_machine_in_it(nano: Nano, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NANOKERNELS_NATIVE", "0")
     shown = nano("bench", "kernels", "--quick", "--only", "limits", "--threads", "1", "--json")

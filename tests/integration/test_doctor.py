@@ -16,6 +16,7 @@ from tests.command_line import Nano
 nano = command_line.nano
 
 
+@pytest.mark.slow
 def test_doctor_tells_what_is_used_and_why(nano: Nano, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NANOKERNELS_NATIVE", "0")
     facts = nano("doctor", "--json").data

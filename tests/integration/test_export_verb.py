@@ -29,6 +29,7 @@ def torch_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
+@pytest.mark.slow
 def test_a_run_becomes_a_gguf_file_that_writes_the_same_text(nano: Nano) -> None:
     run = saved_run(nano.root, "mhc.streams=1", steps=tuple(STEPS))
     write_losses(run, STEPS)

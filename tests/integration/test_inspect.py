@@ -53,6 +53,7 @@ def test_of_a_large_model_only_a_part_is_measured(tmp_path: Path, monkeypatch: p
     assert 0.1 < totals["zero_fraction"] < 0.6
 
 
+@pytest.mark.slow
 def test_the_verb_prints_tables_and_refuses_damage_in_one_line(nano: Nano, tmp_path: Path) -> None:
     run = saved_run(nano.root)
     shown = nano("inspect", "saved")

@@ -96,6 +96,7 @@ def check_tensorboard(run: RunFolder, curve: dict[int, float]) -> None:
     assert "mhc/composite_gain" in board.Tags()["scalars"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sets", [("data.workers=0",), ("training.accumulation=2", "data.workers=2")])
 def test_a_resumed_run_equals_one_that_never_stopped(
     tmp_path: Path, sets: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
@@ -147,6 +148,7 @@ def test_commands_are_obeyed_and_acknowledged(tmp_path: Path, monkeypatch: pytes
     assert kinds.count("acknowledged") >= 7
 
 
+@pytest.mark.slow
 def test_sigterm_saves_and_ends_with_its_own_code(tmp_path: Path) -> None:
     run = new_run(tmp_path, "training.steps=100000", "checkpoint.every=0", "evaluation.every=0")
     process = subprocess.Popen([sys.executable, "-m", "nanocore.train", str(run.path)], stdout=subprocess.DEVNULL)

@@ -134,6 +134,7 @@ async def test_what_takes_long_before_the_first_word_is_said_and_no_longer(root:
         assert "measuring" not in await settled(pilot)
 
 
+@pytest.mark.slow
 async def test_settings_reach_the_next_line_and_faults_stay_in_the_dialog(root: Path) -> None:
     async with chatting(root, lay(root, "r"), (100, 34)) as (_, pilot):
         assert "0 takes the likeliest token" in await settled(pilot, "t")

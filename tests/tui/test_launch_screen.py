@@ -129,6 +129,7 @@ async def test_a_click_changes_a_switch_and_chooses_a_field(root: Path) -> None:
         assert "d_model = 256" in await seen(pilot)
 
 
+@pytest.mark.slow
 async def test_values_are_visible_at_every_width(root: Path) -> None:
     app = console(root)
     async with app.run_test(size=(118, 24)) as pilot:

@@ -64,6 +64,7 @@ async def test_an_earlier_run_is_opened_tweaked_and_launched_anew(root: Path, st
         assert run.config_file.read_text() == saved
 
 
+@pytest.mark.slow
 async def test_a_run_goes_on_with_what_a_resume_may_change_and_nothing_else(root: Path, started: list[str]) -> None:
     run = earlier(root)
     app = console(root)
@@ -158,6 +159,7 @@ async def test_a_fork_of_a_run_of_another_root_is_made_beside_it(
         assert [run.name for run in list_runs(root)] == ["tiny-cpu-0001"]
 
 
+@pytest.mark.slow
 async def test_a_fork_waits_in_the_queue_as_a_fork(
     root: Path, started: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,6 +181,7 @@ async def test_a_fork_waits_in_the_queue_as_a_fork(
         assert parent is not None and (parent.run, parent.step) == ("earlier", 10)
 
 
+@pytest.mark.slow
 async def test_differences_to_the_preset_and_to_any_run_are_listed_and_taken_back(root: Path) -> None:
     earlier(root, "earlier", "training.seed=5")
     app = console(root)

@@ -86,6 +86,7 @@ async def test_the_save_dialog_names_its_lines_and_its_keys(root: Path) -> None:
         assert find("my-tiny-cpu").description == "tiny-cpu with training.steps = 60"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [SMALL, (120, 34)])
 async def test_the_help_of_every_field_can_be_read_to_its_end(size: tuple[int, int], root: Path) -> None:
     app = console(root)

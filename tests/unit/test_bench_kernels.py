@@ -42,6 +42,7 @@ def bench(*parts: str, threads: tuple[int, ...] = (1, 2)) -> dict[str, Any]:
     return json.loads(json.dumps(report, allow_nan=False))
 
 
+@pytest.mark.slow
 @needs_native
 def test_every_path_that_runs_here_is_measured_or_said_to_be_left_out() -> None:
     report = bench("gemv", "gemm")
@@ -86,6 +87,7 @@ def test_what_is_read_allows_two_operations_for_each_weight_and_token() -> None:
     assert products._readable(case, "t5", rates) == 3 * 10e9  # 5 weights a byte
 
 
+@pytest.mark.slow
 @needs_native
 def test_unpacking_is_a_limit_of_each_layout_on_one_thread() -> None:
     for race in bench("gemv")["gemv"]:

@@ -52,6 +52,7 @@ def test_without_a_compiler_torch_computes_and_the_reason_is_told(tmp_path: Path
     assert said.startswith("torch | no native kernels: no C compiler: CC is /nonexistent, which is not there")
 
 
+@pytest.mark.slow
 def test_the_native_kernels_can_be_switched_off(tmp_path: Path) -> None:
     said = report(tmp_path, NANOKERNELS_NATIVE="0")
     assert said == "torch | no native kernels: switched off by NANOKERNELS_NATIVE=0"

@@ -37,6 +37,7 @@ def planes(rows: int, columns: int, groups: int = 1) -> Planes:
     )
 
 
+@pytest.mark.slow
 def test_without_triton_every_module_imports_and_a_launch_says_why() -> None:
     done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=True)
     assert done.stdout == "a reason\n"
