@@ -86,9 +86,9 @@ def test_a_flood_is_cut_while_no_step_ends(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(log, "MAX_LOG", 1 << 20)
     monkeypatch.setattr(log.cap_log, "__defaults__", (1 << 20,))
     run = make_run(tmp_path)
-    writer = StatusWriter(run, attempt=1)
     output = os.open(run.log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(output, b"".join(b"line %d\n" % number for number in range(300_000)))
+    writer = StatusWriter(run, attempt=1)  # a cut in the midst of one write would lose the rest of it
     wait_for(lambda: 0 < run.log_file.stat().st_size <= log.KEPT, "the cut")
     wait_for(lambda: last_lines(run.log_file, 1) == ["line 299999"])
     os.write(output, b"the last word\n")

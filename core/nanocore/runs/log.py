@@ -73,7 +73,7 @@ def cap_log(path: Path, limit: int = MAX_LOG) -> bool:
         if size <= limit:
             return False
         keep = min(KEPT, limit // 2)
-        end = os.pread(descriptor, keep, size - keep)
+        end = os.pread(descriptor, keep + limit, size - keep)[-keep:]  # with what was appended meanwhile
         os.ftruncate(descriptor, 0)
         os.write(descriptor, end[end.find(b"\n") + 1 :])
     except OSError:
