@@ -85,7 +85,7 @@ def test_static_stream_maps_become_a_mhc_file_that_inspect_reads(nano: Nano) -> 
     assert "exists already" in nano("export", "saved", "--to", "mhc").err
     path.write_bytes(path.read_bytes()[:-1])
     cut = nano("inspect", str(path))
-    assert (cut.code, cut.out, len(cut.err.splitlines())) == (2, "", 1) and "sub-layers" in cut.err
+    assert (cut.code, cut.out, len(cut.err.splitlines())) == (2, "", 1) and "was altered" in cut.err
     assert "only a run has steps" in nano("inspect", str(path), "--step", "3").err
 
 
