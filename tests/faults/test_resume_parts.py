@@ -236,6 +236,7 @@ def without(file: str, name: str) -> Change:
     return change
 
 
+@pytest.mark.slow
 def test_a_lost_optimizer_state_is_noticed_whatever_slot_it_is(origin: RunFolder, expected: list[object]) -> None:
     slots = {kind.rpartition(".")[2]: name for kind, name in families("optim.safetensors")(origin).items()}
     assert len(slots) >= 6, slots

@@ -15,6 +15,7 @@ from nanocore.config.schema import Config
 from nanocore.model.transformer import Transformer
 from nanocore.optim.optimizers import Optimizers
 from nanocore.train.hardware import choose_machine
+from tests.quick import quick
 
 Tables = dict[str, dict[str, Any]]
 MODEL = {"d_model": 64, "n_layers": 2, "n_heads": 4, "n_kv_heads": 2, "d_ff": 160, "context_length": 32}
@@ -159,7 +160,7 @@ PEAKS: dict[str, Tables] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", PEAKS)
+@pytest.mark.parametrize("name", quick(PEAKS, "activations", "gradients", "filtered"))
 def test_peak_memory_is_within_15_percent(name: str) -> None:
     config = _config(PEAKS[name])
     assert estimate(config).peak_bytes == pytest.approx(

@@ -90,6 +90,7 @@ def others(tmp_path_factory: pytest.TempPathFactory) -> tuple[Facts, Facts]:
     return on_two_processes(tmp_path_factory.mktemp("others"), RUNS.keys() - set(QUICK))
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_curve_of_one_and_equal_weights(tmp_path: Path) -> None:
     first, second = on_two_processes(tmp_path, QUICK)  # one launch for all: starting torch twice is what takes time
     for name in QUICK:

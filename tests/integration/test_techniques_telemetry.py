@@ -56,7 +56,7 @@ def weights(run: RunFolder) -> dict[str, bytes]:
         ((), "loss/ce"),
         ((*OBJECTIVE, *MTP, *BALANCE), "loss/ce"),
         ((*OBJECTIVE, *MTP, *BALANCE, *HEAD_FILTER, "collider.cosine_every=2"), "loss/kept"),
-        ((*OBJECTIVE, *MTP, *FULL_FILTER), "loss/kept"),
+        pytest.param((*OBJECTIVE, *MTP, *FULL_FILTER), "loss/kept", marks=pytest.mark.slow),
         ((*OBJECTIVE, *MTP, *BALANCE, "loop.count=2", "loop.entropy_weight=0.2"), "loss/expected"),
     ],
     ids=["plain", "terms", "head", "full", "loop"],

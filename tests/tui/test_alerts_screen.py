@@ -19,6 +19,7 @@ from nanoconsole.tui.notice import notice
 from nanoconsole.tui.screens.alerts import AlertsScreen
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.records import RecordWriter
+from tests.quick import quick
 from tests.tui.scenes import NOW, at_work, console, lay, look, screen_text, seen, set_status
 from tests.tui.test_golden import SLOW, check
 
@@ -187,7 +188,7 @@ async def test_a_new_alert_is_told_on_any_screen_and_rings(root: Path, monkeypat
     assert ring.endswith("\a")
 
 
-@pytest.mark.parametrize("width", [50, 60, 80, 120])
+@pytest.mark.parametrize("width", quick([50, 60, 80, 120], 50, 120))
 async def test_the_title_has_every_tab_and_every_count_at_any_width(width: int, root: Path) -> None:
     some(root)
     busy, paused = lay(root, "busy", state="running", steps=5), lay(root, "held", state="paused", steps=5)

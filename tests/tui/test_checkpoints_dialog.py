@@ -17,7 +17,7 @@ from nanocore.runs.layout import RunFolder
 from nanocore.runs.records import RecordWriter
 from tests.tui.checkpoint_scenes import damage, save
 from tests.tui.scenes import console, lay, look
-from tests.tui.worker_scenes import FakeWorker, settled
+from tests.tui.worker_scenes import FakeWorker, appeared, settled
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ async def test_it_tells_age_size_damage_loss_best_and_newest(run: RunFolder) -> 
 
 async def test_chat_and_fork_take_the_checkpoint_along(run: RunFolder, presets: None) -> None:
     async with listing(run) as (app, pilot):
-        assert "A r@40" in await settled(pilot, "down", "down", "enter")
+        assert "A r@40" in await appeared(pilot, "A r@40", "down", "down", "enter")
         assert app.current_mode == "chat"
         await settled(pilot, "1", "K", "down", "down", "f")
         await settled(pilot)

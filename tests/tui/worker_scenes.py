@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -63,3 +64,12 @@ async def settled(pilot: Pilot[None], *keys: str) -> str:
     await pilot.pause()
     await pilot.app.workers.wait_for_complete()
     return await seen(pilot)
+
+
+async def appeared(pilot: Pilot[None], awaited: str, *keys: str) -> str:
+    """Press keys; the screen's text as soon as `awaited` stands in it, at the latest after ten seconds."""
+    shown = await settled(pilot, *keys)
+    deadline = time.monotonic() + 10
+    while awaited not in shown and time.monotonic() < deadline:
+        shown = await settled(pilot)
+    return shown

@@ -13,6 +13,7 @@ from nanocore.infer.request import Completion, Request
 from nanocore.infer.sampler import Sampling
 from nanocore.model.transformer import Transformer
 from tests.models import random_tokens
+from tests.quick import quick
 
 SHAPE = {"d_model": 32, "n_layers": 2, "n_heads": 4, "n_kv_heads": 2, "d_ff": 48, "context_length": 12}
 KINDS = {
@@ -42,7 +43,7 @@ def alone(model: Transformer, request: Request, prompts: tuple[str, ...] = PROMP
     ]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", quick(KINDS, "streams", "delta"))
 def test_a_batch_gives_what_each_prompt_gives_alone_also_past_the_context(kind: str) -> None:
     model, request = make(kind), Request(14, Sampling(temperature=0.0, repetition_penalty=1.2), logprobs=True)
     together, expected = Engine(model, ByteTokenizer()).complete(PROMPTS, request), alone(model, request)

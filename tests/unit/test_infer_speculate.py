@@ -23,6 +23,7 @@ from nanocore.infer.sampler import Sampler, Sampling
 from nanocore.infer.speculate import drafter_for, speculative
 from nanocore.infer.window import Window
 from nanocore.model.transformer import Transformer
+from tests.quick import quick
 
 GREEDY = Sampling(temperature=0.0)
 SHAPE = {"d_model": 32, "n_layers": 2, "n_heads": 4, "n_kv_heads": 2, "d_ff": 48, "context_length": 24}
@@ -58,7 +59,7 @@ def drafted(model: Transformer, sampling: Sampling, count: int = 36) -> tuple[li
     return list(islice(tokens, count)), record
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", quick(KINDS, "sequential", "streams"))
 def test_greedy_tokens_are_those_without_speculation_also_past_the_context(kind: str) -> None:
     model, sampling = make(kind), Sampling(temperature=0.0, repetition_penalty=1.3, repetition_window=5)
     expected, (found, record) = without(model, sampling), drafted(model, sampling)

@@ -20,6 +20,7 @@ from nanocore.model.transformer import Transformer
 from tests.experts import inputs, layer, make_model, moe_config
 from tests.kept import kept_for_backward
 from tests.models import VOCABULARY, descend, model_config, next_token_loss, random_tokens, relative_error
+from tests.quick import quick
 
 VARIANTS: list[dict[str, Any]] = [
     {},
@@ -190,7 +191,7 @@ def test_initialise_fills_every_part_of_the_layer() -> None:
     assert all(torch.equal(value, again[name]) for name, value in model.state_dict().items())
 
 
-@pytest.mark.parametrize("keys", VARIANTS)
+@pytest.mark.parametrize("keys", quick(VARIANTS, VARIANTS[-1]))
 def test_a_model_with_experts_learns(keys: dict[str, Any]) -> None:
     model, tokens = make_model(**keys), random_tokens(4, 16)
     losses = []

@@ -94,6 +94,7 @@ def test_the_float_twin_multiplies_with_one_weight_in_forward_and_backward() -> 
     assert relative_error(d_weight, expected) < 1e-6
 
 
+@pytest.mark.slow
 def test_stochastic_rounding_leaves_the_input_gradient_unbiased() -> None:
     exact = run(layer(model_config()))[1]
     linear, total, draws = layer(fp4_config()), torch.zeros_like(exact), 300

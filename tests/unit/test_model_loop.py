@@ -13,6 +13,7 @@ from nanocore.model.hyper_connections import collapse
 from nanocore.model.transformer import Transformer
 from nanocore.objective.exits import exit_entropy, exit_log_probabilities, gate_loss
 from nanocore.objective.goal import Goal
+from tests.quick import quick
 from tests.unit.test_objective_token_filter import batch, config, gradients, micro, model
 
 
@@ -106,7 +107,7 @@ def test_the_gate_learns_to_go_on_where_it_helps_and_nothing_else_moves() -> Non
 MODELS = [{}, {"mhc": {"streams": 2}}, {"model": {"linear": "float", "d_model": 16, "n_kv_heads": 4}}]
 
 
-@pytest.mark.parametrize("keys", MODELS)
+@pytest.mark.parametrize("keys", quick(MODELS, MODELS[1]))
 @pytest.mark.parametrize("loop", [{}, {"before": 1, "after": 1}])
 def test_the_cache_gives_the_full_forward(keys: dict[str, Any], loop: dict[str, int]) -> None:
     made = looped(model_keys=keys, **loop)

@@ -22,11 +22,11 @@ SHAPES = [  # d_model, vocabulary, tied, streams: those of the presets, and hard
     (128, 257, True, 1),
     (256, 257, True, 2),
     (256, 4096, True, 4),
-    (256, 50256, True, 2),
-    (768, 257, True, 2),
-    (768, 8192, True, 2),
-    (768, 257, False, 2),
-    (2048, 257, True, 1),
+    pytest.param(*(256, 50256, True, 2), marks=pytest.mark.slow),
+    pytest.param(*(768, 257, True, 2), marks=pytest.mark.slow),
+    pytest.param(*(768, 8192, True, 2), marks=pytest.mark.slow),
+    pytest.param(*(768, 257, False, 2), marks=pytest.mark.slow),
+    pytest.param(*(2048, 257, True, 1), marks=pytest.mark.slow),
 ]
 
 
@@ -150,6 +150,7 @@ def test_logits_are_in_high_precision_under_autocast() -> None:
     assert torch.allclose(logits, hidden.float() @ model.head_weight.T, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_small_ternary_model_learns() -> None:
     """A fixed sequence is learned by heart: the loss falls to a quarter in 45 steps."""
     model = make_model(streams=2)
