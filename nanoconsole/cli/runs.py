@@ -61,12 +61,11 @@ def list_all(
     Each with its state and newest measures. Archived runs are left out unless asked for.
     """
     from nanocore.runs.layout import run_root
-    from nanocore.runs.summary import export_json
 
     root = run_root(runs)
     found, hidden = _found(root, condition, sort, reverse, archived)
     if json:
-        return emit([export_json(listed.run) for listed in found])
+        return emit(list(map(_document, found)))
     if not found:
         return say(_none(root, condition, 0 if archived else hidden))
     if _may_surprise(runs):
@@ -81,16 +80,25 @@ def _found(root: Path, condition: str, sort: str, reverse: bool, archived: bool)
     from nanoconsole.services.arrange import Arrangement, sort_key
     from nanoconsole.services.filter import parse
     from nanoconsole.services.run_fields import Context, alert_counts
-    from nanoconsole.services.run_index import read_list
+    from nanoconsole.services.run_index import read_list, with_configs
 
     listed = read_list(root)
     measures = {name for run in listed for name in run.measures}
     wanted, key = parse(condition, measures), sort_key(sort, measures)
     if wanted.config or key.config:
-        listed = read_list(root, configs=True)
+        listed = with_configs(listed)
     order = Arrangement(wanted, sort, reverse, archived)
     context = Context(time.time(), alert_counts(AlertLog(root).read().alerts))
     return order.arranged(listed, context), sum(run.notes.archived for run in listed)
+
+
+def _document(listed: Listed) -> dict[str, Any]:
+    """A run as `runs show --json` has it, from what was read for the list; one at work is looked at anew."""
+    from nanocore.runs.summary import document, export_json
+
+    if listed.summary.alive:
+        return export_json(listed.run)
+    return document(listed.run, listed.summary, listed.notes, None)
 
 
 def _none(root: Path, condition: str, hidden: int) -> str:

@@ -3,55 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from nanoconsole.services import run_cache
 from nanoconsole.services.configs import read_flat
+from nanoconsole.services.known_run import Known, read_again, read_first
 from nanoconsole.services.listed import Listed, RunList
-from nanoconsole.services.run_listing import Listing, Stamp, stamp
-from nanoconsole.services.spark import course
-from nanoconsole.services.trend import trend
-from nanocore.runs.facts import RunFacts, read_facts
+from nanoconsole.services.run_cache import RunCache
+from nanoconsole.services.run_listing import Listing, stamp
 from nanocore.runs.layout import RunFolder, list_runs
-from nanocore.runs.liveness import RunState, observe
-from nanocore.runs.log import last_lines
-from nanocore.runs.notes import read_notes
-from nanocore.runs.stall import StallWatch
-from nanocore.runs.summary import Measured, Summary, read_measured, summary_of
-from nanocore.runs.text import sanitize_line
 
-PORTION = 0.1  # seconds of reading runs that are new or changed, before the list is told
+PORTION = 0.1  # seconds of reading runs that are new or changed, before anything else is looked at
+TELL_EVERY = 0.5  # least seconds between two lists while more waits to be read
 RESTING = 256  # runs nobody works on that are asked in one look whether they changed
-BAD_ENDS = ("crashed", "diverged")
-
-
-@dataclass
-class Known:
-    """What was read of a run, and the stamps of the files it was read from.
-
-    `folder` changes with every file that is replaced as a whole: status, run.json, notes and configuration.
-    """
-
-    listed: Listed
-    facts: RunFacts
-    measured: Measured
-    folder: Stamp
-    metrics: Stamp
-    config: Stamp
-    stalls: StallWatch
-
-    @property
-    def resting(self) -> bool:
-        """Whether nobody works on it: then nothing changes without a file in its folder being replaced."""
-        return not self.listed.summary.alive and self.listed.summary.state != "starting"
 
 
 class RunIndex:
     """The runs of some roots. One thread calls `look`; each call reads for at most about `PORTION` seconds.
 
     Runs at work are observed at each look, and their metrics read when they grew; a run at rest is read once, and again
-    when a file in its folder was replaced.
+    when a file in its folder was replaced. When a root is read for the first time, runs that ended come from its cache.
     """
 
     def __init__(self, root: Path, others: Sequence[Path] = ()) -> None:
@@ -60,10 +34,13 @@ class RunIndex:
         self.configs = False  # whether each run's configuration is wanted too
         self._found: dict[RunFolder, str] = {}
         self._known: dict[RunFolder, Known] = {}
+        self._waiting: list[RunFolder] = []  # still to be read, the last changed last
+        self._caches: dict[Path, RunCache] = {}  # of roots that are being read for the first time
         self._turns: tuple[list[RunFolder], list[RunFolder]] | None = None  # runs at work, and at rest
         self._round = 0  # how far the round through the runs at rest got
         self._changed = True
         self._told = RunList(root, read=False)
+        self._told_at = -TELL_EVERY
 
     def set_others(self, others: Sequence[Path]) -> None:
         """Roots beside the console's own."""
@@ -71,70 +48,72 @@ class RunIndex:
 
     def look(self) -> tuple[RunList, bool]:
         """The list as it is now, the same object when nothing changed, and whether more of it waits to be read."""
-        found = self._listing.runs()
+        found = self._listing.runs(reading=bool(self._waiting))
         if found is not self._found:
-            kept = {run: known for run, known in self._known.items() if found.get(run) == known.listed.origin}
-            self._changed |= len(kept) < len(self._known)
-            self._found, self._known, self._turns = found, kept, None
+            self._take(found)
         deadline = time.monotonic() + PORTION
         self._look_again()
-        unread = self._read_new(found, deadline)
+        unread = self._read_new(deadline)
         configs = self._read_configs(deadline) if self.configs else 0
+        if not (unread or configs) or time.monotonic() - self._told_at >= TELL_EVERY:
+            self._tell(unread, configs)
+        return self._told, bool(unread or configs)
+
+    def _tell(self, unread: int, configs: int) -> None:
+        """Make the list anew if something changed."""
         facts = (self._listing.problem, unread, configs)
         if self._changed or facts != (self._told.problem, self._told.unread, self._told.unread_configs):
             runs = sorted((known.listed for known in self._known.values()), key=_newest_first)
             self._told, self._changed = RunList(self._root, tuple(runs), facts[0], True, unread, configs), False
-        return self._told, bool(unread or configs)
+            self._told_at, self._turns = time.monotonic(), None
+
+    def _take(self, found: dict[RunFolder, str]) -> None:
+        """Leave runs that are gone, and see which are new."""
+        kept = {run: known for run, known in self._known.items() if found.get(run) == known.listed.origin}
+        self._changed |= len(kept) < len(self._known)
+        self._found, self._known, self._turns = found, kept, None
+        self._waiting = sorted((run for run in found if run not in kept), key=lambda run: stamp(run.path)[2])
+        begun = {run.path.parent for run in kept}
+        self._caches = {**_caches(run for run in self._waiting if run.path.parent not in begun), **self._caches}
 
     def _look_again(self) -> None:
         for run in self._asked():
             before = self._known[run]
-            after = self._again(run, before)
+            after = read_again(run, before)
             if after is not before:
                 self._known[run], self._turns = after, None
                 self._changed |= after.listed is not before.listed
 
     def _asked(self) -> list[RunFolder]:
-        """The runs at work, and the next portion of those at rest."""
+        """The runs at work, and, once all are read, the next portion of those at rest."""
         if self._turns is None:
             resting = [run for run, known in self._known.items() if known.resting]
             self._turns = [run for run, known in self._known.items() if not known.resting], resting
         working, resting = self._turns
+        if self._waiting:
+            return working
         begin = self._round if self._round < len(resting) else 0
         self._round = begin + RESTING
         return working + resting[begin : self._round]
 
-    def _read_new(self, found: dict[RunFolder, str], deadline: float) -> int:
+    def _read_new(self, deadline: float) -> int:
         """Read runs seen for the first time, those last changed first; how many are left for the next look."""
-        if len(found) == len(self._known):
+        if not self._waiting:
+            self._keep()
             return 0
-        new = [run for run in found if run not in self._known]
-        new.sort(key=lambda run: stamp(run.path)[2], reverse=True)
-        self._changed, self._turns = True, None
-        for done, run in enumerate(new):
-            if done and time.monotonic() > deadline:
-                return len(new) - done
-            self._known[run] = _first(run, found[run])
-        return 0
+        self._changed = True
+        while self._waiting:
+            run = self._waiting.pop()
+            self._known[run] = _read(run, self._found[run], self._caches)
+            if time.monotonic() > deadline:
+                break
+        return len(self._waiting)
 
-    def _again(self, run: RunFolder, known: Known) -> Known:
-        """Look at a run that is known."""
-        folder = stamp(run.path)
-        if folder == known.folder and known.resting:
-            return known
-        metrics, config = stamp(run.metrics_file), stamp(run.config_file)
-        facts = known.facts if folder == known.folder else read_facts(run)
-        grown = metrics != known.metrics
-        measured = read_measured(run) if grown else known.measured
-        listed = _now(run, observe(run), facts, measured, known)
-        if grown:
-            listed = replace(listed, trend=trend(measured.losses), spark=course(run))
-        if folder != known.folder:
-            listed = replace(listed, notes=read_notes(run))
-        if config != known.config:
-            listed = replace(listed, config=None)
-        listed = known.listed if listed == known.listed else listed
-        return Known(listed, facts, measured, folder, metrics, config, known.stalls)
+    def _keep(self) -> None:
+        """Keep what was read for the next start, once all of it has been told."""
+        for cache in self._caches.values():
+            cache.save()
+        self._caches = {}
 
     def _read_configs(self, deadline: float) -> int:
         """Read configurations that are missing; how many are still."""
@@ -147,60 +126,37 @@ class RunIndex:
         return 0
 
 
-def _first(run: RunFolder, origin: str) -> Known:
-    """Read a run for the first time. The stamps are taken before, so that a change meanwhile is seen later."""
-    folder, metrics, config = stamp(run.path), stamp(run.metrics_file), stamp(run.config_file)
-    facts, measured = read_facts(run), read_measured(run)
-    state, stalls = observe(run), StallWatch()
-    if state.alive and state.status:
-        stalls.see(state.status)
-    listed = Listed(
-        _one_line(summary_of(run.name, state, facts, measured)),
-        run,
-        trend(measured.losses),
-        _last_words(run, state),
-        origin,
-        read_notes(run),
-        "",
-        course(run),
-        measured.newest,
-    )
-    return Known(listed, facts, measured, folder, metrics, config, stalls)
+def _caches(runs: Iterable[RunFolder]) -> dict[Path, RunCache]:
+    """The caches of the roots of these runs, where they are so many that it is worth it."""
+    roots = Counter(run.path.parent for run in runs)
+    return {root: RunCache(root) for root, count in roots.items() if count >= run_cache.FEWEST}
 
 
-def _now(run: RunFolder, state: RunState, facts: RunFacts, measured: Measured, known: Known) -> Listed:
-    """A run that is known, in its state of now."""
-    summary = _one_line(summary_of(run.name, state, facts, measured))
-    stall = known.stalls.see(state.status) if state.alive and state.status else None
-    words = known.listed.last_words if summary.state == known.listed.summary.state else _last_words(run, state)
-    return replace(
-        known.listed,
-        summary=summary,
-        last_words=words,
-        stall=stall.text if stall else "",
-        measures=measured.newest,
-    )
+def _read(run: RunFolder, origin: str, caches: Mapping[Path, RunCache]) -> Known:
+    """A run as it was kept, else read for the first time."""
+    cache = caches.get(run.path.parent)
+    known = cache.find(run, origin) if cache is not None else None
+    if known is None:
+        known = read_first(run, origin)
+        if cache is not None:
+            cache.add(run, known)
+    return known
 
 
 def _newest_first(listed: Listed) -> tuple[float, str]:
     return (-listed.summary.created, listed.label)
 
 
-def _one_line(summary: Summary) -> Summary:
-    """Every text of a summary on one line, for a table."""
-    texts = {key: sanitize_line(getattr(summary, key)) for key in ("state", "phase", "preset", "message")}
-    return replace(summary, **texts)
-
-
-def _last_words(run: RunFolder, state: RunState) -> str:
-    """The last line of the log of a run that came to a bad end."""
-    lines = last_lines(run.log_file, 1) if state.state in BAD_ENDS else []
-    return sanitize_line(lines[0]) if lines else ""
-
-
-def read_list(root: Path, *, configs: bool = False) -> list[Listed]:
+def read_list(root: Path) -> list[Listed]:
     """Every run of a root, newest first, read at once. Raises UsageError when it cannot be listed."""
-    runs = [_first(run, "").listed for run in list_runs(root)]
-    if configs:
-        runs = [replace(run, config=read_flat(run.run)) for run in runs]
-    return sorted(runs, key=_newest_first)
+    runs = list_runs(root)
+    caches = _caches(runs)
+    listed = [_read(run, "", caches).listed for run in runs]
+    for cache in caches.values():
+        cache.save()
+    return sorted(listed, key=_newest_first)
+
+
+def with_configs(runs: Iterable[Listed]) -> list[Listed]:
+    """The runs with the configuration of each, which has to be read."""
+    return [replace(run, config=read_flat(run.run)) for run in runs]

@@ -26,12 +26,15 @@ class Listing:
         self._age = 0
         self.problem = ""
 
-    def runs(self) -> dict[RunFolder, str]:
-        """Every run with the label of its root; `problem` then says why some root cannot be listed."""
+    def runs(self, *, reading: bool = False) -> dict[RunFolder, str]:
+        """Every run with the label of its root; `problem` then says why some root cannot be listed.
+
+        While the runs listed before are still read, which `reading` says, a root is listed again only when its folder changed.
+        """
         stamps = [stamp(root) for root, _ in self._roots]
         self._age += 1
         settled = all(time.time() - each[2] / 1e9 - SETTLED > 0 for each in stamps)
-        if stamps == self._stamps and settled and self._age < RARELY:
+        if stamps == self._stamps and (reading or (settled and self._age < RARELY)):
             return self._runs
         self._stamps, self._age = stamps, 0
         self._runs, problems = {}, []

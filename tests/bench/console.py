@@ -1,4 +1,4 @@
-"""How quick the console is: python -m tests.bench.console [--rounds 5] [--records 1000000] [--seconds 10] [--only NAME].
+"""How quick the console is: python -m tests.bench.console [--rounds 5] [--records 1000000] [--seconds 10] [--many 3000] [--only NAME].
 
 Each program runs in a terminal of its own, beside a small Textual app with widgets, in turn; medians are printed with
 their ratio. Histories are invented and laid in a temporary folder. Prints a table, or with --json one document.
@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nanocore.runs.layout import RunFolder
+from tests.bench.console_runs import list_runs
 from tests.bench.console_setting import LISTED, NARROW, OPENED, Bench, line, open_live
 from tests.bench.terminal import Terminal
 
@@ -176,6 +177,7 @@ def memory(bench: Bench) -> Iterator[Row]:
 
 MEASURES: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "first-frame": first_frame, "idle": idle, "charts": charts, "attach": attach, "keys": keys, "memory": memory,
+    "runs": list_runs,
 }  # fmt: skip
 
 
@@ -187,12 +189,15 @@ def main() -> None:
     parser.add_argument(
         "--hour", type=int, default=360_000, help="records of the replay: one a second, a hundred times"
     )
+    parser.add_argument("--many", type=int, default=3000, help="runs in a list of very many")
     parser.add_argument("--only", choices=MEASURES, action="append", help="may be repeated")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder), arguments.rounds, arguments.records, arguments.seconds, arguments.hour)
+        bench = Bench(
+            Path(folder), arguments.rounds, arguments.records, arguments.seconds, arguments.hour, arguments.many
+        )
         for name in arguments.only or MEASURES:
             for row in MEASURES[name](bench):
                 rows.append(row)

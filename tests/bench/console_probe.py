@@ -47,7 +47,7 @@ def noted(root: Path, notes: Path) -> None:
     from nanoconsole.services.settings import load
     from nanoconsole.tui import app
     from nanoconsole.tui.app import ConsoleApp
-    from nanoconsole.tui.messages import RunSeen
+    from nanoconsole.tui.messages import RunSeen, RunsListed
 
     class Probed(ConsoleApp):
         CSS_PATH = Path(app.__file__).with_name("app.tcss")
@@ -68,6 +68,11 @@ def noted(root: Path, notes: Path) -> None:
         def open_run(self, run, step=None) -> None:
             self.note(kind="opened")
             super().open_run(run, step)
+
+        def on_runs_listed(self, message: RunsListed) -> None:
+            facts = {"runs": len(message.runs.runs), "unread": message.runs.unread}
+            if message.runs.read:
+                self.call_later(lambda: self.call_after_refresh(lambda: self.note(kind="listed", **facts)))
 
         def on_run_seen(self, message: RunSeen) -> None:
             history, reading = message.update.history, message.update.reading

@@ -16,6 +16,7 @@ from tests.run_helpers import status_of_me
 PROBE = ("-m", "tests.bench.console_probe")
 LISTED, OPENED = "finished", "gradient norm"  # painted with the row of a run, and with the charts of Live; in no path
 NARROW = ("loss/ce", "training/grad_norm", "throughput/tokens_per_sec", "mhc/stream_cosine")  # a metric a chart
+WIDE = (*NARROW, *(f"time/part{index}" for index in range(28)))  # as many as a trainer writes
 
 
 @dataclass
@@ -27,6 +28,7 @@ class Bench:
     records: int
     seconds: float
     hour: int
+    many: int
 
     def console(self, root: Path, *, noted: bool = False, hertz: float = 1.0) -> Terminal:
         """The console over a root, looking that often; `noted` with a clock beside it."""
@@ -35,17 +37,22 @@ class Bench:
         config = self.folder / "config" / "nanoconsole"
         config.mkdir(parents=True, exist_ok=True)
         (config / "settings.toml").write_text(f"refresh_hz = {hertz}\n")
-        environment = {"XDG_CONFIG_HOME": str(config.parent), "OMP_NUM_THREADS": "1", **self.compiled}
+        environment = {"XDG_CONFIG_HOME": str(config.parent), "OMP_NUM_THREADS": "1", **self.environment}
         return Terminal(words, environment)
 
     def empty(self) -> Terminal:
         """The small app it is compared with."""
-        return Terminal([*PROBE, "empty"], self.compiled)
+        return Terminal([*PROBE, "empty"], self.environment)
 
     @property
-    def compiled(self) -> dict[str, str]:
-        """The environment in which every module is compiled once, as where the console is installed."""
-        return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(self.folder / "compiled")}
+    def environment(self) -> dict[str, str]:
+        """One in which every module is compiled once, as where the console is installed, with a cache of its own."""
+        compiled = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(self.folder / "compiled")}
+        return {**compiled, "NANOCONSOLE_CACHE": str(self.cache)}
+
+    @property
+    def cache(self) -> Path:
+        return self.folder / "cache"
 
     @property
     def told(self) -> Path:
@@ -62,7 +69,7 @@ class Bench:
             return RunFolder(root / name)
         run = create_run(root, Config(), name=name)
         write_document(run.status_file, status_of_me(state="finished", phase="", step=records, steps=records))
-        names = [*NARROW, *(f"time/part{index}" for index in range(28))] if wide else NARROW
+        names = WIDE if wide else NARROW
         with run.metrics_file.open("w") as file:
             file.writelines(line(step, names) for step in range(1, records + 1))
         return run
@@ -75,7 +82,7 @@ def open_live(terminal: Terminal) -> None:
     terminal.until(OPENED)
 
 
-def line(step: int, names: tuple[str, ...] | list[str]) -> str:
+def line(step: int, names: tuple[str, ...]) -> str:
     noise = (step * 2654435761 % 1000) / 1000
     metrics = ",".join(f'"{name}":{2.0 + noise + 50 / (step + 9):.15g}' for name in names)
     stamp = f'"schema":1,"step":{step},"attempt":1,"time":{1.79e9 + step},"tokens":{4096 * step},"elapsed":{step / 4}'

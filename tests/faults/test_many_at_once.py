@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nanoconsole.services.run_index import RunIndex, read_list
+from nanoconsole.services.run_index import RunIndex, read_list, with_configs
 from nanoconsole.services.watched import WatchedRun
 from nanocore.config.schema import Config
 from nanocore.errors import NanoError, UsageError
@@ -102,7 +102,7 @@ def test_a_run_deleted_by_several_at_once_is_in_the_trash_once(tmp_path: Path) -
 def look(run: RunFolder) -> None:
     """Everything that a console reads of a run."""
     list_runs(run.path.parent)
-    read_list(run.path.parent, configs=True)
+    with_configs(read_list(run.path.parent))
     observe(run), summarize(run), export_json(run), list(verify_run(run))
 
 

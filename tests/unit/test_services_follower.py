@@ -9,7 +9,7 @@ from unittest import mock
 
 import pytest
 
-from nanoconsole.services import run_index, run_listing
+from nanoconsole.services import known_run, run_listing
 from nanoconsole.services.tailer import RunFollower, RunList
 from nanoconsole.services.watched import LogBuffer, RunUpdate, WatchedRun
 from nanocore.runs.layout import RunFolder
@@ -56,7 +56,7 @@ def test_the_list_is_told_newest_first_and_only_when_it_changed(told: Told, tmp_
 def test_ended_runs_are_not_read_again(told: Told, tmp_path: Path) -> None:
     lay(tmp_path, "done", steps=3)
     busy = lay(tmp_path, "busy", state="running", steps=3)
-    with at_work(busy), mock.patch.object(run_index, "observe", wraps=run_index.observe) as looks:
+    with at_work(busy), mock.patch.object(known_run, "observe", wraps=known_run.observe) as looks:
         for _ in range(3):
             told.follower.poll_list()
         assert [call.args[0].name for call in looks.call_args_list].count("done") == 1

@@ -9,7 +9,7 @@ from unittest import mock
 
 import pytest
 
-from nanoconsole.services import run_index
+from nanoconsole.services import known_run, run_index
 from nanoconsole.services.listed import RunList
 from nanoconsole.services.run_index import RunIndex
 from nanoconsole.services.run_listing import labelled
@@ -130,7 +130,7 @@ def test_roots_are_told_apart_by_as_much_of_their_path_as_needed() -> None:
 
 def test_a_stall_is_seen_in_the_list(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr(run_index, "StallWatch", lambda: run_index_watch(lambda: now[0]))
+    monkeypatch.setattr(known_run, "StallWatch", lambda: run_index_watch(lambda: now[0]))
     run = lay(root, "busy", state="running", steps=20)
     index = RunIndex(root)
     with at_work(run):
@@ -142,7 +142,7 @@ def test_a_stall_is_seen_in_the_list(root: Path, monkeypatch: pytest.MonkeyPatch
         assert whole(index).runs[0].state == "running"
 
 
-run_index_watch = run_index.StallWatch
+run_index_watch = known_run.StallWatch
 
 
 def test_configurations_are_read_when_they_are_wanted_and_again_when_they_change(root: Path) -> None:

@@ -14,8 +14,10 @@ _NONFINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 def usable(record: Record) -> bool:
     """Whether a record has a place on the curve: whole numbers as step and attempt, and a schema known here."""
-    known = record.get("schema", SCHEMA)
-    return type(known) is int and known <= SCHEMA and _is_count(record.get("step")) and _is_count(attempt_of(record))
+    known, step, attempt = record.get("schema", SCHEMA), record.get("step", -1), record.get("attempt", 1)
+    return type(known) is type(step) is type(attempt) is int and (
+        known <= SCHEMA and 0 <= step <= LARGEST_STEP and 0 <= attempt <= LARGEST_STEP
+    )
 
 
 def attempt_of(record: Record) -> int:
@@ -58,20 +60,16 @@ def newest_attempts(records: list[Record]) -> list[Record]:
     first step of a newer one on is history, not curve. Records that are not usable are left out.
     """
     placed = [record for record in records if usable(record)]
+    if len({attempt_of(record) for record in placed}) < 2:
+        return placed
     first: dict[int, int] = {}
     for record in placed:
         attempt, step = attempt_of(record), record["step"]
         if step < first.get(attempt, step + 1):
             first[attempt] = step
-    if len(first) < 2:
-        return placed
     limits: dict[int, float] = {}
     limit = math.inf
     for attempt in sorted(first, reverse=True):
         limits[attempt] = limit
         limit = min(limit, first[attempt])
     return [record for record in placed if record["step"] < limits[attempt_of(record)]]
-
-
-def _is_count(found: object) -> bool:
-    return type(found) is int and 0 <= found <= LARGEST_STEP

@@ -84,11 +84,11 @@ def write_document(path: Path, document: object, *, durable: bool = True) -> Non
     replace_file(path, msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n", durable=durable)
 
 
-def replace_file(path: Path, data: bytes, *, durable: bool) -> None:
-    """Replace `path` by a file of these bytes; as `write_document`."""
+def replace_file(path: Path, data: bytes, *, durable: bool, mode: int = 0o666) -> None:
+    """Replace `path` by a file of these bytes; as `write_document`. `mode` is limited by the process's umask."""
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(temporary, flags, 0o666)
+    descriptor = os.open(temporary, flags, mode)
     try:
         write_whole(descriptor, data)
         if durable:

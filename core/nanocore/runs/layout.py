@@ -136,6 +136,11 @@ def cache_root() -> Path:
     return user_cache_path("nanoconsole")
 
 
+def run_lists() -> Path:
+    """Where consoles keep what they read of ended runs, a file for each root; it can be rebuilt."""
+    return cache_root() / "run-lists"
+
+
 def private(root: Path) -> Path:
     """The console's own folder beside the runs: queue, trash, caches that can be rebuilt."""
     return root / ".nanoconsole"

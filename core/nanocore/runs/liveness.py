@@ -68,7 +68,7 @@ def acquire(run: RunFolder) -> RunLock:
 
 def lock_owner(run: RunFolder) -> int | None:
     """The pid of the process that holds the run's lock, 0 when it cannot be seen from here, None when nobody does."""
-    path = _lock_path(run)
+    path = _lock_path(run) if _held else run.lock_file  # who holds none need not find the real folder
     holder = _holder(path)
     if holder is not None:
         return holder

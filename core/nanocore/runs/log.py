@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import islice
 from pathlib import Path
 
 from nanocore.runs.lines import LineReader
@@ -55,8 +56,8 @@ def last_lines(path: Path, count: int = 50, *, keep: int = 1 << 16) -> list[str]
             raw = file.read(keep)
     except OSError:
         return []
-    lines = [shown(line) for line in raw.decode("utf-8", "replace").split("\n")]
-    return [line for line in lines if line][-count:]
+    lines = filter(None, map(shown, reversed(raw.decode("utf-8", "replace").split("\n"))))
+    return list(islice(lines, count))[::-1]
 
 
 def cap_log(path: Path, limit: int = MAX_LOG) -> bool:

@@ -9,12 +9,13 @@ from typing import Any
 
 from nanocore.checkpoint.manifest import available
 from nanocore.runs.create import read_run
-from nanocore.runs.curve import NOT_METRICS, newest_attempts, value
+from nanocore.runs.curve import NOT_METRICS, newest_attempts, number, value
 from nanocore.runs.facts import RunFacts, problem_of, read_facts
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import RunState, observe
-from nanocore.runs.notes import read_notes
+from nanocore.runs.notes import Notes, read_notes
 from nanocore.runs.records import Record, read_all
+from nanocore.runs.text import sanitize_line
 
 SCHEMA = 1
 _KEEP = 1 << 15  # bytes read from the end of metrics and events: some 50 to 200 records
@@ -24,7 +25,8 @@ _KEEP = 1 << 15  # bytes read from the end of metrics and events: some 50 to 200
 class Summary:
     """One run in a list. `loss` and `bits_per_byte` are None when unknown, nan or inf when they were not finite.
 
-    `created` is Unix time, `eta` seconds of training left, `tokens_per_second` that of the last records.
+    `created` is Unix time, `eta` seconds of training left, `tokens_per_second` that of the last records. Every text is
+    one safe line.
     """
 
     name: str
@@ -62,19 +64,25 @@ def summarize(run: RunFolder) -> Summary:
 def export_json(run: RunFolder) -> dict[str, Any]:
     """The run as one JSON document: summary, run.json, notes, pid and checkpoints. Non-finite numbers are null and
     named."""
-    state, notes = observe(run), read_notes(run)
-    summary = asdict(summary_of(run.name, state, read_facts(run), read_measured(run)))
-    nonfinite = {key: str(value) for key, value in summary.items() if _is_nonfinite(value)}
+    state = observe(run)
+    summary = summary_of(run.name, state, read_facts(run), read_measured(run))
+    return document(run, summary, read_notes(run), state.pid if state.alive else None)
+
+
+def document(run: RunFolder, summary: Summary, notes: Notes, pid: int | None) -> dict[str, Any]:
+    """As `export_json`, of a run whose summary and notes were read; `pid` is that of the process that works on it."""
+    shown = asdict(summary)
+    nonfinite = {key: str(value) for key, value in shown.items() if _is_nonfinite(value)}
     return {
         "schema": SCHEMA,
-        **{key: None if key in nonfinite else value for key, value in summary.items()},
+        **{key: None if key in nonfinite else value for key, value in shown.items()},
         **({"nonfinite": nonfinite} if nonfinite else {}),
         "tags": list(notes.tags),
         "note": notes.note,
         "archived": notes.archived,
         "path": str(run.path),
         "problem": problem_of(run) or notes.problem or None,
-        "pid": state.pid if state.alive else None,
+        "pid": pid,
         "checkpoints": [folder.name for folder in available(run.checkpoints_dir)],
         "run": read_run(run),
     }
@@ -103,10 +111,10 @@ def summary_of(name: str, state: RunState, facts: RunFacts, measured: Measured) 
     pace = measured.pace if state.alive and state.state == "running" and left > 0 else None
     return Summary(
         name=name,
-        state=state.state,
-        phase=state.phase,
+        state=sanitize_line(state.state),
+        phase=sanitize_line(state.phase),
         alive=state.alive,
-        preset=facts.preset,
+        preset=sanitize_line(facts.preset),
         step=step,
         steps=steps,
         tokens=status.tokens if status else 0,
@@ -115,18 +123,27 @@ def summary_of(name: str, state: RunState, facts: RunFacts, measured: Measured) 
         tokens_per_second=measured.newest.get("throughput/tokens_per_sec"),
         eta=None if pace is None else left * pace,
         created=facts.created,
-        message=state.reason,
+        message=sanitize_line(state.reason),
     )
 
 
 def _newest(records: list[Record]) -> dict[str, float]:
     """The newest value of each metric."""
+    last: Record = {}
+    for record in records:  # as a rule the last word on each metric is a number, and nothing has to be looked for
+        last.update(record)
     found: dict[str, float] = {}
-    for record in reversed(records):
-        for key in record.keys() - found.keys() - NOT_METRICS:
-            if (number := value(record, key)) is not None:
-                found[key] = number
+    for key in last.keys() - NOT_METRICS:
+        newest = number(last[key]) if type(last[key]) in (int, float) else _last_told(records, key)
+        if newest is not None:
+            found[key] = newest
     return found
+
+
+def _last_told(records: list[Record], key: str) -> float | None:
+    """The newest value of a metric whose last entry is no number; nan and inf are values too."""
+    told = (value(record, key) for record in reversed(records) if key in record)
+    return next((found for found in told if found is not None), None)
 
 
 def _pace(records: list[Record]) -> float | None:
