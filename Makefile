@@ -39,7 +39,7 @@ test-faults: .venv/.ready-test
 
 bench: .venv/.ready-test
 	$(BIN)/nanoconsole bench train
-	$(BIN)/python -m tests.bench.console
+	$(BIN)/nanoconsole bench console
 
 screenshots: .venv/.ready-run
 	$(BIN)/python -m tests.screenshots

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal, get_args
 
 import typer
 
-from nanoconsole.cli import bench_compare, bench_e3, bench_memory, bench_train
-from nanoconsole.cli.model import answers
+from nanoconsole.cli import bench_compare, bench_console, bench_e3, bench_memory, bench_train
+from nanoconsole.cli.bench_result import Out, Report, by_worker, deliver
 from nanoconsole.cli.options import Json, examples
-from nanoconsole.cli.output import emit, say, table, tell
+from nanoconsole.cli.output import table, tell
 
 Part = Literal["limits", "gemv", "gemm", "end-to-end"]
 PARTS: tuple[Part, ...] = get_args(Part)
@@ -27,13 +27,18 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Measure speed on this machine.", rich_markup_mode=None, no_args_is_help=True)
     lines = ("bench kernels", "bench kernels --quick", "bench kernels --only gemv --threads 1 --json")
     group.command("kernels", epilog=examples(*lines))(kernels)
-    for verb in (bench_e3, bench_train, bench_memory, bench_compare):
+    for verb in (bench_e3, bench_train, bench_memory, bench_console, bench_compare):
         verb.register(group)
     app.add_typer(group, name="bench")
 
 
 def kernels(
-    context: typer.Context, quick: Quick = False, only: Only = None, threads: Threads = None, json: Json = False
+    context: typer.Context,
+    quick: Quick = False,
+    only: Only = None,
+    threads: Threads = None,
+    json: Json = False,
+    out: Out = None,
 ) -> None:
     """Measure products with ternary weights.
 
@@ -41,19 +46,16 @@ def kernels(
     models, beside llama.cpp where llama-cpp-python is installed. Takes minutes; a busy machine spoils it. Every result
     is checked: a wrong one ends the command. docs/kernels.md explains the columns.
     """
-    from nanocore.bench.results import stamped
     from nanocore.runs.processors import refuse_threads
 
     for count in threads or ():
         refuse_threads(count, fix="leave --threads out for 1 and 2")
     parts, counts = [only] if only else [*PARTS], sorted({*(threads or ())})
     request = {"verb": "bench-kernels", "parts": parts, "threads": counts, "quick": quick}
-    found = answers(request, lambda answer: say(answer["phase"]) if answer["kind"] == "progress" else None)["report"]
-    report = stamped("kernels", found, ["nanoconsole", *(context.find_root().obj or ())])
-    for line in report["warnings"]:
-        say(f"warning: {line}")
-    if json:
-        return emit(report)
+    deliver(context, "kernels", lambda: by_worker(request), _show, json=json, out=out)
+
+
+def _show(report: Report) -> None:
     _machine(report["machine"])
     if "limits" in report:
         _limits(report["limits"])
@@ -61,7 +63,6 @@ def kernels(
         _products(part, report.get(part, []), report["left_out"].get("llama.cpp", ""))
     if "end_to_end" in report:
         _end_to_end(report["end_to_end"])
-    return None
 
 
 def _machine(facts: dict[str, Any]) -> None:

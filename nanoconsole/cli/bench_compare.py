@@ -10,19 +10,19 @@ import typer
 from nanoconsole.cli.options import Json, examples
 from nanoconsole.cli.output import emit, table, tell
 
-First = Annotated[Path, typer.Argument(metavar="A.json", help="A result, as --json printed it.")]
+First = Annotated[Path, typer.Argument(metavar="A.json", help="A result, as --json printed it, or --out kept it.")]
 Second = Annotated[Path, typer.Argument(metavar="B.json", help="Another of the same kind.")]
 
 
 def register(group: typer.Typer) -> None:
-    lines = ("bench train --json > before.json", "bench compare before.json after.json")
+    lines = ("bench train --out before.json", "bench compare before.json after.json")
     group.command("compare", epilog=examples(*lines))(compare)
 
 
 def compare(first: First, second: Second, json: Json = False) -> None:
     """Show two results side by side.
 
-    Of kernels, train, memory, or a report.json of compare and e3. Says of which machine, versions and revision each is;
+    Of kernels, train, memory, console, or a report.json of compare and e3. Says of which machine, versions and revision each is;
     what one of them lacks has a dash.
     """
     from dataclasses import asdict

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from nanoconsole.cli import complete
-from nanoconsole.cli.compare import Again, Asked, Detach, Out, ReportOnly, Slots, pursue
-from nanoconsole.cli.options import Json, Runs, Set, examples
+from nanoconsole.cli.experiment import Asked, command, pursue
+from nanoconsole.cli.options import Set, examples
 
 Quick = Annotated[
     bool, typer.Option("--quick", help="One seed, 150 steps, equal steps alone: what it costs, no verdicts.")
@@ -19,7 +19,7 @@ Only = Annotated[
     list[str] | None, typer.Option("--only", metavar="VARIANT", help="This variant; may be repeated [all].")
 ]
 Steps = Annotated[
-    int | None, typer.Option("--steps", min=10, max=10**9, help="Steps of each run at equal steps [340].")
+    int | None, typer.Option("--steps", min=10, max=10**9, help="Steps of each run at equal steps [270].")
 ]
 Seeds = Annotated[
     list[int] | None, typer.Option("--seed", min=0, max=2**31 - 1, help="A seed; may be repeated [1, 2 and 3].")
@@ -30,7 +30,7 @@ Name = Annotated[str, typer.Option("--name", help="Of the experiment, before the
 def register(group: typer.Typer) -> None:
     lines = ("bench e3 --quick", "bench e3 --out e3-report", "bench e3 --continue --out e3-report",
              "bench e3 --preset nano-125m --steps 2000 --slots 1 --only mtp --only galore")  # fmt: skip
-    group.command("e3", epilog=examples(*lines))(e3)
+    group.command("e3", epilog=examples(*lines))(command(e3))
 
 
 def e3(
@@ -42,13 +42,8 @@ def e3(
     seeds: Seeds = None,
     sets: Set = None,
     name: Name = "",
-    again: Again = False,
-    report_only: ReportOnly = False,
-    slots: Slots = 2,
-    follow: Detach = True,
-    out: Out = None,
-    runs: Runs = None,
-    json: Json = False,
+    *,
+    asked: Asked,
 ) -> None:
     """Compare the efficiency techniques with a baseline.
 
@@ -67,8 +62,7 @@ def e3(
         name=name,
         quick=quick,
     )
-    asked = Asked("bench e3", again, report_only, slots, follow, out, json)
-    pursue(context, spec, asked, runs)
+    pursue(context, "bench e3", spec, asked)
 
 
 def _target(preset: str) -> str:

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from nanoconsole.cli import complete
-from nanoconsole.cli.model import answers
+from nanoconsole.cli.bench_result import Out, Report, by_worker, deliver
 from nanoconsole.cli.options import Json, Set, examples
-from nanoconsole.cli.output import emit, say, table, tell
+from nanoconsole.cli.output import table, tell
 
 Preset = Annotated[str, typer.Option("--preset", metavar="NAME", help="The model, a preset or a .toml file.", autocompletion=complete.presets)]  # fmt: skip
 PARTS = ("optimizer", "activations", "peak")
@@ -21,27 +21,31 @@ def register(group: typer.Typer) -> None:
     group.command("memory", epilog=examples(*lines))(memory)
 
 
-def memory(context: typer.Context, preset: Preset = "tiny-cpu", sets: Set = None, json: Json = False) -> None:
+def memory(
+    context: typer.Context, preset: Preset = "tiny-cpu", sets: Set = None, json: Json = False, out: Out = None
+) -> None:
     """Measure memory by technique.
 
     Optimizer state, what a step keeps for its backward pass, and the peak: estimated by arithmetic, and measured from
     live tensors where a step is short enough and fits. Below it medium-3b by arithmetic, beside what was claimed.
     docs/benchmarks.md explains the columns.
     """
-    from nanocore.bench.results import stamped
-
     request = {"verb": "bench-memory", "preset": preset, "sets": sets or []}
-    found = answers(request, lambda answer: say(answer["phase"]) if answer["kind"] == "progress" else None)["report"]
-    report = stamped("memory", found, ["nanoconsole", *(context.find_root().obj or ())])
-    return emit(report) if json else _show(report)
+    deliver(context, "memory", lambda: by_worker(request), _show, json=json, out=out)
 
 
-def _show(report: dict[str, Any]) -> None:
+def _show(report: Report) -> None:
     from nanoconsole.services.format import size
 
     headings = [f"{part}, {side}" for part in PARTS for side in ("estimated", "measured")]
     rows = [(row["technique"], _share(row), *_cells(row)) for row in report["rows"]]
     table((f"{report['preset']}", "matrix state", *headings), rows)
+    if any(row[part]["within"] is False for row in report["rows"] for part in PARTS):
+        tell(
+            "! "
+            + ", ".join(f"{part}: {_bound(report['bounds'][part])}" for part in PARTS)
+            + " is promised, and not kept here"
+        )
     for reason in dict.fromkeys(row["reason"] for row in report["rows"] if row["reason"]):
         tell(reason)
     for name, reason in report["left_out"].items():
@@ -53,6 +57,10 @@ def _show(report: dict[str, Any]) -> None:
         (row["technique"], *(f"{row[part] / GIGABYTE:.2f} GB" for part in parts)) for row in claim["rows"]
     ])  # fmt: skip
     tell(f"parameters {claim['rows'][0]['parameters']:,}; weights take {size(claim['rows'][0]['weights'])}")
+
+
+def _bound(bound: float) -> str:
+    return f"within {100 * bound:.0f} %" if bound else "exact"
 
 
 def _share(row: dict[str, Any]) -> str | None:

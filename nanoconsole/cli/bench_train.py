@@ -7,13 +7,14 @@ from typing import Annotated, Any, Literal
 import typer
 
 from nanoconsole.cli.bench_memory import Preset
-from nanoconsole.cli.model import answers
+from nanoconsole.cli.bench_result import Out, Report, by_worker, deliver
 from nanoconsole.cli.options import Json, Set, examples
-from nanoconsole.cli.output import emit, say, table, tell
+from nanoconsole.cli.output import table, tell
 
 Mode = Literal["eager", "compiled"]
 MODES: tuple[Mode, ...] = ("eager", "compiled")
 ROUNDS, QUICK = 5, 1
+TERA = 1e12
 PARTS = ("data_wait", "forward", "backward", "optimizer")
 
 Threads = Annotated[
@@ -27,7 +28,7 @@ def register(group: typer.Typer) -> None:
     lines = (
         "bench train",
         "bench train --only eager --threads 1",
-        "bench train --preset nano-125m --json > train.json",
+        "bench train --preset nano-125m --out train.json",
     )
     group.command("train", epilog=examples(*lines))(train)
 
@@ -40,6 +41,7 @@ def train(
     only: Only = None,
     quick: Quick = False,
     json: Json = False,
+    out: Out = None,
 ) -> None:
     """Measure training speed.
 
@@ -47,7 +49,6 @@ def train(
     of a plain torch model of the same shape, eager and compiled; MFU on a GPU whose peak is known. Real batches; rounds are
     interleaved and medians count. A busy machine spoils it. docs/benchmarks.md explains the columns.
     """
-    from nanocore.bench.results import stamped
     from nanocore.runs.processors import refuse_threads
     from nanocore.runs.spawn import thread_count
 
@@ -61,14 +62,10 @@ def train(
         "modes": [only] if only else [*MODES],
         "rounds": QUICK if quick else ROUNDS,
     }
-    found = answers(request, lambda answer: say(answer["phase"]) if answer["kind"] == "progress" else None)["report"]
-    report = stamped("train", found, ["nanoconsole", *(context.find_root().obj or ())])
-    for line in report["warnings"]:
-        say(f"warning: {line}")
-    return emit(report) if json else _show(report)
+    deliver(context, "train", lambda: by_worker(request), _show, json=json, out=out)
 
 
-def _show(report: dict[str, Any]) -> None:
+def _show(report: Report) -> None:
     headings = (
         "threads",
         "parameters",
@@ -85,6 +82,9 @@ def _show(report: dict[str, Any]) -> None:
     for row in report["rows"]:
         if row["reason"]:
             tell(f"{row['model']}, {row['mode']}, {row['threads']} threads: {row['reason']}")
+    device, peak = report["machine"]["device"], report["machine"]["peak_flops"]
+    rate = f"; MFU is of {peak / TERA:.0f} TFLOP/s, dense, as its maker states" if peak else ""
+    tell(f"{device['device_name']}, {device['dtype']}{rate}")
 
 
 def _cells(row: dict[str, Any]) -> tuple[Any, ...]:

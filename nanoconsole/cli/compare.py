@@ -2,52 +2,23 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from nanoconsole.cli.options import Json, Runs, examples
-from nanoconsole.cli.output import emit, say, write
-from nanocore.errors import UsageError
-from nanocore.runs.hints import to_type
-
-if TYPE_CHECKING:
-    from nanocore.compare.spec import Spec
-
-INTERVAL = 0.5
-INTERRUPTED = 130
-DIVERGED, FAILED = 4, 1
+from nanoconsole.cli.experiment import Asked, command, pursue
+from nanoconsole.cli.options import examples
 
 File = Annotated[Path, typer.Argument(metavar="SPEC.toml", help="What is compared; see docs/comparisons.md.")]
-Again = Annotated[bool, typer.Option("--continue", help="Keep the runs that finished, go on with the others.")]
-ReportOnly = Annotated[bool, typer.Option("--report-only", help="Print what is known now and start nothing.")]
-Slots = Annotated[int, typer.Option("--slots", min=1, max=64, help="Runs side by side.")]
-Detach = Annotated[bool, typer.Option("--follow/--detach", help="Wait for the report, or return once all is queued.")]
-Out = Annotated[
-    Path | None,
-    typer.Option("--out", metavar="DIR", help="Write REPORT.md, report.html, report.json and runs.csv there."),
-]
 
 
 def register(app: typer.Typer) -> None:
     lines = ("compare mtp.toml", "compare mtp.toml --continue", "compare mtp.toml --report-only --out mtp")
-    app.command("compare", epilog=examples(*lines))(compare)
+    app.command("compare", epilog=examples(*lines))(command(compare))
 
 
-def compare(
-    context: typer.Context,
-    file: File,
-    again: Again = False,
-    report_only: ReportOnly = False,
-    slots: Slots = 2,
-    follow: Detach = True,
-    out: Out = None,
-    runs: Runs = None,
-    json: Json = False,
-) -> None:
+def compare(context: typer.Context, file: File, *, asked: Asked) -> None:
     """Compare variants with a baseline, paired by seed.
 
     The same data, steps and seeds, and if asked the same training time. The runs are ordinary runs in the queue, which goes on without this command; Ctrl-C ends only the watching. The
@@ -55,93 +26,4 @@ def compare(
     """
     from nanocore.compare.spec import read
 
-    one = Asked(f"compare {file}", again, report_only, slots, follow, out, json)
-    pursue(context, read(file), one, runs)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What is to be done with an experiment; `verb` is the command that was typed, without its options."""
-
-    verb: str
-    again: bool
-    report_only: bool
-    slots: int
-    follow: bool
-    out: Path | None
-    json: bool
-
-
-def pursue(context: typer.Context, spec: Spec, asked: Asked, runs: Path | None) -> None:
-    """Queue the runs of an experiment that are to be made, watch them and show the report, as far as it was asked for."""
-    from nanocore.compare.experiment import prepare
-    from nanocore.runs import queue
-    from nanocore.runs.layout import run_root
-
-    root = run_root(runs)
-    if asked.again and asked.report_only:
-        raise UsageError("--continue and --report-only exclude each other")
-    argv = ["nanoconsole", *(context.find_root().obj or ())]
-    if not asked.report_only:
-        queued = prepare(spec, root, again=asked.again, slots=asked.slots, argv=argv)
-        queue.wake(root)
-        say(f"{spec.name}: {len(queued)} runs queued in {root}; look: {to_type('queue list')}")
-        if not asked.follow:
-            return emit({"experiment": spec.name, "queued": queued}) if asked.json else None
-        watch(spec, root, asked.verb)
-    raise typer.Exit(show(spec, root, asked, argv))
-
-
-def watch(spec: Spec, root: Path, verb: str) -> None:
-    """Say how far the experiment is, until none of its runs waits or works. Exits with 130 on Ctrl-C."""
-    from nanocore.runs import queue
-
-    told = ""
-    try:
-        while True:
-            queue.wake(root)
-            found = queue.read_queue(root)
-            line = progress(spec, root, found.entries)
-            if line != told:
-                told = line
-                say(line)
-            if not any(entry.experiment == spec.name for entry in found.pending()):
-                return
-            if found.halted and not found.pending("running"):
-                raise UsageError(f"the queue is halted: {found.halted}", fix=f"go on with: {to_type('queue start')}")
-            time.sleep(INTERVAL)
-    except KeyboardInterrupt:
-        say(f"{spec.name} goes on; its report: {to_type(f'{verb} --continue')}, with the same options")
-        raise typer.Exit(INTERRUPTED) from None
-
-
-def progress(spec: Spec, root: Path, entries: list[Any]) -> str:
-    """`mtp: 4 of 18 runs ended; mtp-baseline-s1 400/800, mtp-mtp2-s1 380/800`, in tenths of each run."""
-    from nanocore.runs.layout import RunFolder
-    from nanocore.runs.status import read_status
-
-    own = [entry for entry in entries if entry.experiment == spec.name]
-    ended = sum(entry.state not in ("waiting", "running") for entry in own)
-    working = []
-    for entry in own:
-        status = read_status(RunFolder(root / entry.run)) if entry.state == "running" else None
-        if status is not None and status.steps:
-            working.append(f"{entry.run} {10 * (10 * status.step // status.steps)} %")
-    return f"{spec.name}: {ended} of {len(own)} runs ended" + (f"; {', '.join(working)}" if working else "")
-
-
-def show(spec: Spec, root: Path, asked: Asked, argv: list[str]) -> int:
-    """Print the report, and write its files; the exit code: when it should be whole, 4 or 1 for runs without a result."""
-    from nanocore.compare.markdown import markdown
-    from nanocore.compare.report import report
-
-    document = report(spec, root, argv)
-    emit(document) if asked.json else write(markdown(document))
-    if asked.out is not None:
-        from nanoconsole.services.reports.experiment import save
-
-        for path in save(document, asked.out):
-            say(f"wrote {path}")
-    if document["complete"] or asked.report_only:
-        return 0
-    return DIVERGED if any(run["state"] == "diverged" for run in document["runs"]) else FAILED
+    pursue(context, f"compare {file}", read(file), asked)

@@ -38,9 +38,9 @@ def read_result(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise UsageError(f"cannot be read: {error.strerror or error}", where=where) from None
     except (ValueError, RecursionError):
-        raise UsageError("is not JSON", where=where, fix="write one with --json > FILE") from None
+        raise UsageError("is not JSON", where=where, fix="write one with --out FILE") from None
     if not isinstance(found, dict) or found.get("bench") not in KINDS:
-        raise UsageError("is no result of nanoconsole bench", where=where, fix="write one with --json > FILE")
+        raise UsageError("is no result of nanoconsole bench", where=where, fix="write one with --out FILE")
     if found.get("schema") != SCHEMA:
         raise UsageError("is of another version of nanoconsole", where=where, fix="measure again with this one")
     return found
@@ -71,11 +71,12 @@ def origin(document: dict[str, Any]) -> dict[str, str]:
     """What a result was measured on and with, in words."""
     machines = document.get("machines") if document["bench"] == "compare" else [document.get("machine")]
     first = _table(machines[0]) if isinstance(machines, list) and machines else {}
-    device, versions = _table(first.get("machine")) or first, _table(first.get("versions"))
+    device = _table(first.get("machine")) or _table(first.get("device")) or first
+    versions = _table(first.get("versions"))
     command = document.get("command")
     return {
         "processor": _text(device.get("device_name") or device.get("cpu")),
-        "torch": _text(versions.get("torch")),
+        "versions": ", ".join(f"{_text(name)} {_text(found)}" for name, found in versions.items() if found),
         "revision": _text(first.get("git")),
         "command": " ".join(map(_text, command)) if isinstance(command, list) else "",
     }

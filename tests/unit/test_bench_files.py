@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nanoconsole.services.bench_files import beside
+from nanoconsole.services.bench_files import beside, origin
 from nanocore.bench.results import KINDS, stamped
 from nanocore.errors import UsageError
 from tests import command_line
@@ -42,8 +42,14 @@ def test_figures_stand_side_by_side_with_where_they_come_from(nano: Nano, tmp_pa
         "plain, eager, 1 threads: step",
     ]
     assert found["origins"][0] == {
-        "processor": "A CPU", "torch": "2.13.0", "revision": "abc", "command": "nanoconsole bench train --json"
+        "processor": "A CPU", "versions": "torch 2.13.0", "revision": "abc", "command": "nanoconsole bench train --json"
     }  # fmt: skip
+
+
+def test_a_figure_of_a_gpu_is_not_said_to_be_of_the_processor() -> None:
+    document = training(1.0)
+    document["machine"]["device"] = {"device": "cuda:0", "device_name": "A GPU"}
+    assert origin(document)["processor"] == "A GPU"
 
 
 def test_what_one_lacks_has_no_ratio() -> None:
@@ -89,13 +95,15 @@ def test_every_kind_names_its_figures() -> None:
     }
     side = {"work": "decode", "threads": 1, "sides": {"ours": {"tokens_per_second": 7.0}}}
     kernels = {"gemv": [race], "end_to_end": {"models": [{"name": "768", "results": [side]}]}}
-    reports = {"compare": compare, "memory": memory, "kernels": kernels, "train": training(1.0)}
+    console = {"rows": [{"figure": "first frame", "value": 700.0, "unit": "ms", "empty_app": 350.0, "ratio": 2.0}]}
+    reports = {"compare": compare, "console": console, "memory": memory, "kernels": kernels, "train": training(1.0)}
     names = {
         kind: [each.name for each in beside(stamped(kind, report, []), stamped(kind, report, []))]
         for kind, report in reports.items()
     }
     assert set(names) == set(KINDS)
     assert names["compare"][0] == "mtp, equal steps: held-out" and len(names["compare"]) == 4
+    assert names["console"] == ["first frame", "first frame, of the empty app's"]
     assert names["memory"] == [f"AdamW: {part}, estimated" for part in ("optimizer", "activations", "peak")]
     assert names["kernels"] == ["gemv 8 x 8, 1 tokens, hot, 1 threads: avx2 t2", "768, decode, 1 threads: ours"]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from nanocore.bench import machine, race
+from nanocore.bench import host, machine, race
 from nanocore.bench.race import Contestant, Effort
 from nanocore.errors import NanoError
 
@@ -64,6 +64,6 @@ def test_each_result_is_checked_once_and_a_wrong_one_ends_the_race() -> None:
 
 
 def test_a_busy_machine_is_told() -> None:
-    assert machine.warnings({"load_average": 0.1, "cpus": 2}) == []
-    assert "2.5 on 2 CPUs" in machine.warnings({"load_average": 2.5, "cpus": 2})[0]
+    assert host.warnings({"load_average": 0.1, "cpus": 2}) == []
+    assert "2.5 on 2 CPUs" in host.warnings({"load_average": 2.5, "cpus": 2})[0]
     assert machine.facts()["cpu"] and machine.facts()["cache_bytes"] > 1 << 15

@@ -1,12 +1,18 @@
-"""`nanoconsole bench kernels` as tables: what was measured stands where its heading says."""
+"""What the verbs of `bench` print and keep: what was measured stands where its heading says."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nanoconsole.cli import bench, bench_memory, bench_train
+from nanoconsole.bench import console
+from nanoconsole.bench.console import Row
+from nanoconsole.bench.setting import Bench
+from nanoconsole.cli import bench, bench_console, bench_result
 from tests import command_line
 from tests.command_line import Nano
 
@@ -71,6 +77,7 @@ ARITHMETIC = {
 }
 MEMORY: dict[str, Any] = {
     "preset": "tiny-cpu",
+    "bounds": {"optimizer": 0.0, "activations": 0.15, "peak": 0.25},
     "rows": [
         {
             "technique": "AdamW", "matrix_state_share": 2.0, "reason": "", "optimizer": pair(1 << 20, 1 << 20, True),
@@ -87,10 +94,11 @@ MEMORY: dict[str, Any] = {
 SPLIT = {"data_wait": 0.0001, "forward": 0.1, "backward": 0.15, "optimizer": 0.05}
 TRAINED = {"model": "plain", "mode": "eager", "threads": 1, "parameters": 10, "tokens_per_second": 4331.4, "step_seconds": 0.3, "parts": SPLIT, "mfu": 0.411, "against_plain": 1.5, "reason": ""}  # fmt: skip
 FAILED = {"model": "plain", "mode": "compiled", "threads": 1, "parameters": 10, "tokens_per_second": None, "step_seconds": None, "parts": dict.fromkeys(SPLIT), "mfu": None, "against_plain": None, "reason": "not run: no compiler"}  # fmt: skip
+GPU = {"device": {"device_name": "A GPU", "dtype": "bfloat16"}, "peak_flops": 989e12}
 REPORTS = {
     "bench-kernels": REPORT,
     "bench-memory": MEMORY,
-    "bench-train": {"preset": "tiny-cpu", "rows": [TRAINED, FAILED], "warnings": ["a busy machine"]},
+    "bench-train": {"preset": "tiny-cpu", "machine": GPU, "rows": [TRAINED, FAILED], "warnings": ["a busy machine"]},
 }
 
 
@@ -104,8 +112,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         take({"kind": "progress", "phase": "gemv, some shape"})
         return {"kind": "done", "report": REPORTS[request["verb"]]}
 
-    for module in (bench, bench_memory, bench_train):
-        monkeypatch.setattr(module, "answers", answers)
+    monkeypatch.setattr(bench_result, "answers", answers)
     return requests
 
 
@@ -166,6 +173,7 @@ def test_memory_estimated_and_measured(nano: Nano, asked: list[dict[str, Any]]) 
     assert ["AdamW", "200.0 %", "1.00 MiB", "1.00 MiB", "2.00 MiB", "3.00 MiB !", "4.00 MiB", "4.00 MiB"] in found
     assert ["float", "–", "1.00 MiB", "1.00 MiB", "2.00 MiB", "–", "4.00 MiB", "–"] in found
     assert ["not measured: too large"] in found and ["Collider, full: not possible: moe.experts has none"] in found
+    assert ["! optimizer: exact, activations: within 15 %, peak: within 25 % is promised, and not kept here"] in found
     assert ["they said 26 GB."] in found and ["AdamW", "4.00 GB", "4.00 GB", "8.00 GB", "1.00 GB", "17.00 GB"] in found
     shown = nano("bench", "memory", "--preset", "d20", "--set", "training.batch_size=2", "--json").data
     assert shown["bench"] == "memory" and shown["rows"] == MEMORY["rows"]
@@ -178,11 +186,52 @@ def test_training_speed_and_what_did_not_run(nano: Nano, asked: list[dict[str, A
     assert "warning: a busy machine" in shown.err
     assert ["plain", "eager", "1", "10", "4331", "1.50", "300.0", "0.1", "100.0", "150.0", "50.0", "41.1"] in found
     assert ["plain", "compiled", "1", "10", *["–"] * 8] in found
-    assert found[-1] == ["plain, compiled, 1 threads: not run: no compiler"]
+    assert found[-2] == ["plain, compiled, 1 threads: not run: no compiler"]
+    assert found[-1] == ["A GPU, bfloat16; MFU is of 989 TFLOP/s, dense, as its maker states"]
     nano("bench", "train", "--only", "eager", "--quick", "--json")
     assert {**asked[1], "threads": asked[0]["threads"]} == {
         "verb": "bench-train", "preset": "tiny-cpu", "sets": [], "threads": [1], "modes": ["eager"], "rounds": 1
     }  # fmt: skip
+
+
+def test_a_result_is_kept_beside_its_tables(nano: Nano, asked: list[dict[str, Any]], tmp_path: Path) -> None:
+    kept = tmp_path / "train.json"
+    shown = nano("bench", "train", "--threads", "1", "--out", str(kept))
+    assert "tok/s" in shown.out and f"wrote {kept}" in shown.err
+    found = json.loads(kept.read_text())
+    assert (found["bench"], found["rows"], found["command"][-2]) == ("train", [TRAINED, FAILED], "--out")
+    assert nano("bench", "compare", str(kept), str(kept)).code == 0
+    for wrong in (tmp_path, tmp_path / "none" / "train.json"):
+        refused = nano("bench", "memory", "--out", str(wrong))
+        assert (refused.code, refused.out, len(asked)) == (2, "", 1)
+
+
+def test_the_console_measured_part_by_part(nano: Nano, monkeypatch: pytest.MonkeyPatch) -> None:
+    def frame(bench: Bench) -> Iterator[Row]:
+        yield f"first frame of {bench.scale.rounds}", 700.0, "ms", 350.0
+
+    def rest(bench: Bench) -> Iterator[Row]:
+        yield "idle", 0.5, "% of a core", None
+
+    monkeypatch.setattr(console, "MEASURES", {"first-frame": frame, "idle": rest})
+    shown = nano("bench", "console", "--only", "idle", "--only", "first-frame", "--quick")
+    found = lines(shown)
+    assert found[1:] == [
+        ["first frame of 1", "700.0", "ms", "350.0", "2.00"],
+        ["idle", "0.5000", "% of a core", "–", "–"],
+    ]
+    assert shown.err.splitlines()[:2] == ["first-frame", "idle"]
+    document = nano("bench", "console", "--only", "idle", "--json").data
+    assert (document["bench"], document["scale"]["records"]) == ("console", 1_000_000)
+    assert document["machine"]["cpu"] and document["machine"]["versions"]["textual"]
+    assert document["rows"] == [
+        {"figure": "idle", "value": 0.5, "unit": "% of a core", "empty_app": None, "ratio": None}
+    ]
+    assert nano("bench", "console", "--only", "speed").code == 2
+
+
+def test_the_console_offers_the_parts_that_can_be_measured() -> None:
+    assert [*console.MEASURES] == [*bench_console.Part]
 
 
 @pytest.mark.parametrize("wrong", [("--threads", "0"), ("--only", "speed")])

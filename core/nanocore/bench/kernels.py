@@ -7,6 +7,7 @@ from typing import Any
 
 from nanocore.bench import machine
 from nanocore.bench.end_to_end import end_to_end
+from nanocore.bench.host import warnings
 from nanocore.bench.limits import limits, memory_bytes, natives
 from nanocore.bench.matrices import Matrices
 from nanocore.bench.products import QUICK_SHAPES, SHAPES, TOKENS, cases, products
@@ -43,7 +44,7 @@ def bench_kernels(
         "quick": quick,
         "threads": list(counts),
         "machine": found,
-        "warnings": machine.warnings(found),
+        "warnings": warnings(found),
         "memory_bytes": memory_bytes(quick=quick),
         "left_out": LEFT_OUT | ({"llama.cpp": missing} if (missing := absent()) else {}),
     }

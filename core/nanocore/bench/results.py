@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 SCHEMA = 1
-KINDS = ("compare", "kernels", "memory", "train")
+KINDS = ("compare", "console", "kernels", "memory", "train")
 Document = Mapping[str, Any]
 Better = Literal["less", "more"]
 Raw = tuple[str, float | None, str, Better]
@@ -53,6 +53,12 @@ def _compare(document: Document) -> Iterator[Raw]:
             yield (f"{name}: peak", row["peak_bytes"], "bytes", "less")
 
 
+def _console(document: Document) -> Iterator[Raw]:
+    for row in document["rows"]:
+        yield (row["figure"], row["value"], row["unit"], "less")
+        yield (f"{row['figure']}, of the empty app's", row["ratio"], "", "less")
+
+
 def _kernels(document: Document) -> Iterator[Raw]:
     for part in ("gemv", "gemm"):
         for race in document.get(part, ()):
@@ -81,4 +87,4 @@ def _train(document: Document) -> Iterator[Raw]:
         yield (f"{name}: MFU", row["mfu"], "", "more")
 
 
-_FIGURES = {"compare": _compare, "kernels": _kernels, "memory": _memory, "train": _train}
+_FIGURES = {"compare": _compare, "console": _console, "kernels": _kernels, "memory": _memory, "train": _train}

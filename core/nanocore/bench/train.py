@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from nanocore.bench import machine as machines
+from nanocore.bench.host import warnings
 from nanocore.bench.train_sides import PLAIN, Side, sides
 from nanocore.config.resolve import resolve
 from nanocore.data.prepare import prepare
@@ -72,7 +73,7 @@ def bench_train(
         torch.compiler.reset()
     return {
         "machine": found | {"device": machine.facts(), "peak_flops": machine.peak_flops},
-        "warnings": machines.warnings(found),
+        "warnings": warnings(found),
         "preset": preset,
         "sets": list(sets),
         "tokens_per_step": config.tokens_per_step,

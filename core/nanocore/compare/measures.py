@@ -77,6 +77,11 @@ def reached(curve: Sequence[Point], target: float) -> tuple[float, float] | None
     return None
 
 
+def training_seconds(records: Sequence[Record]) -> float | None:
+    """Seconds of all training steps, without what lies between them; None where none was timed."""
+    return sum(record["time/step"] * weight for record, weight in _weighted(records)) or None
+
+
 def number(value: object) -> float | None:
     """A finite number as float, None for anything else."""
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nanocore.compare.experiment import Kind, Planned
-from nanocore.compare.measures import Measures, measures, number
+from nanocore.compare.measures import Measures, measures, number, training_seconds
 from nanocore.compare.spec import BASELINE, POWER_CHECK, WARM_UP
 from nanocore.compare.statistics import Paired, holm, paired
 from nanocore.runs.create import read_run
@@ -27,8 +27,9 @@ NO_RUN = "missing"
 class Result:
     """One run. `bits_per_byte` and `ce` are of the held-out slice at the end of a finished run, else None.
 
-    `state` is the run's, or "missing"; `reason` says in words why there is no result. Times are in seconds, step time
-    and throughput medians after the first steps, `peak_bytes` the largest memory of the process (of the GPU if used).
+    `state` is the run's, or "missing"; `reason` says in words why there is no result. Times are in seconds: `seconds`
+    those of all training steps, step time and throughput medians after the first ones. `peak_bytes` is the largest
+    memory of the process (of the GPU if used).
     """
 
     run: str
@@ -98,7 +99,7 @@ def read_result(root: Path, item: Planned) -> Result:
         reason,
         step=step,
         tokens=int(_last(records, "tokens") or 0),
-        seconds=_last(records, "elapsed"),
+        seconds=training_seconds(records),
         bits_per_byte=bits if whole else None,
         ce=ce if whole else None,
         step_seconds=median_of(run, "time/step", WARM_UP),

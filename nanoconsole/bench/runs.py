@@ -11,43 +11,41 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from nanoconsole.bench.setting import CONSOLE, LISTED, WIDE, Bench, finished, line
 from nanocore.config.schema import Config
 from nanocore.runs.create import create_run
 from nanocore.runs.documents import write_document
 from nanocore.runs.layout import RunFolder
-from tests.bench.console_setting import LISTED, WIDE, Bench, line
-from tests.run_helpers import status_of_me
 
 RECORDS = 60  # of a run, some 50 KB: more than is read of its end
 LONG_AGO = 3600.0  # seconds
-Row = tuple[str, float, str, float | None]  # as `tests.bench.console` has it
+LONGEST = 600.0  # seconds until a list is whole, on any machine
+Row = tuple[str, float, str, float | None]  # as nanoconsole.bench.console has it
 
 
 def list_runs(bench: Bench) -> Iterator[Row]:
     """The screen and `runs list`, each from the start of its process."""
-    root = lay_many(bench.folder / "many", bench.many)
+    root = lay_many(bench.folder / "many", bench.scale.many)
     with bench.console(bench.run("small", 200).path.parent, noted=True) as terminal:  # its modules are compiled
         terminal.until(LISTED)
         terminal.rest(3)
+    rounds = range(max(1, bench.scale.rounds // 2))
+    runs = f"{bench.scale.many:,} runs"
     for words, kept in (("read anew", False), ("kept by the last console", True)):
-        rounds = [_open(bench, root, kept=kept) for _ in range(max(1, bench.rounds // 2))]
-        firsts, wholes, frames = (statistics.median(figures) for figures in zip(*rounds, strict=True))
-        yield f"{bench.many:,} runs, {words}: newest screenful", firsts, "s", None
-        yield f"{bench.many:,} runs, {words}: all", wholes, "s", None
-        yield f"{bench.many:,} runs, {words}: longest frame meanwhile", 1e3 * frames, "ms", None
-        for option in ((), ("--json",)):
-            times = [_command(bench, root, option, kept=kept) for _ in range(max(1, bench.rounds // 2))]
-            yield (
-                f"{bench.many:,} runs, {words}: {' '.join(('runs list', *option))}",
-                statistics.median(times),
-                "s",
-                None,
-            )
+        opened = [_open(bench, root, kept=kept) for _ in rounds]
+        firsts, wholes, frames = (statistics.median(figures) for figures in zip(*opened, strict=True))
+        yield f"{runs}, {words}: newest screenful", firsts, "s", None
+        yield f"{runs}, {words}: all", wholes, "s", None
+        yield f"{runs}, {words}: longest frame meanwhile", 1e3 * frames, "ms", None
+        for verb in (("runs", "list"), ("runs", "list", "--json")):
+            times = [_command(bench, root, verb, kept=kept) for _ in rounds]
+            yield f"{runs}, {words}: {' '.join(verb)}", statistics.median(times), "s", None
     with bench.console(root) as terminal:
         terminal.until(LISTED)
         terminal.rest(10)
-        yield f"{bench.many:,} runs: idle on Runs", 100 * terminal.busy(bench.seconds), "% of a core", None
+        yield f"{runs}: idle on Runs", 100 * terminal.busy(bench.scale.seconds), "% of a core", None
 
 
 def lay_many(root: Path, count: int) -> Path:
@@ -56,7 +54,7 @@ def lay_many(root: Path, count: int) -> Path:
         return root
     first = create_run(root, Config(), name="run-0000", preset="tiny-cpu")
     facts = json.loads(first.run_file.read_text())
-    write_document(first.status_file, status_of_me(state="finished", phase="ended", step=RECORDS, steps=RECORDS))
+    write_document(first.status_file, finished(RECORDS))
     first.metrics_file.write_text("".join(line(step, WIDE) for step in range(1, RECORDS + 1)))
     first.events_file.write_text("".join(f'{{"schema":1,"kind":"eval","step":{step},"eval/bits_per_byte":2.5}}\n' for step in range(1, 20)))  # fmt: skip
     first.log_file.write_text("".join(f"2026-11-22 12:00:00 INFO step {step}\n" for step in range(1, RECORDS + 1)))
@@ -83,18 +81,23 @@ def _open(bench: Bench, root: Path, *, kept: bool) -> tuple[float, float, float]
         shutil.rmtree(bench.cache, ignore_errors=True)
     with bench.console(root, noted=True) as terminal:
         first = terminal.until(LISTED) - terminal.started
-        while not (whole := [note for note in bench.notes() if note["kind"] == "listed" and not note["unread"]]):
-            terminal.rest(0.2)
-        frames = [note["worst"] for note in bench.notes() if note["kind"] == "listed"][1:]
+        terminal.wait(lambda: any(not note["unread"] for note in _listed(bench)), "the whole list", LONGEST)
+        whole = next(note["at"] for note in _listed(bench) if not note["unread"])
+        frames = [note["worst"] for note in _listed(bench)][1:]
         terminal.rest(1)  # it writes down what it keeps
-        return first, whole[0]["at"] - terminal.started, max(frames, default=0.0)
+        return first, whole - terminal.started, max(frames, default=0.0)
 
 
-def _command(bench: Bench, root: Path, options: tuple[str, ...], *, kept: bool) -> float:
-    """Seconds that `runs list` takes."""
+def _listed(bench: Bench) -> list[dict[str, Any]]:
+    """What the console noted of each list that it showed."""
+    return [note for note in bench.notes() if note["kind"] == "listed"]
+
+
+def _command(bench: Bench, root: Path, verb: tuple[str, ...], *, kept: bool) -> float:
+    """Seconds that a command takes."""
     if not kept:
         shutil.rmtree(bench.cache, ignore_errors=True)
-    words = [sys.executable, "-m", "nanoconsole", "--runs", str(root), "runs", "list", *options]
+    words = [sys.executable, *CONSOLE, "--runs", str(root), *verb]
     begin = time.monotonic()
     subprocess.run(words, env={**os.environ, **bench.environment}, stdout=subprocess.DEVNULL, check=True)
     return time.monotonic() - begin

@@ -11,13 +11,17 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fcntl import ioctl
 from types import TracebackType
 
 import psutil
 
+from nanocore.errors import NanoError
+from nanocore.runs.text import sanitize_line
+
 PATIENCE = 60.0
+SHOWN = 300  # characters of what a program that ended had painted last
 
 
 class Terminal:
@@ -54,24 +58,37 @@ class Terminal:
         return time.monotonic()
 
     def read(self, seconds: float) -> bytes:
-        """What comes within some time, at least until something does."""
+        """What comes within some time, at least until something does. Raises NanoError when the program ended."""
         ready, _, _ = select.select([self._master], [], [], seconds)
         try:
             block = os.read(self._master, 1 << 16) if ready else b""
         except OSError:
-            raise EOFError(f"the program ended: {self.tail.decode(errors='replace')}") from None
+            last = sanitize_line(self.tail.decode(errors="replace"))[-SHOWN:]
+            raise NanoError(f"a program that was measured ended by itself; it painted last: {last}") from None
         self.tail = (self.tail + block)[-2000:]
         self.received += len(block)
         return block
 
     def until(self, text: str, seconds: float = PATIENCE) -> float:
-        """Read until a text was painted; returns when. Raises TimeoutError."""
+        """Read until a text was painted; returns when. Raises NanoError when it never was."""
         seen, end = b"", time.monotonic() + seconds
         while time.monotonic() < end:
             seen = seen[-200:] + self.read(0.5)
             if text.encode() in seen:
                 return time.monotonic()
-        raise TimeoutError(f"{text!r} was not painted within {seconds:.0f} s")
+        raise NanoError(
+            f"{text!r} was not painted within {seconds:.0f} s", fix="measure on a machine that is less busy"
+        )
+
+    def wait(self, condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
+        """Read on until a condition holds. Raises NanoError when it never does."""
+        end = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > end:
+                raise NanoError(
+                    f"{what} did not come within {seconds:.0f} s", fix="measure on a machine that is less busy"
+                )
+            self.rest(0.2)
 
     def rest(self, seconds: float) -> None:
         """Read on for some time."""
@@ -84,4 +101,5 @@ class Terminal:
         before = self.process.cpu_times()
         self.rest(seconds)
         after = self.process.cpu_times()
-        return (after.user + after.system - before.user - before.system) / seconds
+        used = after.user + after.system - before.user - before.system
+        return round(used, 3) / seconds  # it is counted in hundredths of a second; what is less is the floats'

@@ -1,4 +1,4 @@
-"""The apps that `tests.bench.console` runs in a terminal: python -m tests.bench.console_probe empty|noted ROOT NOTES.
+"""The apps that `bench console` runs in a terminal: python -m nanoconsole.bench.probe empty|noted ROOT NOTES.
 
 `empty` is a plain Textual app with the usual widgets, `noted` the console over a run root with
 a clock beside it, which costs some processor time: it notes, as JSON lines in a file, what was shown when, and how long the
