@@ -102,4 +102,4 @@ class Terminal:
         self.rest(seconds)
         after = self.process.cpu_times()
         used = after.user + after.system - before.user - before.system
-        return round(used, 3) / seconds  # it is counted in hundredths of a second; what is less is the floats'
+        return max(0.0, round(used, 3)) / seconds  # counted in hundredths of a second: what is less is the floats'
