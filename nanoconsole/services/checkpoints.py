@@ -81,7 +81,7 @@ def refusal(root: Path, run: RunFolder, step: int) -> str:
     """Why the checkpoint of a step must stay, "" when it may be deleted. Reads the hashes of others."""
     path = manifest.step_folder(run.checkpoints_dir, step)
     if observe(run).at_work:
-        return "its trainer is at work, and keeps as many as checkpoint.keep_last says"
+        return "its trainer is at work, and keeps what checkpoint.keep_last, keep_every and keep_best say"
     if not manifest.verify(path) and not _another(run, path):
         return "it is the only good checkpoint of the run"
     forks = [name for name, start in waiting_forks(root, run).items() if start == step]

@@ -15,7 +15,7 @@ from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import RunState, observe
 from nanocore.runs.records import Record, Tail
 from nanocore.runs.stall import PHASE_LIMITS, StallWatch
-from nanocore.runs.status import Status
+from nanocore.runs.status import ALIVE_STATES, Status
 from nanocore.runs.text import sanitize_line
 
 RECENT_BYTES = 1 << 17  # of the records that were there before the console: some 300, more than any window
@@ -84,7 +84,7 @@ class RunChecks:
         self._open, self._first, self._attempt = open_rules, not whole, 0
         self._checks: list[Check] = checks(settings)
         self._heart = Heart(settings.limit("heartbeat", "above"), clock)
-        self._step = 0
+        self._step, self._resting = 0, False
 
     def look(self, free: float) -> list[Change]:
         """What changed, given the bytes free on the run's disk."""
@@ -94,8 +94,9 @@ class RunChecks:
             found, self._first = self._still_lasting(found), False
         self._step = max(self._step, state.status.step if state.status else 0)
         if state.alive and state.status is not None:
-            found += self._of_now(state.status, free)
-        elif state.state in BAD_ENDS:
+            self._resting = state.status.state not in ALIVE_STATES  # it has ended; who holds it packs or repairs it
+            found += [] if self._resting else self._of_now(state.status, free)
+        elif state.state in BAD_ENDS and not self._resting:
             found += self._of_end(state)
         return found
 

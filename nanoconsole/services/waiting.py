@@ -22,7 +22,8 @@ NO_STALLS: Mapping[str, str] = {}
 class Waiting:
     """One entry. `place` counts the waiting from 1 and is 0 for others; `since` says how long ago it came or ended.
 
-    `stall` says why a running one gets on no more: it keeps its place until somebody ends it.
+    `stall` says why a running one gets on no more: it keeps its place until somebody ends it. `restarts` is how often it
+    may be started again after an accident.
     """
 
     run: str
@@ -34,6 +35,7 @@ class Waiting:
     since: str
     reason: str
     stall: str = ""
+    restarts: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,5 +81,6 @@ def _row(entry: queue.Entry, place: int, now: float, stall: str) -> Waiting:
     run, state, experiment, reason = texts
     since = age(entry.ended or entry.added, now)
     return Waiting(
-        run, state, place, entry.slots, entry.stop_on_failure, experiment, since, reason, sanitize_line(stall)
-    )
+        run, state, place, entry.slots, entry.stop_on_failure, experiment, since, reason, sanitize_line(stall),
+        entry.restarts,
+    )  # fmt: skip

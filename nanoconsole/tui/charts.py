@@ -20,7 +20,13 @@ LOSS = ChartSpec(
     ),
 )
 GRADIENT = ChartSpec("gradient", "gradient norm", "", (Line("training/grad_norm", "newest", "", "line1"),))
-THROUGHPUT = ChartSpec("throughput", "throughput", "tok/s", (Line("throughput/tokens_per_sec", "newest", "", "line1"),))
+THROUGHPUT = ChartSpec(
+    "throughput",
+    "throughput",
+    "tok/s",
+    (Line("throughput/tokens_per_sec", "newest", "", "line1"),),
+    beside=(Number("throughput/steps_per_min", "steps/min"),),
+)
 GAIN, BACKWARD = "mhc/composite_gain", "mhc/composite_gain_backward"
 # What the product of the residual maps gains, by their kind: exact, exact one way only, or whatever is learned.
 GAINS = {

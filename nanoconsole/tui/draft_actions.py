@@ -118,9 +118,11 @@ class DraftActions(DraftName):
         def put() -> str:
             from nanoconsole.services.launcher import enqueue
 
-            slots, halts = order.slots, order.stop_on_failure
             wanted = [replace(each, parent=_parent(root, origin, each.config)) for each in order.wanted]
-            made = enqueue(wanted, root=root, preset=preset, slots=slots, stop_on_failure=halts)
+            made = enqueue(
+                wanted, root=root, preset=preset,
+                slots=order.slots, stop_on_failure=order.stop_on_failure, restarts=order.restarts,
+            )  # fmt: skip
             self.app.call_from_thread(self.begin_anew)
             self.console.follower.look()
             return f"{made[0].name} waits in the queue" if len(made) == 1 else f"{len(made)} runs wait in the queue"

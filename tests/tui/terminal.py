@@ -75,16 +75,20 @@ class Terminal:
 
 @contextmanager
 def terminal(folder: Path, size: tuple[int, int]) -> Iterator[Terminal]:
-    """A terminal of a size; everything in it ends with the block."""
+    """A terminal of a size; everything in it ends with the block.
+
+    Textual would believe COLUMNS and LINES, and not the terminal. readline, which pytest imports, sets both in the C
+    environment, where `os.environ` does not see them: so the environment is given.
+    """
     program = shutil.which("tmux")
     if program is None:
         pytest.skip("not run: tmux is not installed")
     server = [program, "-S", str(folder / "tmux"), "-f", os.devnull]
     width, height = map(str, size)
     keep = ["set-option", "-g", "remain-on-exit", "on"]
-    subprocess.run(
-        [*server, "new-session", "-d", "-s", "tour", "-x", width, "-y", height, "sleep", "1000", ";", *keep], check=True
-    )
+    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    begin = [*server, "new-session", "-d", "-s", "tour", "-x", width, "-y", height, "sleep", "1000", ";", *keep]
+    subprocess.run(begin, check=True, env=environment)
     try:
         yield Terminal(server)
     finally:

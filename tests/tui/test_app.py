@@ -36,8 +36,10 @@ from nanoconsole.tui.screens.launch import LaunchScreen
 from nanoconsole.tui.screens.layers import LayersScreen
 from nanoconsole.tui.screens.live import LiveScreen
 from nanoconsole.tui.screens.log import LogScreen
+from nanoconsole.tui.screens.pack import PackScreen
 from nanoconsole.tui.screens.pick import PickScreen
 from nanoconsole.tui.screens.queue import QueueScreen
+from nanoconsole.tui.screens.repair import RepairScreen
 from nanoconsole.tui.screens.runs import RunsScreen
 from nanoconsole.tui.screens.samples import SamplesScreen
 from nanoconsole.tui.screens.save import SaveScreen
@@ -45,7 +47,9 @@ from nanoconsole.tui.screens.settings import SettingsScreen
 from nanoconsole.tui.screens.stop import StopScreen
 from nanoconsole.tui.screens.tags import TagsScreen
 from nanoconsole.tui.screens.trash import TrashScreen
+from nanoconsole.tui.screens.unpack import UnpackScreen
 from nanoconsole.tui.screens.validate import ValidateScreen
+from nanoconsole.tui.screens.verify import VerifyScreen
 from nanoconsole.tui.theme import STATES, THEMES
 from nanoconsole.tui.widgets.form import Form
 from nanoconsole.tui.widgets.preset_list import PresetList
@@ -78,6 +82,10 @@ OWNERS = {
     "stop": StopScreen,
     "tags": TagsScreen,
     "delete": DeleteScreen,
+    "verify": VerifyScreen,
+    "repair": RepairScreen,
+    "pack": PackScreen,
+    "unpack": UnpackScreen,
     "trash": TrashScreen,
     "fire": FireScreen,
     "save preset": SaveScreen,

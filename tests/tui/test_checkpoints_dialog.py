@@ -16,7 +16,7 @@ from nanocore.checkpoint.manifest import available
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.records import RecordWriter
 from tests.tui.checkpoint_scenes import damage, save
-from tests.tui.scenes import console, lay, look
+from tests.tui.scenes import at_work, console, lay, look
 from tests.tui.worker_scenes import FakeWorker, appeared, settled
 
 
@@ -109,6 +109,16 @@ async def test_delete_asks_and_never_takes_the_only_good_one(run: RunFolder) -> 
         assert "step 40 stays: it is the only good checkpoint" in await settled(pilot, "down", "D")
         await settled(pilot, "up", "D", "down", "enter")  # a damaged one may go
         assert [path.name[-3:] for path in available(run.checkpoints_dir)] == ["040"]
+
+
+async def test_what_a_trainer_at_work_keeps_is_told_by_its_rules(root: Path) -> None:
+    run = lay(root, "busy", state="running")
+    save(run, 40, 80)
+    with at_work(run):
+        async with listing(run, (140, 30)) as (_, pilot):
+            told = await settled(pilot, "D")
+            assert "keeps what checkpoint.keep_last, keep_every and keep_best say" in told
+    assert len(available(run.checkpoints_dir)) == 2
 
 
 async def test_a_run_without_checkpoints_says_which_key_saves_one(root: Path) -> None:

@@ -53,10 +53,13 @@ async def test_a_configuration_waits_for_its_turn_with_its_changes_and_name(root
         assert "one run" in await done(pilot)
         await pilot.press("tab", "backspace", "2", "tab", "space")
         assert app.screen.query_one(Checkbox).value and "halt when one fails" in await seen(pilot)
-        await pilot.press("ctrl+l")
+        await pilot.press("tab", "backspace", "ctrl+l")
+        assert isinstance(app.screen, EnqueueScreen)  # a number is missing
+        await pilot.press("3", "ctrl+l")
         assert "later waits in the queue" in await done(pilot)
         [entry] = queue.read_queue(root).entries
         assert (entry.run, entry.slots, entry.stop_on_failure, woken) == ("later", 2, True, [root])
+        assert entry.restarts == 3
         assert toml.load(find_run(root, "later").config_file).mhc.streams == 2
         assert app.screen.query_one("#run-name", Input).value == ""
 
@@ -111,7 +114,7 @@ async def test_a_draft_with_faults_is_not_queued_and_escape_queues_nothing(root:
 async def test_the_queue_is_ordered_shared_halted_and_started_again(root: Path, woken: list[Path]) -> None:
     for name in ("a", "b", "c"):
         lay(root, name, state="created", steps=1)
-        queue.add(root, [queue.Entry(run=name)])
+        queue.add(root, [queue.Entry(run=name, restarts=4 * (name == "a"))])
     app = console(root)
 
     def waiting() -> list[str]:
@@ -122,7 +125,8 @@ async def test_the_queue_is_ordered_shared_halted_and_started_again(root: Path, 
 
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("2", "Q")
-        assert "0 at work, 3 waiting" in await done(pilot)
+        text = " ".join((await done(pilot)).replace("│", " ").split())
+        assert "0 at work, 3 waiting" in text and "at most 4 times" in text
         for key, order in (("J", "bac"), ("J", "bca"), ("K", "bac"), ("shift+up", "abc"), ("shift+down", "bac")):
             await pilot.press(key)
             await done(pilot)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import queue
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 from textual.pilot import Pilot
 
+from nanocore.errors import NanoError
+from nanocore.worker.__main__ import _call
+from nanocore.worker.channel import Channel
 from tests.tui.scenes import seen
 
 Answer = dict[str, Any]
@@ -73,3 +77,38 @@ async def appeared(pilot: Pilot[None], awaited: str, *keys: str) -> str:
     while awaited not in shown and time.monotonic() < deadline:
         shown = await settled(pilot)
     return shown
+
+
+class WorkerHere:
+    """Does what a worker process would, in the thread that listens to it."""
+
+    def __init__(self, request: Answer) -> None:
+        self._request = request
+
+    def __iter__(self) -> Iterator[Answer]:
+        channel = Answers()
+        try:
+            _call(self._request, cast("Channel", channel))
+        except NanoError as error:
+            kind = type(error).__name__
+            channel.answer({"kind": "error", "type": kind, "message": str(error), "exit_code": error.exit_code})
+        yield from channel.found
+
+    def cancel(self) -> None:
+        """It has ended, or ends by itself."""
+
+
+class Answers:
+    """Stands in for the channel of a worker."""
+
+    def __init__(self) -> None:
+        self.found: list[Answer] = []
+
+    def answer(self, record: Answer) -> None:
+        self.found.append(json.loads(json.dumps(record)))
+
+    def listen(self) -> None:
+        """Nothing more is said."""
+
+    def on_end(self, act: Callable[[], None]) -> None:
+        """It does not end early."""

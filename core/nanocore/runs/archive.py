@@ -7,6 +7,7 @@ how much it will be is known.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ import msgspec
 
 from nanocore.errors import FormatError
 from nanocore.runs.documents import Flawed, check_version
+from nanocore.runs.integrity import Finding
 from nanocore.runs.layout import RunFolder, valid_name
 from nanocore.runs.text import sanitize, sanitize_line
 from nanocore.seal import ZEROS, json_agrees, seal_json
@@ -28,6 +30,10 @@ DAMAGED = "fetch or pack it again"
 _ANY = RunFolder(Path())  # its properties are names
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
+# What is being done ("verifying", "reading", "writing", "unpacking"), how many bytes of it are done, and of how many (0: not known).
+# An exception that it raises ends the work, and nothing half-made stays.
+Progress = Callable[[str, int, int], None]
+
 
 class PackedFile(msgspec.Struct, frozen=True):
     """A file of the run: its path inside the folder, its bytes, its hash."""
@@ -35,6 +41,28 @@ class PackedFile(msgspec.Struct, frozen=True):
     name: str
     bytes: Annotated[int, msgspec.Meta(ge=0, le=2**60)]
     sha256: str
+
+
+def unheard(doing: str, done: int, total: int) -> None:
+    """The progress of work that nobody watches."""
+
+
+def heard(findings: Iterator[Finding], progress: Progress) -> Iterator[Finding]:
+    """The findings of a verification, told as they come: how many bytes it will read is not known."""
+    for finding in findings:
+        progress("verifying", 0, 0)
+        yield finding
+
+
+class Counted:
+    """The bytes of one piece of work, told as they come."""
+
+    def __init__(self, progress: Progress, doing: str, total: int) -> None:
+        self._progress, self._doing, self._total, self._done = progress, doing, total, 0
+
+    def add(self, count: int) -> None:
+        self._done += count
+        self._progress(self._doing, self._done, self._total)
 
 
 class Contents(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from nanocore.errors import ResourceError, UsageError
 from nanocore.runs import archive
-from nanocore.runs.archive import Contents, PackedFile
+from nanocore.runs.archive import Contents, Counted, PackedFile, Progress, unheard
 from nanocore.runs.hints import to_type
 from nanocore.runs.integrity import verify_run
 from nanocore.runs.layout import RunFolder
@@ -38,7 +38,7 @@ class Packed:
     left_out: dict[str, str]
 
 
-def pack_run(run: RunFolder, path: Path) -> Packed:
+def pack_run(run: RunFolder, path: Path, progress: Progress = unheard) -> Packed:
     """Write the archive of a run: PATH.tar, or PATH.tar.gz, which is compressed.
 
     Checkpoints and exports that are damaged, links and what a save that died left do not travel. Raises UsageError for a
@@ -49,9 +49,9 @@ def pack_run(run: RunFolder, path: Path) -> Packed:
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
     with resting(run, "pack"):
         try:
-            files, left_out = _collected(run)
+            files, left_out = _collected(run, progress)
             contents = Contents(run.name, _version(), time.time(), files)
-            _write(run, temporary, contents, zipped=path.name.endswith(archive.GZIPPED))
+            _write(run, temporary, contents, progress, zipped=path.name.endswith(archive.GZIPPED))
             temporary.replace(path)
         except OSError as error:
             raise ResourceError(f"was not packed: {error.strerror or error}", where=str(path)) from None
@@ -80,10 +80,12 @@ def _version() -> str:
         return ""
 
 
-def _collected(run: RunFolder) -> tuple[list[PackedFile], dict[str, str]]:
+def _collected(run: RunFolder, progress: Progress) -> tuple[list[PackedFile], dict[str, str]]:
     """Every file that travels, with its hash as it is now; and what does not, with the reason."""
-    files, left_out, broken = [], {}, _broken(run)
-    for path in _inside(run):
+    files, left_out, broken = [], {}, _broken(run, progress)
+    inside = list(_inside(run))
+    counted = Counted(progress, "reading", sum(path.lstat().st_size for path in inside))
+    for path in inside:
         name = str(path.relative_to(run.path))
         damage = next((reason for part, reason in broken.items() if path.is_relative_to(run.path / part)), "")
         if damage:
@@ -94,13 +96,13 @@ def _collected(run: RunFolder) -> tuple[list[PackedFile], dict[str, str]]:
             fix = "rename it or move it away"
             raise UsageError(f"holds {sanitize_line(name, 120)!r}, which {reason}", where=run.name, fix=fix)
         else:
-            files.append(_hashed(path, name))
+            files.append(_hashed(path, name, counted))
     return files, {sanitize_line(name, 120): sanitize_line(reason, 120) for name, reason in left_out.items()}
 
 
-def _broken(run: RunFolder) -> dict[str, str]:
+def _broken(run: RunFolder, progress: Progress) -> dict[str, str]:
     """Damaged checkpoints and exports, with the reason. Raises UsageError where the rest of the run is damaged."""
-    found = {finding.part: finding.detail for finding in verify_run(run) if finding.state == "broken"}
+    found = {each.part: each.detail for each in archive.heard(verify_run(run), progress) if each.state == "broken"}
     for part, detail in found.items():
         if "/" not in part:
             fix = f"see {to_type(f'runs repair {run.name} --dry-run')}"
@@ -119,38 +121,40 @@ def _inside(run: RunFolder) -> Iterator[Path]:
             yield from (Path(folder) / name for name in sorted([*found, *linked]) if not name.startswith("."))
 
 
-def _hashed(path: Path, name: str) -> PackedFile:
+def _hashed(path: Path, name: str, counted: Counted) -> PackedFile:
     digest, size = hashlib.sha256(), 0
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
             size += len(chunk)
+            counted.add(len(chunk))
     return PackedFile(name, size, digest.hexdigest())
 
 
-def _write(run: RunFolder, path: Path, contents: Contents, *, zipped: bool) -> None:
+def _write(run: RunFolder, path: Path, contents: Contents, progress: Progress, *, zipped: bool) -> None:
+    counted = Counted(progress, "writing", contents.bytes)
     with path.open("xb") as raw:
         if zipped:
             with gzip.GzipFile("", "wb", _LEVEL, raw, mtime=0) as stream:
-                _members(run, stream, contents)
+                _members(run, stream, contents, counted)
         else:
-            _members(run, raw, contents)
+            _members(run, raw, contents, counted)
         raw.flush()
         os.fsync(raw.fileno())
 
 
-def _members(run: RunFolder, stream: BinaryIO | gzip.GzipFile, contents: Contents) -> None:
+def _members(run: RunFolder, stream: BinaryIO | gzip.GzipFile, contents: Contents, counted: Counted) -> None:
     first = archive.encode(contents)
     stream.write(header(Member(archive.NAME, len(first))) + first + bytes(padding(len(first))))
     for file in contents.files:
         stream.write(header(Member(file.name, file.bytes)))
-        if not _copied(run.path / file.name, stream, file):
+        if not _copied(run.path / file.name, stream, file, counted):
             raise UsageError(f"{file.name} changed while it was packed", where=run.name, fix="pack it again")
         stream.write(bytes(padding(file.bytes)))
     stream.write(END)
 
 
-def _copied(path: Path, stream: BinaryIO | gzip.GzipFile, file: PackedFile) -> bool:
+def _copied(path: Path, stream: BinaryIO | gzip.GzipFile, file: PackedFile, counted: Counted) -> bool:
     """Whether what was copied is what was hashed."""
     digest, left = hashlib.sha256(), file.bytes
     with path.open("rb") as source:
@@ -158,4 +162,5 @@ def _copied(path: Path, stream: BinaryIO | gzip.GzipFile, file: PackedFile) -> b
             digest.update(chunk)
             stream.write(chunk)
             left -= len(chunk)
+            counted.add(len(chunk))
         return not left and not source.read(1) and digest.hexdigest() == file.sha256

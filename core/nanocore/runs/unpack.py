@@ -23,7 +23,7 @@ import msgspec
 
 from nanocore.errors import DISK_FULL, FormatError, NanoError, ResourceError, UsageError
 from nanocore.runs import archive
-from nanocore.runs.archive import Contents, PackedFile
+from nanocore.runs.archive import Contents, Counted, PackedFile, Progress, unheard
 from nanocore.runs.create import update_run
 from nanocore.runs.documents import write_document
 from nanocore.runs.integrity import verify_run
@@ -38,7 +38,7 @@ SMALL = 64 << 20  # bytes below which no ratio is a bomb
 _CHUNK = 1 << 20
 
 
-def unpack_run(root: Path, path: Path, *, name: str = "") -> RunFolder:
+def unpack_run(root: Path, path: Path, *, name: str = "", progress: Progress = unheard) -> RunFolder:
     """Make a run under `root` of an archive; `name` instead of its own.
 
     Raises FormatError for an archive that is damaged, is none, or would be more than it may; UsageError when the name is
@@ -52,8 +52,8 @@ def unpack_run(root: Path, path: Path, *, name: str = "") -> RunFolder:
         _refuse_bomb(contents, packed, where)
         with _incoming(root, contents) as folder:
             run = RunFolder(folder / target.name)
-            _unpack(run, stream, contents, where)
-            _refuse_broken(run, where)
+            _unpack(run, stream, contents, where, progress)
+            _refuse_broken(run, where, progress)
             _settle(run, contents)
             _place(run, target)
     return target
@@ -133,7 +133,8 @@ def _sweep(home: Path) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _unpack(run: RunFolder, stream: BinaryIO, contents: Contents, where: str) -> None:
+def _unpack(run: RunFolder, stream: BinaryIO, contents: Contents, where: str, progress: Progress) -> None:
+    counted = Counted(progress, "unpacking", contents.bytes)
     run.path.mkdir()
     for folder in run.directories:
         folder.mkdir()
@@ -142,13 +143,13 @@ def _unpack(run: RunFolder, stream: BinaryIO, contents: Contents, where: str) ->
         if member is None or (member.name, member.size) != (file.name, file.bytes):
             found = "ends" if member is None else f"holds {sanitize_line(member.name, 80)!r} of {member.size} bytes"
             raise FormatError(f"{found} where its list has {file.name!r} of {file.bytes}", where=where)
-        _unpack_file(run.path / file.name, stream, file, where)
+        _unpack_file(run.path / file.name, stream, file, where, counted)
         _skip_padding(stream, file.bytes, where)
     if (more := read_member(stream, where)) is not None:
         raise FormatError(f"holds {sanitize_line(more.name, 80)!r}, which is not in its list", where=where)
 
 
-def _unpack_file(path: Path, stream: BinaryIO, file: PackedFile, where: str) -> None:
+def _unpack_file(path: Path, stream: BinaryIO, file: PackedFile, where: str, counted: Counted) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     digest, left = hashlib.sha256(), file.bytes
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
@@ -158,6 +159,7 @@ def _unpack_file(path: Path, stream: BinaryIO, file: PackedFile, where: str) -> 
             digest.update(chunk)
             target.write(chunk)
             left -= len(chunk)
+            counted.add(len(chunk))
         target.flush()
         os.fsync(target.fileno())
     if digest.hexdigest() != file.sha256:
@@ -178,8 +180,8 @@ def _settle(run: RunFolder, contents: Contents) -> None:
         write_document(run.status_file, msgspec.structs.replace(status, state="crashed", message=message))
 
 
-def _refuse_broken(run: RunFolder, where: str) -> None:
-    for finding in verify_run(run):
+def _refuse_broken(run: RunFolder, where: str, progress: Progress) -> None:
+    for finding in archive.heard(verify_run(run), progress):
         if finding.state == "broken":
             raise FormatError(f"its {finding.part} is broken: {finding.detail}", where=where, fix=archive.DAMAGED)
 

@@ -24,6 +24,7 @@ from nanoconsole.tui.keys import (
     log,
     runs,
     samples,
+    upkeep,
     validate,
 )
 from nanoconsole.tui.keys.key import Key
@@ -53,6 +54,7 @@ TABLE: tuple[Key, ...] = (
     *validate.TABLE,
     *log.TABLE,
     *checkpoints.TABLE,
+    *upkeep.TABLE,
     *dialogs.TABLE,
     *app.TABLE,
 )

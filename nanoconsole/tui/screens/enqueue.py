@@ -24,7 +24,7 @@ from nanocore.errors import NanoError
 from nanocore.runs.text import sanitize_line
 
 FAILURE = {False: "go on when one fails", True: "halt when one fails"}
-MOST_SLOTS = 64
+MOST_SLOTS, MOST_RESTARTS = 64, 1000
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Order:
     wanted: tuple[Wanted, ...]
     slots: int
     stop_on_failure: bool
+    restarts: int
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,9 @@ class EnqueueScreen(Dialog[Order | None]):
                 yield Static(Content.styled("runs side by side ", "$axis"))
                 yield Input("1", compact=True, select_on_focus=False, type="integer", max_length=2, id="slots")
                 yield Checkbox(Content(FAILURE[False]), compact=True)
+            with Horizontal(id="restarts-line"):
+                yield Static(Content.styled("restarts after a crash or a kill, at most ", "$axis"))
+                yield Input("0", compact=True, select_on_focus=False, type="integer", max_length=4, id="restarts")
             yield Static(id="outlook")
         yield KeyBar()
 
@@ -99,13 +103,20 @@ class EnqueueScreen(Dialog[Order | None]):
 
     def action_queue(self) -> None:
         """Queue what is planned; not before it is, and nothing with a fault."""
-        outlook, slots = self._outlook, self.query_one("#slots", Input).value
-        if not slots.isdecimal() or not 1 <= int(slots) <= MOST_SLOTS:
-            self.query_one("#slots", Input).focus()
-        elif outlook is not None and not outlook.fault:
+        outlook, slots = self._outlook, self._number("#slots", 1, MOST_SLOTS)
+        restarts = self._number("#restarts", 0, MOST_RESTARTS) if slots is not None else None
+        if slots is not None and restarts is not None and outlook is not None and not outlook.fault:
             single = len(outlook.runs) == 1 and not outlook.runs[0].sets
             wanted = tuple(Wanted(run.config, self._name if single else run.name) for run in outlook.runs if run.config)
-            self.dismiss(Order(wanted, int(slots), self.query_one(Checkbox).value))
+            self.dismiss(Order(wanted, slots, self.query_one(Checkbox).value, restarts))
+
+    def _number(self, name: str, least: int, most: int) -> int | None:
+        """What is typed in a line; None, and the cursor goes there, when it is not in the range."""
+        line = self.query_one(name, Input)
+        if line.value.isdecimal() and least <= int(line.value) <= most:
+            return int(line.value)
+        line.focus()
+        return None
 
 
 def plan(lines: Sequence[str], table: Mapping[str, Any], stem: str, root: Path, timings: list[Timing]) -> Outlook:

@@ -14,15 +14,15 @@ from nanoconsole.services.filter import FilterError, parse
 from nanoconsole.services.listed import Listed, RunList
 from nanoconsole.services.run_fields import Context, alert_counts
 from nanoconsole.tui import keys
+from nanoconsole.tui.run_upkeep import RunUpkeep
 from nanoconsole.tui.run_words import FILTER_TERMS, detail, nothing, summary
-from nanoconsole.tui.several_runs import SeveralRuns
 from nanoconsole.tui.widgets.run_columns import shown
 from nanoconsole.tui.widgets.run_table import Marks, RunTable
 from nanoconsole.tui.widgets.value_input import ValueInput
 from nanocore.runs.layout import RunFolder
 
 
-class RunsScreen(SeveralRuns):
+class RunsScreen(RunUpkeep):
     """The list of runs."""
 
     SCOPE = "runs"
