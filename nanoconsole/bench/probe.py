@@ -62,6 +62,7 @@ def noted(root: Path, notes: Path) -> None:
             self._worst, self._last = max(self._worst, now - self._last - BEAT), now
 
         def note(self, **facts: object) -> None:
+            self._beat()  # what kept the loop busy until now led to what is noted
             self._file.write(json.dumps({"at": time.monotonic(), "worst": self._worst, **facts}) + "\n")
             self._worst = 0.0
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from nanoconsole.services.buckets import Buckets
+from nanoconsole.services.columns import Floats
 
 AXES = ("step", "tokens", "time")
 Span = tuple[float, float]  # first and last x that is shown
@@ -38,8 +39,21 @@ class CurveSource(Protocol):
     @property
     def version(self) -> int: ...
 
+    @property
+    def epoch(self) -> int:
+        """Another number whenever anything but new points behind those of their metric came."""
+        ...
+
     def names(self) -> list[str]:
         """Every metric that has a point."""
+        ...
+
+    def count(self, name: str) -> int:
+        """How many points a metric has."""
+        ...
+
+    def tail(self, name: str, points: int) -> Floats:
+        """The newest values of a metric, oldest first."""
         ...
 
     def last(self, name: str) -> float | None:

@@ -46,12 +46,19 @@ class History:
     def clear(self) -> None:
         """Start again: the file was replaced."""
         with self._lock:
-            self._table = Table()
+            renewed, self._table = self._table.renewed, Table()
+            self._table.renewed = renewed + 1
             self._count_on()
 
     def _count_on(self) -> None:
         self.version += 1
         self._curves.clear()
+
+    @property
+    def epoch(self) -> int:
+        """Another number whenever anything but new points at the end came."""
+        with self._lock:
+            return self._table.renewed
 
     def reserve(self, rows: int) -> None:
         """Make room for that many older rows at once."""
@@ -73,6 +80,12 @@ class History:
     def names(self) -> list[str]:
         with self._lock:
             return sorted(name for name, series in self._table.series.items() if len(series))
+
+    def count(self, name: str) -> int:
+        """How many points a metric has."""
+        with self._lock:
+            series = self._table.series.get(name)
+            return len(series) if series else 0
 
     def last(self, name: str) -> float | None:
         """The newest value of a metric, None when it has none."""

@@ -12,9 +12,9 @@ from nanocore.runs.backward import BackwardReader
 from nanocore.runs.lines import LineReader
 
 FIRST = 1 << 18  # bytes that fill a screen, read before anything is shown
-CHUNK = 1 << 19  # bytes decoded at once: a decoder lets no other thread run meanwhile (some two milliseconds)
+CHUNK = 1 << 20  # bytes decoded at once: a decoder lets no other thread run meanwhile (some four milliseconds)
 WAITED = 0.0002  # seconds without the interpreter after which another thread is taken to have work
-BREATH = 0.003  # seconds that this work gets before the next chunk is decoded
+NAP, NAPS = 0.001, 4  # seconds that this work gets at a time, and how often, before the next chunk is decoded
 
 
 class MetricsReader:
@@ -68,8 +68,10 @@ class MetricsReader:
 
 
 def _give_way() -> None:
-    """Let another thread that waits for the interpreter have it, and some time of its own; where none waits, go on."""
-    before = time.monotonic()
-    time.sleep(0)
-    if time.monotonic() - before > WAITED:
-        time.sleep(BREATH)
+    """Let another thread that waits for the interpreter have it until it waits no more, or for a few naps; where none
+    waits, go on."""
+    for nap in (0.0, *[NAP] * NAPS):
+        before = time.monotonic()
+        time.sleep(nap)
+        if time.monotonic() - before < nap + WAITED:
+            return

@@ -6,6 +6,7 @@ import time
 import zlib
 from collections.abc import Callable, Sequence
 
+from nanoconsole.services.columns import Floats
 from nanoconsole.services.curves import Curve, Point, Span
 from nanoconsole.services.history import History
 from nanocore.runs.layout import RunFolder
@@ -53,6 +54,10 @@ class Overlay:
     def version(self) -> int:
         return sum(member.history.version for member in self.members)
 
+    @property
+    def epoch(self) -> int:
+        return sum(member.history.epoch for member in self.members)
+
     def poll(self, tell: Callable[[], object] = lambda: None) -> bool:
         """Read a piece of each run and `tell` when something is new; True when more is there already."""
         waiting = [member.poll() for member in self.members]
@@ -71,6 +76,14 @@ class Overlay:
         """Every metric that some run recorded: those of the registry in its order, then others by name."""
         found = {name for member in self.members for name in member.history.names()}
         return [*(name for name in METRICS if name in found), *sorted(found - METRICS.keys())]
+
+    def count(self, name: str) -> int:
+        history, metric = self._of(name)
+        return history.count(metric)
+
+    def tail(self, name: str, points: int) -> Floats:
+        history, metric = self._of(name)
+        return history.tail(metric, points)
 
     def last(self, name: str) -> float | None:
         history, metric = self._of(name)

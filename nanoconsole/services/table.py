@@ -22,6 +22,7 @@ class Table:
     """
 
     def __init__(self) -> None:
+        self.renewed = 0  # how often anything but new points at the end came
         self._lowest: dict[int, int] = {}  # the lowest step of each attempt, whether it is still on the curve or not
         self._clear()
 
@@ -109,6 +110,7 @@ class Table:
 
     def _prepend(self, chunk: Chunk) -> None:
         """Take a chunk of ascending steps before all rows; its last records may share the first row."""
+        self.renewed += 1
         steps = self.axes["step"]
         fresh = np.diff(chunk.steps, prepend=-1.0) != 0
         shared = bool(chunk.steps[-1] == steps.values[0])
@@ -139,6 +141,7 @@ class Table:
 
     def _truncate(self, rows: int) -> None:
         """Keep the first `rows` rows."""
+        self.renewed += 1
         for column in (*self.axes.values(), self._attempts):
             column.truncate(rows)
         for series in self.series.values():
@@ -157,6 +160,7 @@ class Table:
 
     def _rebuild(self, chunk: Chunk) -> None:
         """Start again from all records there are."""
+        self.renewed += 1
         self._clear()
         if len(chunk):
             self._append(_ordered(chunk))

@@ -30,7 +30,7 @@ START: Place = (0, 0)
 SAMPLE_BYTES = 64 << 10
 TURN = 0.001  # seconds after which a thread that computes lets another one run; Python's own 5 ms make frames late
 METERS = (1.0, 5.0)  # least seconds between two readings of the meters: of a run at work, and of one at rest
-SLICE = 0.3  # seconds of reading a long history between two looks at everything else
+SLICE = 0.5  # seconds of reading a long history between two looks at everything else
 
 
 @dataclass(frozen=True)

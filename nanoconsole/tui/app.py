@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -27,6 +28,7 @@ from nanocore.runs.layout import RunFolder
 if TYPE_CHECKING:
     from nanoconsole.services.watched import RunUpdate
 
+COLLECTIONS = (5000, 10, 50)  # young objects, and collections of a generation, before the next: rarer than Python's own
 PAINTED = 2 / 60  # seconds after which a change is on the screen, painting apart: Textual paints 60 times a second
 
 
@@ -100,7 +102,15 @@ class ConsoleApp(AlertingApp):
         if self.edit:
             self.switch_mode("launch")
         else:
-            self.run_worker(_load_other_screens, thread=True)
+            self.run_worker(self._load_other_screens, thread=True)
+
+    def _load_other_screens(self) -> None:
+        """Import what the other screens need (the schema, numpy) while the first one is already shown."""
+        for mode in sorted(modes.MODES, key=lambda mode: mode.name != "live"):  # that one is opened next, as a rule
+            mode.load()
+        if not self.is_headless:  # a collection that walks all of these holds a frame up for a twentieth of a second
+            gc.freeze()
+            gc.set_threshold(*COLLECTIONS)
 
     def use(self, settings: Settings) -> None:
         self.follower.set_interval(settings.interval)
@@ -235,9 +245,3 @@ class ConsoleApp(AlertingApp):
 def _focus(target: Widget | None) -> None:
     if target is not None:
         target.focus()
-
-
-def _load_other_screens() -> None:
-    """Import what the other screens need (the schema, numpy) while the first one is already shown."""
-    for mode in sorted(modes.MODES, key=lambda mode: mode.name != "live"):  # that one is opened next, as a rule
-        mode.load()

@@ -122,8 +122,9 @@ def console(root: Path, edit: str = "") -> ConsoleApp:
 
 
 def look(app: ConsoleApp) -> None:
-    """What the follower does in one round; its messages wait in the app's queue."""
-    app.follower.poll_list()
+    """What the follower does until it has read all there is; its messages wait in the app's queue."""
+    while app.follower.poll_list():
+        pass
     while app.follower.poll_run():
         pass
 

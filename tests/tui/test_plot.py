@@ -34,7 +34,7 @@ def history(values: list[float], **others: dict[int, float]) -> History:
 
 
 def lines(made: History, view: View = RAW, width: int = 40, height: int = 12, **options: object) -> list[str]:
-    return draw(width, height, SPEC, made, view, empty="nothing yet", **options).text().split("\n")  # type: ignore[arg-type]
+    return draw(width, height, SPEC, made, view, empty="nothing yet", **options).canvas.text().split("\n")  # type: ignore[arg-type]
 
 
 def plot_of(text: list[str]) -> list[str]:
@@ -98,7 +98,7 @@ def test_a_number_stands_beside_with_its_expected_value() -> None:
         "m", "mHC", "", (Line("a", "cosine", "cos", "line1"),), beside=(Number("g", "gain", "1 expected", "1"),)
     )
     made = history([0.5, 0.5], g={2: 1.25})
-    title = draw(60, 6, spec, made, RAW).text().split("\n")[0]
+    title = draw(60, 6, spec, made, RAW).canvas.text().split("\n")[0]
     assert "gain 1.250 (1 expected)" in title
 
 
@@ -151,7 +151,7 @@ def test_any_size_can_be_drawn() -> None:
     made = history(list(np.linspace(5, 1, 50)), b={10: 4.0})
     for width in range(1, 30, 4):
         for height in range(1, 12):
-            canvas = draw(width, height, SPEC, made, View(), empty="e")
+            canvas = draw(width, height, SPEC, made, View(), empty="e").canvas
             assert len(canvas.text().split("\n")) == height
 
 
@@ -161,7 +161,7 @@ def test_every_line_is_named_even_where_the_title_needs_a_second_row() -> None:
         "m", "many", "", tuple(Line(name, name, name, "line1", mark) for name, mark in zip(names, "●▲▼◆", strict=True))
     )
     made = history([1.0] * 5, **{name: {5: 1.0} for name in names})
-    text = draw(40, 12, spec, made, RAW).text().split("\n")
+    text = draw(40, 12, spec, made, RAW).canvas.text().split("\n")
     assert all(name in text[0] + text[1] for name in names)
     assert text[2][GUTTER - 1] in "│┤"
 
@@ -169,7 +169,7 @@ def test_every_line_is_named_even_where_the_title_needs_a_second_row() -> None:
 def test_the_cursor_stands_at_its_x_and_no_label_is_cut_by_its_own() -> None:
     made = history([float(value) for value in range(101)])
     view = View(smoothing=0.0, cursor=58.0)
-    text = draw(60, 12, SPEC, made, view).text().split("\n")
+    text = draw(60, 12, SPEC, made, view).canvas.text().split("\n")
     assert "train 57" in text[0]
     assert "58" in text[-1].split()
     assert "60" not in text[-1].split()  # it would have been cut
@@ -180,7 +180,7 @@ def test_the_cursor_stands_at_its_x_and_no_label_is_cut_by_its_own() -> None:
 def test_a_range_is_filled_to_its_edges_by_sparse_measurements() -> None:
     made = history([1.0] * 101, b={1: 0.0, 101: 100.0})
     spec = ChartSpec("b", "held-out", "", (Line("b", "held-out", "held", "line2", "◆"), Line("a", "a", "a", "line1")))
-    drawn = plot_of(draw(60, 14, spec, made, View(smoothing=0.0, span=(40.0, 60.0))).text().split("\n"))
+    drawn = plot_of(draw(60, 14, spec, made, View(smoothing=0.0, span=(40.0, 60.0))).canvas.text().split("\n"))
     assert "◆" not in "".join(drawn)
     middle = drawn[len(drawn) // 2].strip()
     assert middle  # the line from the one to the other goes through

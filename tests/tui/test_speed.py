@@ -10,8 +10,9 @@ from textual.css.parse import parse
 from textual.css.stylesheet import Stylesheet
 
 from nanoconsole.tui.widgets.chart import Chart
+from nanoconsole.tui.widgets.run_header import RunHeader
 from tests.tui import quick
-from tests.tui.scenes import console, lay, look, seen
+from tests.tui.scenes import at_work, console, lay, look, seen
 from tests.tui.test_live_screen import append, see, watching
 
 
@@ -49,8 +50,10 @@ async def test_rows_of_a_chart_that_look_as_before_are_not_painted_again(root: P
     async with watching(run) as (app, pilot):
         await seen(pilot)
         chart = app.screen.query(Chart).first()
+        append(run, step=201, **{"loss/ce": 2.0})  # the axis makes room for a dot column
+        await see(app, pilot)
         before = list(chart._strips)
-        append(run, step=201, **{"loss/ce": 2.0})
+        append(run, step=202, **{"loss/ce": 2.1})
         await see(app, pilot)
         same = sum(old is new for old, new in zip(before, chart._strips, strict=True))
         assert len(before) / 2 < same < len(before)
@@ -66,3 +69,42 @@ async def test_a_key_pressed_as_soon_as_the_row_stands_there_opens_the_run(root:
         await pilot.press("enter")
         assert app.opened == run
         assert app.current_mode == "live"
+
+
+async def test_words_in_as_many_lines_do_not_lay_out_the_screen_and_lines_that_stay_are_not_drawn(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = lay(root, "r", state="running", steps=200)
+    with at_work(run):
+        async with watching(run, (120, 34)) as (app, pilot):
+            await seen(pilot)
+            header, asked = app.screen.query_one(RunHeader), []
+            refresh = RunHeader.refresh
+            monkeypatch.setattr(
+                RunHeader,
+                "refresh",
+                lambda self, *rows, **how: asked.append((rows, how)) or refresh(self, *rows, **how),
+            )
+            append(run, step=201, **{"loss/ce": 2.0})
+            assert "to 201" in await see(app, pilot)  # the verdict has other words
+            assert asked
+            assert not any(how.get("layout") for _, how in asked)
+            before = dict(header._strips)
+            append(run, step=202, **{"training/grad_norm": 0.123})  # which the verdict says nothing of
+            assert "0.123" in await see(app, pilot)
+            last = max(before)
+            assert [header._strips[row] is before[row] for row in (1, last)] == [False, True]
+
+
+def test_what_stays_for_good_is_left_out_of_collections_but_not_in_tests(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen: list[bool] = []
+    monkeypatch.setattr("gc.freeze", lambda: frozen.append(True))
+    monkeypatch.setattr("gc.set_threshold", lambda *_: None)
+    app = console(root)
+    app._load_other_screens()
+    assert frozen == [True]  # no driver: as in a terminal
+    monkeypatch.setattr(type(app), "is_headless", True)
+    app._load_other_screens()
+    assert frozen == [True]

@@ -74,7 +74,7 @@ async def test_a_technique_that_is_on_has_its_lines_chart_and_numbers(root: Path
 def test_the_gain_stands_beside_what_its_kind_of_maps_promises(kind: str, title: str) -> None:
     made = History()
     made.add([{"step": 1, "mhc/stream_cosine": 0.5, "mhc/composite_gain": 1.0, "mhc/composite_gain_backward": 1.25}])
-    assert title in draw(120, 12, mixing(kind), made, View()).text().split("\n")[0]
+    assert title in draw(120, 12, mixing(kind), made, View()).canvas.text().split("\n")[0]
 
 
 async def test_sick_streams_are_told_with_the_reason(root: Path) -> None:

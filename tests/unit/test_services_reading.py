@@ -54,6 +54,24 @@ def test_a_screenful_is_decoded_first_and_then_a_bounded_piece_at_a_time(
     assert history.span("step") == (1.0, 8000.0)
 
 
+@pytest.mark.parametrize(("work", "naps"), [(0.0, [0.0]), (0.0025, [0.0, 0.001, 0.001]), (1.0, [0.0] + [0.001] * 4)])
+def test_another_thread_has_the_interpreter_while_it_works_but_not_for_long(
+    monkeypatch: pytest.MonkeyPatch, work: float, naps: list[float]
+) -> None:
+    """`work` is the time the other one needs; whoever sleeps gets the interpreter back a turn later while it does."""
+    now, left, slept = [0.0], [work], []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        turn = seconds + (watched.TURN if left[0] > seconds else 0.0)
+        now[0], left[0] = now[0] + turn, max(0.0, left[0] - turn)
+
+    monkeypatch.setattr(metrics_reader.time, "sleep", sleep)
+    monkeypatch.setattr(metrics_reader.time, "monotonic", lambda: now[0])
+    metrics_reader._give_way()
+    assert slept == naps
+
+
 def test_nothing_is_read_on_until_what_was_read_is_painted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watched, "MeterReader", SteadyMeters)
     monkeypatch.setattr(tailer, "PATIENCE", 60.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -17,6 +18,13 @@ class Canvas:
         self.codes = np.full((height, width), ord(" "), np.int64)
         self.styles = np.zeros((height, width), np.int64)
         self.names = [""]
+
+    def copy(self, *, without: int) -> Canvas:
+        """The same, its first rows empty."""
+        other = Canvas(self.width, self.height)
+        other.codes[without:], other.styles[without:] = self.codes[without:], self.styles[without:]
+        other.names = list(self.names)
+        return other
 
     def style(self, name: str) -> int:
         if name not in self.names:
@@ -54,18 +62,21 @@ class Canvas:
         self.codes[y : y + height, x : x + width][hit] = codes[hit]
         self.styles[y : y + height, x : x + width][hit] = self.style(style)
 
+    def row(self, y: int) -> list[Span]:
+        """A row as spans of one style."""
+        styles, text = self.styles[y], self.codes[y].astype("<u4").tobytes().decode("utf-32-le")
+        cuts = [*[0] * bool(self.width), *(np.flatnonzero(styles[1:] != styles[:-1]) + 1).tolist(), len(text)]
+        return [(text[start:stop], self.names[styles[start]]) for start, stop in pairwise(cuts)]
+
+    def changed(self, before: Canvas) -> np.ndarray:
+        """For each row whether it looks otherwise than that of another canvas, which may have another size."""
+        if self.codes.shape != before.codes.shape or self.names != before.names:
+            return np.ones(self.height, np.bool_)
+        return ((self.codes != before.codes) | (self.styles != before.styles)).any(1)
+
     def rows(self) -> list[list[Span]]:
         """Each row as spans of one style."""
-        text = self.codes.astype("<u4").tobytes().decode("utf-32-le")
-        begins = np.ones(self.styles.shape, np.bool_)
-        begins[:, 1:] = self.styles[:, 1:] != self.styles[:, :-1]
-        starts = np.flatnonzero(begins)
-        found: list[list[Span]] = [[] for _ in range(self.height)]
-        styles = self.styles.ravel()[starts].tolist()
-        cuts = [*starts.tolist(), len(text)]
-        for start, stop, style in zip(cuts, cuts[1:], styles, strict=False):
-            found[start // self.width].append((text[start:stop], self.names[style]))
-        return found
+        return [self.row(y) for y in range(self.height)]
 
     def text(self) -> str:
         """Plain text of the whole canvas, for tests and headless output."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import repeat
 from typing import TYPE_CHECKING, Literal, cast
 
 from rich.segment import Segment
@@ -13,14 +12,15 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from nanoconsole.services.curves import CurveSource
+from nanoconsole.services.curves import CurveSource, Span
 from nanoconsole.services.history import History
 from nanoconsole.tui.theme import ink
 from nanoconsole.tui.widgets.canvas import Canvas
 from nanoconsole.tui.widgets.chart_spec import ChartSpec, Mark, View
 from nanoconsole.tui.widgets.glyphs import BRAILLE, chosen
 from nanoconsole.tui.widgets.plot import draw
-from nanoconsole.tui.widgets.plot_frame import x_at
+from nanoconsole.tui.widgets.plot_frame import Picture, with_room, x_at
+from nanoconsole.tui.widgets.plot_growth import retitled
 
 if TYPE_CHECKING:
     from nanoconsole.services.settings import Settings
@@ -43,7 +43,6 @@ COLOURS = {
     "alert": "warning",
 }
 BOLD = frozenset({"title", "value", "bad", "cursor", "event", "alert"})
-Look = tuple[int, list[tuple[str, Style]]]
 Gesture = Literal["point", "closer", "farther"]
 
 
@@ -78,9 +77,12 @@ class Chart(Widget, can_focus=True):
         self.marks: tuple[Mark, ...] = ()
         self.source: CurveSource = History()
         self._ruler, self._seen = True, -1
+        self._whole: Span = (0.0, 0.0)  # the range drawn when the view does not say one
         self._glyphs = BRAILLE
         self._drawn: tuple[object, ...] = ()
-        self._looks: list[Look] = []  # width, and texts with their styles, of each row
+        self._version = -1  # of the source, when it was drawn
+        self._picture: Picture | None = None
+        self._look: tuple[Canvas, dict[str, Style]] | None = None  # what the strips were made from
         self._strips: list[Strip] = []
         self._styles: dict[tuple[str, bool], Style] = {}
 
@@ -154,7 +156,7 @@ class Chart(Widget, can_focus=True):
 
     def _point(self, event: events.MouseEvent, gesture: Gesture) -> None:
         event.stop()
-        span = self.view.span or self.source.span(self.view.axis)
+        span = self.view.span or self._whole
         self.post_message(self.Pointed(self, x_at(event.x, self.size.width, span), gesture))
 
     # Drawing
@@ -164,25 +166,37 @@ class Chart(Widget, can_focus=True):
         return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width)
 
     def _draw(self) -> None:
-        data = (self.spec, self.source, self.source.version, self.marks)
-        wanted = (*data, self.size, self.view, self.empty, self._ruler, self.has_focus)
-        if wanted != self._drawn:
-            canvas = draw(
-                *self.size, self.spec, self.source, self.view,
+        """Bring the strips up to date. Where new points show what is drawn already, only the title changes."""
+        data = (self.spec, self.source, self.source.epoch, self.marks)
+        wanted, version = (*data, self.size, self.view, self.empty, self._ruler, self.has_focus), self.source.version
+        if (wanted, version) == (self._drawn, self._version):
+            return
+        canvas = None
+        if wanted == self._drawn and self._picture is not None:
+            canvas = retitled(self._picture, self.spec, self.source, self.view, self.marks, self._glyphs)
+        if canvas is None:
+            self._whole = with_room(self._whole, self.source.span(self.view.axis), self.size.width)
+            self._picture = draw(
+                *self.size, self.spec, self.source, self.view, self._whole,
                 empty=self.empty, ruler=self._ruler, marks=self.marks, glyphs=self._glyphs,
             )  # fmt: skip
-            self._strips = self._made(canvas)
-            self._drawn = wanted
+            canvas = self._picture.canvas
+        self._strips = self._made(canvas)
+        self._drawn, self._version = wanted, version
 
     def _made(self, canvas: Canvas) -> list[Strip]:
         """The rows of a canvas as strips. A row that looks as it did keeps its strip, so that it is not painted again."""
         styles = {name: self._style(name) for name in canvas.names}
-        looks = [(canvas.width, [(text, styles[name]) for text, name in spans]) for spans in canvas.rows()]
-        before = zip(self._looks, self._strips, strict=True) if len(self._looks) == len(looks) else repeat((None, None))
-        self._looks = looks
+        before, self._look = self._look, (canvas, styles)
+        if before is None or before[1] != styles:
+            changed = [True] * canvas.height
+        else:
+            changed = canvas.changed(before[0]).tolist()
         return [
-            strip if strip is not None and look == drawn else Strip([Segment(*part) for part in look[1]], look[0])
-            for look, (drawn, strip) in zip(looks, before, strict=False)
+            Strip([Segment(text, styles[name]) for text, name in canvas.row(y)], canvas.width)
+            if new
+            else self._strips[y]
+            for y, new in enumerate(changed)
         ]
 
     def _style(self, name: str) -> Style:

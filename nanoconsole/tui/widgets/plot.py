@@ -11,7 +11,7 @@ from nanoconsole.tui.widgets.canvas import Canvas
 from nanoconsole.tui.widgets.chart_spec import ChartSpec, Mark, View
 from nanoconsole.tui.widgets.glyphs import BRAILLE, Glyphs
 from nanoconsole.tui.widgets.plot_axes import draw_marks, x_axis, y_axis
-from nanoconsole.tui.widgets.plot_frame import GUTTER, Drawn, Frame
+from nanoconsole.tui.widgets.plot_frame import GUTTER, Drawn, Frame, Picture
 from nanoconsole.tui.widgets.plot_lines import cursor_line, plot
 from nanoconsole.tui.widgets.plot_title import title
 from nanoconsole.tui.widgets.ticks import scale_for
@@ -26,27 +26,30 @@ def draw(
     spec: ChartSpec,
     source: CurveSource,
     view: View,
+    whole: Span | None = None,
     *,
     empty: str = "",
     ruler: bool = True,
     marks: Sequence[Mark] = (),
     glyphs: Glyphs = BRAILLE,
-) -> Canvas:
+) -> Picture:
     """The whole chart; `empty` is said in the middle when there is nothing to draw.
 
-    Without `ruler` there is no x axis: the chart stands above another one that has it.
+    Without `ruler` there is no x axis: the chart stands above another one that has it. `whole` is the range of x when the
+    view does not say one (None: exactly the axis of the source).
     """
     canvas = Canvas(width, height)
     plot_width = max(1, width - GUTTER)
-    span = view.span or source.span(view.axis)
-    curves = _curves(spec, source, view, 2 * plot_width)
+    asked, end = view.span or whole, source.span(view.axis)[1]  # before curves are taken: more may come at any time
+    span = asked or source.span(view.axis)
+    curves = _curves(spec, source, view, 2 * plot_width, asked)
     bounds = _bounds(curves, source, view)
     above = title(canvas, spec, source, view, curves, bounds, marks)
     below = 0 if not ruler else 2 if height >= TALL else 1
     frame = Frame(GUTTER, above, plot_width, max(1, height - above - below), span)
     if bounds is None:
         canvas.write(max(0, (width - len(empty)) // 2), height // 2, empty, "axis")
-        return glyphs.over(canvas)
+        return Picture(glyphs.over(canvas), curves, span, None, end, above)
     scale = scale_for(*bounds, log=view.log)
     y_axis(canvas, frame, scale)
     if ruler:
@@ -55,14 +58,14 @@ def draw(
     draw_marks(canvas, frame, marks, ruled=below == 2)
     if view.cursor is not None:
         cursor_line(canvas, frame, view.cursor)
-    return glyphs.over(canvas)
+    return Picture(glyphs.over(canvas), curves, span, bounds, end, above)
 
 
-def _curves(spec: ChartSpec, source: CurveSource, view: View, columns: int) -> list[Drawn]:
+def _curves(spec: ChartSpec, source: CurveSource, view: View, columns: int, span: Span | None) -> list[Drawn]:
     found = []
     for line in spec.lines:
         decay = 0.0 if line.sparse else view.smoothing
-        curve = source.curve(line.metric, view.axis, decay, columns, view.span)
+        curve = source.curve(line.metric, view.axis, decay, columns, span)
         if curve is not None:
             found.append((line, curve))
     return found

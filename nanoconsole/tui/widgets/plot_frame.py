@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nanoconsole.services.curves import Curve, Span
+from nanoconsole.tui.widgets.canvas import Canvas
 from nanoconsole.tui.widgets.chart_spec import Line
 
 GUTTER = 8  # columns left of the plot: label and axis
@@ -32,6 +33,29 @@ class Frame:
         if not start <= x <= stop:
             return None
         return self.x + min(self.width - 1, int(self.dot(x) // 2))
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn chart: its canvas, what was drawn, the range of x and of y (None: nothing was drawn), the last x there was,
+    and the number of rows of its title."""
+
+    canvas: Canvas
+    curves: list[Drawn]
+    span: Span
+    bounds: Span | None
+    end: float
+    above: int
+
+
+def with_room(before: Span, whole: Span, width: int) -> Span:
+    """The range over which a chart `width` columns wide draws a whole axis that grows: `before`, where it was drawn over
+    last, while the end of the axis fits in, then the axis with one more dot column. So most points stay in their column."""
+    start, stop = whole
+    dot = (stop - start) / (2 * max(1, width - GUTTER))
+    if start != before[0] or abs(stop - before[1]) > dot:
+        return whole
+    return before if stop <= before[1] else (start, stop + dot)
 
 
 def x_at(column: int, width: int, span: Span) -> float:

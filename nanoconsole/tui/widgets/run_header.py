@@ -5,58 +5,98 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate
 
+from rich.segment import Segment
+from rich.style import Style
 from textual.content import Content
-from textual.geometry import Size
+from textual.geometry import Region, Size
+from textual.strip import Strip
 from textual.widget import Widget
 
 from nanoconsole.services.format import arrow, count, duration, number, size
 from nanoconsole.services.techniques import numbers
 from nanoconsole.services.trend import WINDOW, trend
 from nanoconsole.services.watched import RunUpdate
-from nanoconsole.tui.theme import look
+from nanoconsole.tui.theme import ink, look
 from nanocore.runs.text import sanitize_line
 
 Part = tuple[str, str]
+Row = list[Part]
 MARKS = {"good": ("✓", "success"), "info": ("·", "axis"), "warning": ("!", "warning"), "bad": ("✗", "error")}
 WIDEST_BAR = 40
 
 
 class RunHeader(Widget):
     """Two lines of parts, left out from the right when they find no room, up to two of what techniques record, and the
-    verdict, wrapped so that none is lost."""
+    verdict, wrapped so that none is lost. A line is drawn, and painted, only when it changed."""
 
     _update: RunUpdate | None = None
-    _shown: tuple[object, ...] = ()  # what is on the screen, with its styles
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows: list[Row] = []
+        self._room = 0  # columns for which the lines were made
+        self._strips: dict[int, Strip] = {}
+        self._styles: dict[str, Style] = {}
 
     def show(self, update: RunUpdate) -> None:
-        before, self._update = self._update, update
-        content = self.render()
-        shown = (content.plain, tuple(content.spans))
-        if before is None or self._shape(before) != self._shape(update):
+        before, self._update = self._rows, update
+        self._arrange()
+        if len(before) != len(self._rows):
             self.refresh(layout=True)
-        elif shown != self._shown:
-            self.refresh()
-        self._shown = shown
+        elif changed := [row for row, parts in enumerate(self._rows) if parts != before[row]]:
+            self.refresh(*(Region(0, row, self.size.width, 1) for row in changed))
 
-    def _shape(self, update: RunUpdate) -> tuple[object, int]:
-        return update.verdict, len(_techniques(update, self.size.width))
+    def _arrange(self) -> None:
+        """Make the lines for the present width; of those that stay as they are the strips stay too."""
+        before, self._room = self._rows, self.size.width
+        self._rows = _rows(self._update, self._room) if self._update is not None else []
+        same = [row for row, (old, new) in enumerate(zip(before, self._rows, strict=False)) if old == new]
+        self._strips = {row: self._strips[row] for row in same if row in self._strips}
+
+    def notify_style_update(self) -> None:
+        self._strips, self._styles = {}, {}
+        super().notify_style_update()
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        if self._update is None:
-            return 3
-        return 2 + len(_techniques(self._update, width)) + _verdict(self._update).get_height({}, width)
+        return len(_rows(self._update, width)) if self._update is not None else 3
 
     def render(self) -> Content:
-        if self._update is None:
-            return Content("")
-        room = self.size.width
-        lines = [_progress(self._update, room), _numbers(self._update, room), *_techniques(self._update, room)]
-        return Content("\n").join([*lines, _verdict(self._update)])
+        return Content("\n").join(Content.assemble(*row) for row in self._rows)
+
+    def render_line(self, y: int) -> Strip:
+        if self.text_selection is not None:  # what the mouse selected is marked in content only
+            return super().render_line(y)
+        if self._room != self.size.width:
+            self._arrange()
+            self._strips = {}
+        if y not in self._strips:
+            parts = self._rows[y] if y < len(self._rows) else []
+            strip = Strip([Segment(text, self._style(name)) for text, name in parts])
+            self._strips[y] = strip.adjust_cell_length(self.size.width, self.rich_style)
+        return self._strips[y]
+
+    def _style(self, name: str) -> Style:
+        """The style of `bold $colour`, `$colour` or ""; working it out takes as long as drawing a line."""
+        if name not in self._styles:
+            colour = name.removeprefix("bold ").removeprefix("$")
+            own = ink(self.app.theme_variables[colour]) if colour else Style()
+            self._styles[name] = self.rich_style + own + Style(bold=name.startswith("bold ") or None)
+        return self._styles[name]
+
+
+def _rows(update: RunUpdate, room: int) -> list[Row]:
+    """All lines, as parts."""
+    return [_progress(update, room), _numbers(update, room), *_techniques(update, room), *_verdict(update, room)]
 
 
 def fit(groups: Sequence[Sequence[Part]], room: int) -> Content:
     """Groups of parts from left to right, each whole or not at all."""
-    return Content.assemble(*(part for group in groups[: _fitting(groups, room)] for part in group))
+    return Content.assemble(*_fitted(groups, room))
+
+
+def _fitted(groups: Sequence[Sequence[Part]], room: int) -> Row:
+    """Those of the groups, from the left, that find room on one line."""
+    return [part for group in groups[: _fitting(groups, room)] for part in group]
 
 
 def _fitting(groups: Sequence[Sequence[Part]], room: int) -> int:
@@ -65,7 +105,7 @@ def _fitting(groups: Sequence[Sequence[Part]], room: int) -> int:
     return sum(end <= room for end in ends)
 
 
-def _progress(update: RunUpdate, room: int) -> Content:
+def _progress(update: RunUpdate, room: int) -> Row:
     state = sanitize_line(update.state.state, 20)
     style = look(state)
     step = f"{update.step:,}" + (f"/{update.steps:,}" if update.steps else "")
@@ -79,7 +119,7 @@ def _progress(update: RunUpdate, room: int) -> Content:
     if (rate := update.history.last("throughput/tokens_per_sec")) is not None:
         right.append([("  ", ""), (count(rate), "$value"), (" tok/s", "$axis")])
     used = sum(len(text) for group in (*left, *right) for text, _ in group)
-    return fit([*left, _bar(update, min(WIDEST_BAR, room - used - 8)), *right], room)
+    return _fitted([*left, _bar(update, min(WIDEST_BAR, room - used - 8)), *right], room)
 
 
 def _bar(update: RunUpdate, width: int) -> Sequence[Part]:
@@ -91,7 +131,7 @@ def _bar(update: RunUpdate, width: int) -> Sequence[Part]:
     return [("  ", ""), ("━" * filled, "$primary"), ("─" * (width - filled), "$envelope"), (f" {share:4.0%}", "$value")]
 
 
-def _numbers(update: RunUpdate, room: int) -> Content:
+def _numbers(update: RunUpdate, room: int) -> Row:
     history = update.history
     direction = arrow(trend(history.tail("loss/ce", WINDOW).tolist()))
     groups: list[Sequence[Part]] = [
@@ -108,17 +148,18 @@ def _numbers(update: RunUpdate, room: int) -> Content:
         groups.append([("  optimizer ", "$axis"), (size(memory), "$value")])
     if update.reading:
         groups.append([("  reading its history …", "$axis")])
-    return fit(groups, room)
+    return _fitted(groups, room)
 
 
-def _techniques(update: RunUpdate, room: int) -> list[Content]:
+def _techniques(update: RunUpdate, room: int) -> list[Row]:
     """The newest numbers of the techniques that are on, in at most two lines; all of them stand beside the log."""
     words = [*numbers(update.history.last), *(("FIRE", each.text) for each in update.facts.fired[-1:])]
     groups: list[Sequence[Part]] = [[(f" {label} ", "$axis"), (f"{value} ", "$value")] for label, value in words]
-    lines = fit(groups, room), fit(groups[_fitting(groups, room) :], room)
-    return [line for line in lines if line.plain]
+    lines = _fitted(groups, room), _fitted(groups[_fitting(groups, room) :], room)
+    return [line for line in lines if line]
 
 
-def _verdict(update: RunUpdate) -> Content:
+def _verdict(update: RunUpdate, room: int) -> list[Row]:
     mark, colour = MARKS[update.verdict.level]
-    return Content.assemble((f" {mark} {update.verdict.text}", f"${colour}"))
+    words = Content(f" {mark} {update.verdict.text}")
+    return [[(line.plain, f"${colour}")] for line in words.wrap(max(1, room))]
