@@ -1,7 +1,7 @@
-"""Regenerate screenshots/*.svg from real screens of a real run: python -m tests.screenshots [--runs DIR].
+"""Regenerate screenshots/*.svg, one of every screen, from real runs: python -m tests.screenshots [--runs DIR].
 
-Without --runs the preset tiny-cpu is trained first, for a minute or two, in a folder of its own. The newest run of the
-folder is the one on the Live screen.
+Without --runs two small runs are trained first, one after the other, for some minutes, in a folder of their own. The
+newest run of the folder is the one that the screens of a run show. Chat talks to its model, Validate runs all checks.
 """
 
 from __future__ import annotations
@@ -11,34 +11,85 @@ import asyncio
 import os
 import re
 import tempfile
+import time
 from pathlib import Path
+from typing import NamedTuple, cast
+
+from textual.pilot import Pilot
 
 from nanoconsole.services.launcher import launch
 from nanoconsole.tui.app import ConsoleApp
-from nanoconsole.tui.modes import MODES
 from nanocore.config.resolve import resolve
 from nanocore.runs.layout import list_runs
 from nanocore.runs.steer import wait_until_ended
 
 OUTPUT = Path(__file__).parents[1] / "screenshots"
 SIZE = (150, 44)
+LONGEST = 900.0  # seconds that a screen may take, on any machine
+RUNS = {"tiny-cpu": [], "two-tokens-ahead": ["mtp.horizon=2"]}
+LENGTH = [
+    "training.steps=220",
+    "evaluation.every=40",
+    "evaluation.sample_every=40",
+    "checkpoint.every=80",
+    "mhc.every=10",
+]
+
+
+class Scene(NamedTuple):
+    """A picture: the keys that lead to it, and what stands there (a regular expression) when it can be taken."""
+
+    name: str
+    keys: str
+    awaited: str
+
+
+SCENES = (
+    Scene("runs", "1", "finished"),
+    Scene("launch", "2 down", "Switches|switches|streams"),
+    Scene("live", "3", "gradient norm"),
+    Scene("layers", "4", "block"),
+    Scene("compare", "1 space space C", "two-tokens-ahead"),
+    Scene("samples", "6", "step 220|step 200"),
+    Scene("chat", "1 K enter i i m p o r t enter", "tokens? .*tok/s"),
+    Scene("validate", "8 r", r"\d\d passed"),
+    Scene("log", "9", "step"),
+)
 
 
 def train(root: Path) -> None:
-    config = resolve("tiny-cpu", ["training.steps=150", "evaluation.every=50"])
-    launched = launch(config, root=root, preset="tiny-cpu")
-    wait_until_ended(launched.run)
+    for name, sets in RUNS.items():
+        launched = launch(resolve("tiny-cpu", [*LENGTH, *sets]), root=root, preset="tiny-cpu", name=name)
+        wait_until_ended(launched.run)
 
 
 async def take(root: Path) -> None:
     app = ConsoleApp(root)
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause(2.0)
-        for mode in MODES:
-            await pilot.press(mode.number)
-            await pilot.pause(2.5)  # long enough for the follower to read the run
+        for scene in SCENES:
+            await play(pilot, scene)
             picture = re.sub(r"terminal-\d+-", "terminal-", app.export_screenshot(title="nanoconsole"))
-            (OUTPUT / f"{mode.name}.svg").write_text(picture, encoding="utf-8")
+            (OUTPUT / f"{scene.name}.svg").write_text(picture, encoding="utf-8")
+            print(f"screenshots/{scene.name}.svg")
+
+
+async def play(pilot: Pilot[None], scene: Scene) -> None:
+    """Press a scene's keys and wait until it is there. Raises TimeoutError when it never is."""
+    for key in scene.keys.split():
+        await pilot.press(key)
+        await pilot.pause(2.5)  # long enough for the follower to read the run
+    begin = time.monotonic()
+    while not re.search(scene.awaited, text(pilot)):
+        if time.monotonic() - begin > LONGEST:
+            raise TimeoutError(f"{scene.name}: {scene.awaited!r} never stood there:\n{text(pilot)}")
+        await pilot.pause(0.5)
+    await pilot.pause(1.0)
+
+
+def text(pilot: Pilot[None]) -> str:
+    """The screen, a line a row."""
+    return "\n".join(strip.text for strip in cast("ConsoleApp", pilot.app).screen._compositor.render_strips())
 
 
 def main() -> None:
@@ -50,7 +101,6 @@ def main() -> None:
     OUTPUT.mkdir(exist_ok=True)
     os.chdir(root.parent)  # so that no picture shows where this machine keeps its runs
     asyncio.run(take(Path(root.name)))
-    print("\n".join(str(path.relative_to(OUTPUT.parent)) for path in sorted(OUTPUT.glob("*.svg"))))
 
 
 if __name__ == "__main__":

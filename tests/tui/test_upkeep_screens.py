@@ -70,6 +70,7 @@ async def test_verify_lists_every_part_and_leads_to_a_repair_that_asks(root: Pat
         assert "Nothing to repair" in await settled(pilot, "R", "enter")  # and nothing to choose
 
 
+@pytest.mark.slow
 async def test_of_several_runs_what_is_not_whole_is_listed_with_its_run(root: Path) -> None:
     damage(whole_run(root, "hurt"), 10)
     whole_run(root, "well")
@@ -90,6 +91,7 @@ async def test_a_run_that_is_whole_is_told_in_one_line_and_offers_no_repair(root
         assert isinstance(app.screen, VerifyScreen)
 
 
+@pytest.mark.slow
 async def test_what_no_repair_can_mend_is_told_and_not_offered(root: Path) -> None:
     (whole_run(root).config_file).write_text("[model]\nd_model = 7.5.1\n")
     async with listing(root) as (app, pilot):
@@ -119,6 +121,7 @@ async def test_export_and_import_make_the_same_run_elsewhere(root: Path) -> None
     }
 
 
+@pytest.mark.slow
 async def test_what_an_archive_leaves_out_is_told(root: Path) -> None:
     damage(whole_run(root), 10)
     async with listing(root, (200, 30)) as (_, pilot):
@@ -185,6 +188,7 @@ async def test_progress_is_told_and_closing_the_dialog_ends_the_work(
         assert worker.cancelled and isinstance(app.screen, RunsScreen)
 
 
+@pytest.mark.slow
 async def test_the_palette_has_all_four(root: Path) -> None:
     whole_run(root)
     async with listing(root) as (app, _):

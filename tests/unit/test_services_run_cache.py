@@ -2,87 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-import math
 import os
 import shutil
 import stat
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
-import msgspec
 import pytest
 
 from nanoconsole.services import run_cache, run_index
 from nanoconsole.services.known_run import read_first
-from nanoconsole.services.listed import Listed
-from nanoconsole.services.run_cache import Kept, RunCache
 from nanoconsole.services.run_index import RunIndex, read_list
-from nanocore.config.schema import Config
-from nanocore.runs.create import create_run
 from nanocore.runs.layout import RunFolder, run_lists
 from nanocore.runs.notes import change_notes
 from nanocore.runs.records import RecordWriter
-from tests import command_line
+from tests import command_line, ended_runs
 from tests.command_line import Nano
-from tests.tui.scenes import at_work, lay, set_status
+from tests.ended_runs import ENDED, UNENDED, age, kept_file, listing, uncached
+from tests.tui.scenes import at_work, set_status
 
 nano = command_line.nano
-LONG_AGO = 1e9
-ENDED = ["diverged", "finished", "stopped"]
-UNENDED = ["fresh", "killed"]
-
-
-def age(folder: Path) -> None:
-    """Let a run's folder and files be as old as each other: no time tells what was changed."""
-    for path in (*folder.iterdir(), folder):
-        os.utime(path, (LONG_AGO, LONG_AGO))
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Runs of every kind of end, and two that have none."""
-    root = tmp_path_factory.mktemp("original") / "runs"
-    lay(root, "finished", steps=80, age=50)
-    change_notes(lay(root, "stopped", state="stopped", steps=3), add=["good"], note="größer [b]")
-    diverged = lay(root, "diverged", state="diverged", steps=2, message="loss is not finite", age=100)
-    RecordWriter(diverged.metrics_file).write({"step": 3, "attempt": 1, "loss/ce": math.nan, "own/\n": math.inf})
-    lay(root, "killed", state="running", steps=2, pid=2**22 + 1)
-    create_run(root, Config(), name="fresh")
-    return root
-
-
-@pytest.fixture
-def root(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of them; a cache is used from the first run on."""
-    monkeypatch.setattr(run_cache, "FEWEST", 1)
-    copy = shutil.copytree(original, tmp_path / "runs")
-    for folder in copy.iterdir():
-        age(folder)
-    return copy
-
-
-def listing(root: Path) -> tuple[str, list[str]]:
-    """The list in full, and the names of the runs whose folders were read for it."""
-    with mock.patch.object(run_index, "read_first", wraps=read_first) as reads:
-        runs = read_list(root)
-    return repr(runs), sorted(call.args[0].name for call in reads.call_args_list)
-
-
-def uncached(root: Path) -> str:
-    return repr(sorted((read_first(run.run, "").listed for run in read_list(root)), key=_by_age))
-
-
-def _by_age(listed: Listed) -> tuple[float, str]:
-    return -listed.summary.created, listed.label
-
-
-def kept_file() -> Path:
-    (found,) = run_lists().iterdir()
-    return found
+original, root = ended_runs.original, ended_runs.root
 
 
 def test_the_list_is_the_same_and_ended_runs_are_not_read_again(root: Path) -> None:
@@ -168,84 +110,6 @@ def test_what_changed_a_moment_ago_is_not_kept_yet(root: Path) -> None:
     os.utime(root / "finished")
     listing(root)
     assert listing(root)[1] == sorted(["finished", *UNENDED])
-
-
-def _sealed(kept: dict[str, object]) -> bytes:
-    """A whole cache file with these entries, as somebody else could write it."""
-    body = msgspec.msgpack.encode(kept)
-    return run_cache._HEAD + hashlib.sha256(body).digest() + body
-
-
-def _kept(root: Path, name: str) -> Kept:
-    cache = RunCache(root)
-    return msgspec.msgpack.decode(cache._index[name], type=Kept)
-
-
-def _older_version(raw: bytes) -> bytes:
-    return raw.replace(b"list 1\n", b"list 0\n", 1)
-
-
-DAMAGES: dict[str, Callable[[bytes], bytes]] = {
-    "empty": lambda raw: b"",
-    "cut in the head": lambda raw: raw[:30],
-    "cut": lambda raw: raw[:-1],
-    "longer": lambda raw: raw + b"\0",
-    "flipped": lambda raw: raw[:200] + bytes([raw[200] ^ 1]) + raw[201:],
-    "another version": _older_version,
-    "no map": lambda raw: _sealed(["finished"]),  # type: ignore[arg-type]
-    "other fields": lambda raw: _sealed({"finished": {"stamps": 1}}),
-    "nested": lambda raw: _sealed({"finished": b"\x91" * 100_000}),
-    "garbage": lambda raw: bytes(range(256)) * 100,
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_file_is_ignored_and_made_anew(root: Path, damage: str) -> None:
-    first, _ = listing(root)
-    file = kept_file()
-    file.write_bytes(DAMAGES[damage](file.read_bytes()))
-    assert listing(root) == (first, sorted([*ENDED, *UNENDED]))
-    assert listing(root) == (first, UNENDED)
-
-
-FORGERIES: dict[str, Callable[[Kept], Kept]] = {
-    "an escape sequence": lambda kept: _with(kept, message="\x1b[2J"),
-    "two lines": lambda kept: _with(kept, preset="a\nb"),
-    "at work": lambda kept: _with(kept, state="running", alive=True),
-    "another run": lambda kept: _with(kept, name="stopped"),
-    "no time": lambda kept: _with(kept, created=math.nan),
-    "a step before the first": lambda kept: _with(kept, step=-1),
-    "a metric's name": lambda kept: msgspec.structs.replace(
-        kept, measured=replace(kept.measured, newest={"\u202e": 1.0})
-    ),
-    "a tag": lambda kept: msgspec.structs.replace(kept, notes=replace(kept.notes, tags=("\x9b31m",))),
-}
-
-
-def _with(kept: Kept, **facts: object) -> Kept:
-    return msgspec.structs.replace(kept, summary=replace(kept.summary, **facts))  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("forgery", FORGERIES)
-def test_an_entry_that_no_console_wrote_is_not_shown(root: Path, forgery: str) -> None:
-    first, _ = listing(root)
-    entry = _kept(root, "finished")
-    kept_file().write_bytes(_sealed({"finished": entry}))
-    assert "finished" not in listing(root)[1]
-    kept_file().write_bytes(_sealed({"finished": FORGERIES[forgery](entry)}))
-    assert listing(root) == (first, sorted([*ENDED, *UNENDED]))
-
-
-def test_a_file_that_others_may_write_is_not_believed(root: Path, tmp_path: Path) -> None:
-    listing(root)
-    kept_file().chmod(0o666)
-    assert len(listing(root)[1]) == 5
-    assert listing(root)[1] == UNENDED
-    elsewhere = tmp_path / "elsewhere"
-    kept_file().rename(elsewhere)
-    (run_lists() / run_cache.RunCache(root)._path.name).symlink_to(elsewhere)
-    assert len(listing(root)[1]) == 5
-    assert not kept_file().is_symlink()
 
 
 def test_nobody_else_can_read_it_and_nothing_else_is_left_behind(root: Path) -> None:
