@@ -25,7 +25,7 @@ from nanocore.runs.steer import wait_until_ended
 
 OUTPUT = Path(__file__).parents[1] / "screenshots"
 SIZE = (150, 44)
-LONGEST = 900.0  # seconds that a screen may take, on any machine
+LONGEST = 300.0  # seconds that a screen may take, on any machine
 RUNS = {"tiny-cpu": [], "two-tokens-ahead": ["mtp.horizon=2"]}
 LENGTH = [
     "training.steps=220",
@@ -46,14 +46,14 @@ class Scene(NamedTuple):
 
 SCENES = (
     Scene("runs", "1", "finished"),
-    Scene("launch", "2 down", "Switches|switches|streams"),
+    Scene("launch", "2 down", "streams"),
     Scene("live", "3", "gradient norm"),
-    Scene("layers", "4", "block"),
+    Scene("layers", "4", "healthy"),
     Scene("compare", "1 space space C", "two-tokens-ahead"),
-    Scene("samples", "6", "step 220|step 200"),
-    Scene("chat", "1 K enter i i m p o r t enter", "tokens? .*tok/s"),
-    Scene("validate", "8 r", r"\d\d passed"),
-    Scene("log", "9", "step"),
+    Scene("samples", "6", r"sample \d+ of"),
+    Scene("chat", "1 K enter i i m p o r t enter", r"tokens, .* tok/s"),
+    Scene("validate", "escape 8 r", r"\d\d passed"),
+    Scene("log", "9", "INFO"),
 )
 
 
