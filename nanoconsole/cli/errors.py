@@ -71,18 +71,27 @@ def _unexpected(error: Exception, runs: Path | None) -> str:
 
     text = "".join(traceback.format_exception(error))
     summary = sanitize_line(f"{type(error).__name__}: {error}")
-    return f"unexpected error: {summary}; the full trace is in {_keep(text, runs)}"
+    return f"unexpected error: {summary}; {_kept(text, runs)}"
 
 
-def _keep(text: str, runs: Path | None) -> Path:
-    """Write a trace where only this user reads it: the private folder, or the system's when that one is not writable."""
+def _kept(text: str, runs: Path | None) -> str:
+    """Write a trace where only this user reads it: the private folder, else the system's; where it is, in words."""
     from nanocore.runs.layout import private, run_root
 
-    try:
-        folder = private(run_root(runs)) / "traces"
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        folder = Path(tempfile.mkdtemp(prefix="nanoconsole-"))
-    path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
-    path.write_text(text, encoding="utf-8", errors="backslashreplace")
-    return path
+    reason = ""
+    for make in (
+        lambda: _made(private(run_root(runs)) / "traces"),
+        lambda: Path(tempfile.mkdtemp(prefix="nanoconsole-")),
+    ):
+        try:
+            path = make() / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
+            path.write_text(text, encoding="utf-8", errors="backslashreplace")
+            return f"the full trace is in {path}"
+        except OSError as error:
+            reason = error.strerror or str(error)
+    return f"the full trace could not be written: {reason}"
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from nanocore.files import open_regular
 from nanocore.runs.curve import number, usable, value, values
 from nanocore.runs.facts import read_facts
 from nanocore.runs.hints import to_type
 from nanocore.runs.liveness import observe
+from nanocore.runs.postmortem import known_exit
 from nanocore.runs.records import Tail
 from nanocore.runs.stall import StallWatch
 from nanocore.runs.text import sanitize
@@ -117,11 +120,11 @@ class RunView:
 
     @property
     def exit_code(self) -> int:
-        """The trainer's exit code; 1 when it ended without leaving one, 2 when the run cannot be read any more."""
+        """The trainer's exit code; 1 when nobody knows one or a signal ended it, 2 when the run cannot be read any more."""
         if self.state.state in ("gone", "unknown"):
             return 2
-        code = self.state.status.exit_code if self.state.status else None
-        return 1 if code is None else code
+        code = known_exit(self.run, self.state.status) if self.state.status else None
+        return code if code is not None and 0 <= code <= 255 else 1
 
     def _keep_pace(self, entry: Record) -> None:
         """Remember at which step the run was after how many seconds; a new attempt begins anew."""
@@ -138,7 +141,7 @@ class RunView:
         if not isinstance(step, int):
             return []
         try:
-            with self.run.sample_file(step).open("rb") as file:
+            with os.fdopen(open_regular(self.run.sample_file(step)), "rb") as file:
                 text = file.read(SAMPLE_BYTES).decode("utf-8", "replace")
         except OSError:
             return []

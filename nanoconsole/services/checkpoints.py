@@ -13,9 +13,11 @@ from nanocore.errors import CheckpointError, ResourceError, UsageError
 from nanocore.runs.forks import waiting_forks
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import observe
+from nanocore.runs.resting import resting
 from nanocore.runs.text import sanitize_line
 
 State = Literal["unread", "verified", "damaged"]
+AT_WORK = "its trainer is at work, and keeps what checkpoint.keep_last, keep_every and keep_best say"
 
 
 @dataclass(frozen=True)
@@ -79,9 +81,12 @@ def marked(found: tuple[Saved, ...]) -> tuple[Saved, ...]:
 
 def refusal(root: Path, run: RunFolder, step: int) -> str:
     """Why the checkpoint of a step must stay, "" when it may be deleted. Reads the hashes of others."""
+    return AT_WORK if observe(run).at_work else _needed(root, run, step)
+
+
+def _needed(root: Path, run: RunFolder, step: int) -> str:
+    """The same of a run that nobody works on."""
     path = manifest.step_folder(run.checkpoints_dir, step)
-    if observe(run).at_work:
-        return "its trainer is at work, and keeps what checkpoint.keep_last, keep_every and keep_best say"
     if not manifest.verify(path) and not _another(run, path):
         return "it is the only good checkpoint of the run"
     forks = [name for name, start in waiting_forks(root, run).items() if start == step]
@@ -89,16 +94,24 @@ def refusal(root: Path, run: RunFolder, step: int) -> str:
 
 
 def delete(root: Path, run: RunFolder, step: int) -> None:
-    """Delete a checkpoint. Raises CheckpointError when there is none, UsageError when it must stay, ResourceError."""
+    """Delete a checkpoint. Raises CheckpointError when there is none, UsageError when it must stay, BusyError while another
+    process has the run, ResourceError.
+
+    The run's lock is held from the question whether another one is good to the end: of two that delete at once the second
+    sees what the first has left.
+    """
     path = manifest.step_folder(run.checkpoints_dir, step)
     if path not in manifest.folders(run.checkpoints_dir):
         raise CheckpointError(f"no checkpoint of step {step}", where=run.name)
-    if reason := refusal(root, run, step):
-        raise UsageError(f"step {step} stays: {reason}", where=run.name)
-    try:
-        manifest.remove(path)
-    except OSError as error:
-        raise ResourceError(f"cannot be deleted: {error.strerror}", where=str(path)) from None
+    if observe(run).at_work:
+        raise UsageError(f"step {step} stays: {AT_WORK}", where=run.name)
+    with resting(run, "delete"):
+        if reason := _needed(root, run, step):
+            raise UsageError(f"step {step} stays: {reason}", where=run.name)
+        try:
+            manifest.remove(path)
+        except OSError as error:
+            raise ResourceError(f"cannot be deleted: {error.strerror}", where=str(path)) from None
 
 
 def _another(run: RunFolder, path: Path) -> bool:

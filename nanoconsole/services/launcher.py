@@ -60,6 +60,7 @@ def confirm(run: RunFolder) -> None:
     Raises NanoError with the reason and the trainer's exit code when it has failed.
     """
     from nanocore.runs.liveness import observe
+    from nanocore.runs.postmortem import known_exit
 
     deadline = time.monotonic() + CONFIRMATION
     while (state := observe(run)).state == "starting" and time.monotonic() < deadline:
@@ -67,7 +68,7 @@ def confirm(run: RunFolder) -> None:
     if state.state in ("crashed", "diverged"):
         fix = f"the end of its log: {to_type(f'runs show {run.name}')}"
         error = NanoError(f"failed at once: {state.reason}", where=run.name, fix=fix)
-        error.exit_code = (state.status.exit_code if state.status else None) or 1
+        error.exit_code = max(1, (known_exit(run, state.status) if state.status else None) or 1)
         raise error
 
 

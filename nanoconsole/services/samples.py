@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from dataclasses import dataclass
 from typing import Any
 
 from nanocore.errors import ConfigError, UsageError
+from nanocore.files import open_regular
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.text import sanitize
 
@@ -53,7 +55,7 @@ def sample_steps(run: RunFolder) -> list[int]:
 def read_sample(run: RunFolder, step: int) -> Sample:
     """The sample of a step."""
     try:
-        with run.sample_file(step).open("rb") as file:
+        with os.fdopen(open_regular(run.sample_file(step)), "rb") as file:
             raw = file.read(SAMPLE_BYTES + 1)
     except OSError as error:
         return Sample(step, problem=f"cannot be read: {error.strerror}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -16,6 +17,7 @@ from nanoconsole.services.metrics_reader import MetricsReader
 from nanoconsole.services.milestones import Milestone, MilestoneReader
 from nanoconsole.services.run_facts import FactsReader, RunFacts
 from nanoconsole.services.verdict import Verdict, judge
+from nanocore.files import open_regular
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import RunState, observe
 from nanocore.runs.log import LogTail
@@ -159,7 +161,7 @@ class WatchedRun:
             steps = [int(name[5:]) for name in names if name.startswith("step-") and name[5:].isdecimal()]
             if not steps or (self._sample and self._sample.step == max(steps)):
                 return self._sample
-            with self.run.sample_file(max(steps)).open("rb") as file:
+            with os.fdopen(open_regular(self.run.sample_file(max(steps))), "rb") as file:
                 return Sample(max(steps), sanitize(file.read(SAMPLE_BYTES).decode("utf-8", "replace")))
         except OSError:
             return self._sample

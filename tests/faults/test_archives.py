@@ -198,6 +198,12 @@ def test_a_path_that_cannot_lie_in_a_run_is_refused_before_anything_is_written(
     assert not (tmp_path / "elsewhere").exists()
 
 
+def longer(path: Path) -> Path:
+    """A file with one byte more."""
+    path.write_bytes(path.read_bytes() + b"x")
+    return path
+
+
 LIES: dict[str, tuple[Callable[[Forged, Path], Path], str]] = {
     "twice in the list": (lambda f, p: f.write(p, [*f.contents.files, f.contents.files[0]]), "holds a file twice"),
     "inside a file": (lambda f, p: f.write(p, [*f.contents.files, listed("samples/step-00000030.txt/x")]), "inside a file"),
@@ -223,6 +229,7 @@ LIES: dict[str, tuple[Callable[[Forged, Path], Path], str]] = {
     "a bomb that says so": (
         lambda f, p: f.write(p, [*f.contents.files, PackedFile("samples/x", 2**40, "0" * 64)]), "claims 1099"
     ),
+    "something behind its end": (lambda f, p: longer(f.write(p, f.contents.files)), "goes on behind its end"),
     "the name of the run": (lambda f, p: f.write(p, f.contents.files, run="../../up"), "names no run"),
     "no configuration": (
         lambda f, p: f.write(p, [each for each in f.contents.files if each.name != "config.toml"]), "its config.toml is broken"

@@ -74,6 +74,30 @@ def test_a_kill_at_any_point_leaves_the_old_or_the_new(folder: Path, point: str)
     assert latest(folder) == step_folder(folder, 200)
 
 
+def test_everything_is_on_the_disk_before_the_name_and_then_the_name(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No kill shows this, only a power failure: what the kernel holds is written by fsync alone."""
+    done: list[str] = []
+    fsync, rename = os.fsync, Path.rename
+
+    def note_fsync(descriptor: int) -> None:
+        done.append(f"flush {Path(f'/proc/self/fd/{descriptor}').readlink().name.split('.tmp-')[0]}")
+        fsync(descriptor)
+
+    def note_rename(path: Path, target: Path) -> Path:
+        done.append(f"rename {target.name}")
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", note_fsync)
+    monkeypatch.setattr(Path, "rename", note_rename)
+    _save(folder, 200)
+    assert done == [
+        "flush model.safetensors", "flush state.json", "flush .manifest.json", "flush .step-00000200",
+        "rename step-00000200", "flush checkpoints",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("point", POINTS)
 def test_replacing_the_only_checkpoint_never_loses_it(folder: Path, point: str) -> None:
     assert _killed_while_saving(folder, 100, point, b"new") == -signal.SIGKILL

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -98,6 +100,17 @@ def test_an_unexpected_error_is_one_line_and_a_trace_in_a_file(nano: Nano, monke
     trace = Path(result.err.split("trace is in ")[1].strip())
     assert trace.is_relative_to(nano.root)
     assert "ZeroDivisionError" in trace.read_text()
+
+
+def test_an_unexpected_error_on_a_full_disk_is_still_one_line(nano: Nano, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    fail_with(monkeypatch, RuntimeError("boom"))
+    monkeypatch.setattr(Path, "write_text", full)
+    result = nano("runs", "list")
+    assert result.code == 1
+    assert result.err.endswith("boom; the full trace could not be written: No space left on device\n")
 
 
 def test_the_trace_goes_to_a_temporary_folder_when_the_runs_folder_cannot_be_written(

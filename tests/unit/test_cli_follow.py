@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+import msgspec
 import pytest
 
 from nanoconsole.cli import follow as module
@@ -71,6 +72,17 @@ def test_watch_ends_when_the_status_cannot_be_read(nano: Nano, run: RunFolder, s
     assert watched.code == 2
     assert (watched.lines[-1]["state"], watched.lines[-1]["exit_code"]) == ("unknown", 2)
     assert nano("watch", "a-run").code == 2
+
+
+@pytest.mark.parametrize(("seen", "code"), [(6, 6), (-9, 1), (0, 0)])
+def test_an_end_that_the_trainer_could_not_write_is_told_by_who_launched_it(
+    nano: Nano, run: RunFolder, seen: int, code: int
+) -> None:
+    """As on a full disk, where the status keeps its last state."""
+    me = status_of_me(state="running", step=3, attempt=1)
+    write_document(run.status_file, msgspec.structs.replace(me, start_ticks=me.start_ticks + 1))
+    RecordWriter(run.events_file).write({"kind": "crashed", "attempt": 1, "step": 3, "exit_code": seen})
+    assert nano("watch", "a-run").code == code
 
 
 def test_watch_waits_for_a_run_that_was_only_created(

@@ -107,3 +107,12 @@ def test_a_trainer_that_died_unheard_leaves_its_number_to_nobody(tmp_path: Path)
     write_document(run.status_file, Status(state="starting", pid=0, attempt=2))
     RecordWriter(run.events_file).write({"kind": "crashed", "attempt": 2, "exit_code": -15})
     assert next_attempt(run) == 3
+
+
+@pytest.mark.parametrize("number", [2**31, 2**53 + 1, 10**25, -1, "7", None])
+def test_a_damaged_number_of_an_attempt_is_none(tmp_path: Path, number: object) -> None:
+    """Else the records of all further attempts would have a number that no reader takes, and never be shown."""
+    run = make_run(tmp_path)
+    RecordWriter(run.events_file).write({"kind": "started", "attempt": 4})
+    RecordWriter(run.events_file).write({"kind": "started", "attempt": number})
+    assert next_attempt(run) == 5

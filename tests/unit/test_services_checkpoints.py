@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from nanoconsole.services import checkpoints
 from nanocore.checkpoint.manifest import available
-from nanocore.errors import CheckpointError, UsageError
+from nanocore.errors import CheckpointError, NanoError, UsageError
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import acquire
 from nanocore.runs.records import RecordWriter
 from tests import command_line
 from tests.command_line import Nano
-from tests.run_helpers import make_run
+from tests.run_helpers import exit_code, fork, make_run
 from tests.tui.checkpoint_scenes import damage, save
 
 nano = command_line.nano
@@ -66,6 +67,27 @@ def test_the_only_good_one_stays(run: RunFolder) -> None:
     assert len(available(run.checkpoints_dir)) == 2
     with pytest.raises(CheckpointError, match="no checkpoint of step 99"):
         checkpoints.delete(root, run, 99)
+
+
+def test_two_that_delete_at_once_leave_a_good_one(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, remove, codes = run.path.parent, checkpoints.manifest.remove, list[int]()
+    checkpoints.delete(root, run, 10)
+
+    def other() -> None:
+        try:
+            checkpoints.delete(root, run, 30)
+        except NanoError as error:
+            os._exit(error.exit_code)
+
+    def slowly(path: Path) -> None:
+        """The other one comes when this one has already found that it may."""
+        codes.append(exit_code(fork(other)))
+        remove(path)
+
+    monkeypatch.setattr(checkpoints.manifest, "remove", slowly)
+    checkpoints.delete(root, run, 20)
+    assert codes == [UsageError.exit_code]
+    assert [path.name for path in available(run.checkpoints_dir)] == ["step-00000030"]
 
 
 def test_those_of_a_run_at_work_and_that_a_fork_begins_with_stay(run: RunFolder) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nanocore.checkpoint.manifest import available, step_folder
 from nanocore.errors import DISK_FULL, NanoError, ResourceError, UsageError
-from nanocore.runs.documents import read_document, write_document
+from nanocore.runs.documents import read_document, replace_file, write_document
 from nanocore.runs.facts import SCHEMA, load_facts
 from nanocore.runs.hints import to_type
 from nanocore.runs.layout import RunFolder, check_name
@@ -65,7 +65,7 @@ def create_run(
     try:
         for folder in run.directories:
             folder.mkdir()
-        run.config_file.write_text(text, encoding="utf-8")
+        replace_file(run.config_file, text.encode(), durable=True)
         facts = {"schema": SCHEMA, "name": run.name, **_facts(preset, argv, parent)}
         write_document(run.run_file, facts if experiment is None else {**facts, "experiment": dict(experiment)})
     except BaseException as error:

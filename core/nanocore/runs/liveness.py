@@ -17,6 +17,7 @@ from pathlib import Path
 
 from nanocore.checkpoint.manifest import available
 from nanocore.errors import BusyError, UsageError
+from nanocore.files import open_regular, read_regular
 from nanocore.runs.documents import Flawed, write_whole
 from nanocore.runs.identity import boot_id, host_name
 from nanocore.runs.layout import RunFolder
@@ -26,6 +27,7 @@ from nanocore.runs.text import sanitize_line
 
 _FLOCK = "hhqqi"  # struct flock of 64-bit Linux: type, whence, start, length, pid
 _START_LIMIT = 30.0  # seconds from the launch to the lock; the interpreter needs 0.1
+_MOST_SIGNED = 4096  # bytes of LOCK: pid, host and time
 _held: dict[Path, tuple[int, RunLock]] = {}  # by this process; the pid tells a forked child that it holds nothing
 
 
@@ -47,7 +49,7 @@ def acquire(run: RunFolder) -> RunLock:
     if _holder(path) is not None:
         raise busy_error(run, os.getpid())
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        descriptor = open_regular(path, os.O_RDWR | os.O_CREAT, follow=False)
     except OSError as error:
         raise UsageError(f"the run's lock cannot be opened: {error.strerror}", where=str(path)) from None
     try:
@@ -73,7 +75,7 @@ def lock_owner(run: RunFolder) -> int | None:
     if holder is not None:
         return holder
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = open_regular(path, follow=False)
     except OSError:
         return None
     try:
@@ -107,7 +109,8 @@ def busy_error(run: RunFolder, pid: int) -> BusyError:
     fields: list[str] = []
     if pid != os.getpid():  # the owner itself must not open LOCK
         with suppress(OSError):
-            fields = sanitize_line(run.lock_file.read_text(encoding="utf-8", errors="replace")).split(maxsplit=2)
+            written = read_regular(run.lock_file, _MOST_SIGNED, follow=False).decode(errors="replace")
+            fields = sanitize_line(written).split(maxsplit=2)
     signed, host, since = fields if len(fields) == 3 else ("", host_name(), "")
     when = f", since {since}" if since else ""
     return BusyError(f"busy: pid {pid or signed}, host {host}{when}", where=run.name, fix="watch it, or stop it first")

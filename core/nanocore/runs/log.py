@@ -6,6 +6,7 @@ import os
 from itertools import islice
 from pathlib import Path
 
+from nanocore.files import open_regular
 from nanocore.runs.lines import LineReader
 from nanocore.runs.text import sanitize
 
@@ -50,7 +51,7 @@ def shown(line: str) -> str:
 def last_lines(path: Path, count: int = 50, *, keep: int = 1 << 16) -> list[str]:
     """The last `count` lines that are not empty, as safe text, from the last `keep` bytes; [] when there is no log."""
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_regular(path), "rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - keep))
             raw = file.read(keep)

@@ -58,6 +58,11 @@ def _last_words(lines: list[str]) -> list[str]:
     return lines[own:]
 
 
+def known_exit(run: RunFolder, status: Status) -> int | None:
+    """The return code of an attempt by its own last word, else by the console that launched it; None when nobody knows."""
+    return witnessed_exit(run, status.attempt) if status.exit_code is None else status.exit_code
+
+
 def witnessed_exit(run: RunFolder, attempt: int) -> int | None:
     """The return code that the console which launched the attempt saw, or None."""
     for record in reversed(read_all(run.events_file, keep=1 << 16)):

@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from stat import S_ISFIFO
 from typing import Any
 
 import msgspec
@@ -31,7 +32,11 @@ class RecordWriter:
     def __init__(self, path: Path) -> None:
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         self._descriptor = os.open(path, flags, 0o666)
-        size = os.fstat(self._descriptor).st_size
+        facts = os.fstat(self._descriptor)
+        if S_ISFIFO(facts.st_mode):  # which takes some records, gives them to nobody, and then waits for ever
+            os.close(self._descriptor)
+            raise OSError(errno.EINVAL, f"{path.name} is a pipe")
+        size = facts.st_size
         self._torn = size > 0 and os.pread(self._descriptor, 1, size - 1) != b"\n"
         self.lost = 0
         self.failure = ""

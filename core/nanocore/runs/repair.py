@@ -10,13 +10,13 @@ from pathlib import Path
 from nanocore.checkpoint.manifest import folders, leftovers, sweep
 from nanocore.checkpoint.record import examine
 from nanocore.errors import ResourceError
-from nanocore.runs.curve import attempt_of, newest_attempts
+from nanocore.runs.curve import newest_attempts
 from nanocore.runs.documents import Flawed, Newer, Unreadable, write_document
 from nanocore.runs.integrity import documents, exports
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.records import read_all
 from nanocore.runs.resting import refuse_work, resting
-from nanocore.runs.status import Status, load_status
+from nanocore.runs.status import Status, known_attempts, load_status
 from nanocore.runs.temporaries import dead_temporaries, remove
 from nanocore.runs.text import sanitize_line
 from nanocore.runs.trash import to_trash
@@ -101,8 +101,7 @@ def _hopeless(run: RunFolder) -> list[Action]:
 
 def _rebuilt(run: RunFolder) -> Status:
     records = newest_attempts(read_all(run.metrics_file, keep=_KEEP))
-    attempts = [attempt_of(record) for record in (*records, *read_all(run.events_file, keep=_KEEP))]
-    known = [attempt for attempt in attempts if type(attempt) is int and 0 < attempt < 2**31]
+    known = known_attempts([*records, *read_all(run.events_file, keep=_KEEP)])
     message = "its status was damaged and written anew by a repair"
     step = records[-1]["step"] if records else 0
     return Status(state="crashed", phase="ended", step=step, attempt=max(known, default=1), message=message)

@@ -9,7 +9,7 @@ import msgspec
 
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import RunState
-from nanocore.runs.postmortem import witnessed_exit
+from nanocore.runs.postmortem import known_exit
 from nanocore.runs.queue import Entry
 from nanocore.runs.records import RecordWriter
 
@@ -24,8 +24,7 @@ def is_accident(run: RunFolder, state: RunState) -> bool:
     """Whether the run was killed, or ended by an error of the program, so that it may go on from its checkpoint."""
     if state.state != "crashed" or state.status is None:
         return False
-    code = state.status.exit_code
-    code = witnessed_exit(run, state.status.attempt) if code is None else code
+    code = known_exit(run, state.status)
     return code is None or code not in HOPELESS
 
 

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from nanocore.errors import BusyError, ResourceError, UsageError
+from nanocore.files import open_regular
 from nanocore.runs.documents import Flawed, Newer, write_document
 from nanocore.runs.facts import load_facts
 from nanocore.runs.identity import boot_id, host_name
@@ -32,6 +33,8 @@ THREADING = {
 }
 _UNLIMITED = 1e6  # processors
 _OTHER_HOST_WAIT = 3.0  # seconds; a heartbeat elsewhere shows within one
+_WITNESS_WAIT = 5.0  # seconds; it takes milliseconds
+_witnesses: dict[Path, threading.Thread] = {}  # of the trainers that this process launched
 _INSTALLED = tuple(sysconfig.get_path(key) for key in ("stdlib", "purelib", "platlib", "scripts"))  # found anyway
 _CGROUPS = Path("/sys/fs/cgroup")
 
@@ -52,13 +55,24 @@ def spawn_trainer(run: RunFolder, *, module: str = "nanocore.train", threads: in
         raise ResourceError(f"the trainer cannot be started: {error.strerror}", where=run.name) from None
     with suppress(ProcessLookupError, PermissionError):
         os.setpriority(os.PRIO_PROCESS, process.pid, min(19, os.getpriority(os.PRIO_PROCESS, 0) + nice))
-    threading.Thread(target=_witness, args=(run, process, attempt), name="witness", daemon=True).start()
+    witness = threading.Thread(target=_witness, args=(run, process, attempt), name="witness", daemon=True)
+    _witnesses[run.path] = witness
+    witness.start()
     return process.pid
+
+
+def hear_witness(run: RunFolder) -> None:
+    """Wait until the return code of a trainer that ended stands in the events, if this process launched it.
+
+    The kernel frees a lock before it tells the parent, so who looks at once would not know how the run ended.
+    """
+    if (witness := _witnesses.pop(run.path, None)) is not None:
+        witness.join(_WITNESS_WAIT)
 
 
 def start_detached(module: str, folder: Path, log_file: Path, threads: int = 0) -> subprocess.Popen[bytes]:
     """Start `python -m module FOLDER` in a session of its own, its output appended to a file. Raises OSError."""
-    with log_file.open("ab") as log:
+    with os.fdopen(open_regular(log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, follow=False), "ab") as log:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", module, str(folder)],
             stdin=subprocess.DEVNULL,

@@ -13,12 +13,13 @@ from nanocore.runs.documents import Flawed, load_document, write_document
 from nanocore.runs.identity import Identity
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.log import cap_log
-from nanocore.runs.records import read_all
+from nanocore.runs.records import Record, read_all
 
 SCHEMA = 1
 ALIVE_STATES = ("starting", "running", "paused")
 FINAL_STATES = ("finished", "stopped", "crashed", "diverged")
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+MOST_ATTEMPTS = 2**31  # a larger number in a file is damage: no reader could place what comes after it
 HEARTBEAT = 1.0  # seconds between two values of `alive`
 _PAUSE = 0.1  # least seconds between two writes from the main thread
 
@@ -39,7 +40,7 @@ class Status(msgspec.Struct, frozen=True):
     pid: int = 0
     start_ticks: int = 0
     boot_id: str = ""
-    attempt: int = 0
+    attempt: Annotated[int, msgspec.Meta(ge=0, lt=MOST_ATTEMPTS)] = 0
     alive: int = 0
     progress: int = 0
     message: str = ""
@@ -75,11 +76,16 @@ def next_attempt(run: RunFolder) -> int:
     unless that trainer was seen to die before its first word.
     """
     status = read_status(run)
-    attempts = [record.get("attempt") for record in read_all(run.events_file, keep=1 << 16)]
-    known = [attempt for attempt in attempts if type(attempt) is int]
+    known = known_attempts(read_all(run.events_file, keep=1 << 16))
     if status is not None and status.state == "starting" and status.pid == 0 and status.attempt not in known:
         return status.attempt
     return max([status.attempt if status else 0, *known]) + 1
+
+
+def known_attempts(records: list[Record]) -> list[int]:
+    """The numbers of attempts that records name; damaged ones are left out."""
+    attempts = [record.get("attempt") for record in records]
+    return [attempt for attempt in attempts if type(attempt) is int and 0 < attempt < MOST_ATTEMPTS - 1]
 
 
 class StatusWriter:

@@ -69,7 +69,8 @@ def settle(root: Path, queue: Queue, entry: Entry) -> None:
     elif state.status is None or state.status.attempt < entry.attempt:  # not even its launch could be written
         end(queue, entry, "failed", "it did not begin; look at its log and the free space on its disk")
     else:
-        record_end(root, queue, entry, state)
+        spawn.hear_witness(RunFolder(root / entry.run))
+        record_end(root, queue, entry, observe(RunFolder(root / entry.run)))
 
 
 def record_end(root: Path, queue: Queue, entry: Entry, state: RunState) -> None:

@@ -22,6 +22,7 @@ from nanocore.errors import DataError, UsageError
 from nanocore.model.transformer import Transformer
 from nanocore.optim.optimizers import Optimizers
 from nanocore.runs.create import read_run, starting_checkpoint, update_run
+from nanocore.runs.documents import replace_file
 from nanocore.runs.layout import RunFolder, cache_root
 from nanocore.train.checkpoints import own_checkpoint, parent_checkpoint, restore, stored_progress
 from nanocore.train.distributed import World, broadcast_json
@@ -164,7 +165,8 @@ def _with_parent_vocabulary(run: RunFolder, data: Data) -> Data:
     if data.tokenizer != "bpe" or parent is None:
         return data
     if not run.tokenizer_file.exists():
-        run.tokenizer_file.write_text(load_checkpoint(parent, with_optimizer=False).tokenizer_json, encoding="utf-8")
+        vocabulary = load_checkpoint(parent, with_optimizer=False).tokenizer_json
+        replace_file(run.tokenizer_file, vocabulary.encode(), durable=True)
     return data.model_copy(update={"tokenizer": "file", "tokenizer_file": str(run.tokenizer_file)})
 
 

@@ -6,6 +6,7 @@ import time
 from contextlib import closing
 
 from nanocore.runs.curve import attempt_of, newest_attempts
+from nanocore.runs.documents import replace_file
 from nanocore.runs.records import read_all
 from nanocore.train.distributed import broadcast_json
 from nanocore.train.evaluate import evaluate, sample
@@ -86,7 +87,7 @@ def write_sample(job: Job) -> None:
 def _save_sample(job: Job, text: str) -> None:
     path = job.run.sample_file(job.progress.step)
     try:
-        path.write_text(text, encoding="utf-8", errors="backslashreplace")
+        replace_file(path, text.encode("utf-8", "backslashreplace"), durable=False)
     except OSError as error:
         job.reporter.warn(f"the sample was not saved: {error.strerror}")
         return
