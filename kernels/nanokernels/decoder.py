@@ -23,6 +23,7 @@ from nanokernels.packing import PackedTernary
 Number = Literal["float32", "bfloat16", "float16", "int8"]
 Kind = Literal["lite", "sinkhorn", "unconstrained"]
 PADDED = 16  # columns of dense matrices are padded to a multiple of it
+HEAD_ROWS = 4  # NK_HEAD_ROWS of csrc/decoder.h: threads share the head by so many
 LARGEST_CODE = 127
 
 
@@ -109,35 +110,41 @@ class Model(ctypes.Structure):
 
 
 class Tables:
-    """Turns tensors into what the structures hold, and keeps them alive; packed weights lie side by side in large pages."""
+    """Turns tensors into what the structures hold, and keeps them alive; so many threads will read them."""
 
     def __init__(self, threads: int = 1) -> None:
-        self._threads = threads
         self._kept: list[object] = []
-        self._arena = Arena()
+        self._arena = Arena(threads)
         self.nbytes = 0  # of all tensors
 
     def floats(self, tensor: Tensor | None) -> int | None:
         """The address of a tensor's values in float32; None for None."""
         return None if tensor is None else self._address(tensor.detach().to("cpu", torch.float32).contiguous())
 
-    def matrix(self, packed: PackedTernary) -> native.Matrix:
-        """A packed ternary matrix, its weights copied beside those of the matrix before."""
-        packed = native_ops.place(packed, self._arena.room(packed.data.nbytes), self._threads)
-        self._address(packed.data), self._address(packed.scale)
-        return native_ops.matrix(packed)
+    def matrices(self, *packed: PackedTernary) -> list[native.Matrix]:
+        """Packed ternary matrices that the decoder shares out as one; the threads copy what they will read."""
+        placed = native_ops.place(packed, self._arena)
+        for each in placed:
+            self._address(each.data), self._address(each.scale)
+        return [native_ops.matrix(each) for each in placed]
 
-    def dense(self, weight: Tensor, number: Number = "float32") -> Dense:
-        """A dense matrix (rows, columns) in the given numbers; int8 has a scale for each row."""
+    def dense(self, weight: Tensor) -> Dense:
+        """A dense matrix (rows, columns) in float32."""
+        data = _padded(weight.detach().to("cpu", torch.float32))
+        return Dense(self._address(data), None, *weight.shape, data.shape[1], get_args(Number).index("float32"))
+
+    def head(self, weight: Tensor, number: Number) -> Dense:
+        """The output head (rows, columns) in the given numbers, int8 with a scale for each row; placed on several nodes."""
         weight, scale = weight.detach().to("cpu", torch.float32), None
-        rows, columns = weight.shape
         if number == "int8":
-            scale = weight.abs().amax(dim=1, keepdim=True).div(LARGEST_CODE)
-            weight = weight.div(scale.clamp(min=torch.finfo(torch.float32).tiny)).round()
-        weight = weight.to(getattr(torch, number))
-        padded = torch.nn.functional.pad(weight, (0, -columns % PADDED)) if columns % PADDED else weight.contiguous()
-        scales = self.floats(scale.flatten()) if scale is not None else None
-        return Dense(self._address(padded), scales, rows, columns, padded.shape[1], get_args(Number).index(number))
+            scale = weight.abs().amax(dim=1).div(LARGEST_CODE)
+            weight = weight.div(scale.clamp(min=torch.finfo(torch.float32).tiny)[:, None]).round()
+        data = _padded(weight.to(getattr(torch, number)))
+        if self._arena.parted:
+            copy = native_ops.copy([data], [HEAD_ROWS * data.stride(0) * data.itemsize], self._arena)[0]
+            data = copy.view(data.dtype).view(data.shape)
+        scales = self.floats(scale)
+        return Dense(self._address(data), scales, *weight.shape, data.shape[1], get_args(Number).index(number))
 
     def pointer(self, structure: Any) -> Any:
         """A pointer to a structure, or to the first of an array of them."""
@@ -219,6 +226,12 @@ class Decoder:
         if min(tokens) < 0 or max(tokens) >= self.vocabulary:
             wrong = next(token for token in tokens if not 0 <= token < self.vocabulary)
             raise ValueError(f"token {wrong} is not in the vocabulary of {self.vocabulary}")
+
+
+def _padded(weight: Tensor) -> Tensor:
+    """(rows, columns) contiguous, with columns of zeros up to a multiple of 16."""
+    columns = weight.shape[1]
+    return torch.nn.functional.pad(weight, (0, -columns % PADDED)) if columns % PADDED else weight.contiguous()
 
 
 @cache

@@ -9,7 +9,7 @@ import ctypes
 import importlib.util
 import logging
 import os
-from ctypes import POINTER, c_char_p, c_int, c_int32, c_ssize_t, c_void_p
+from ctypes import POINTER, c_char_p, c_int, c_int32, c_int64, c_ssize_t, c_void_p
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from typing import NamedTuple
 from nanokernels import build
 
 log = logging.getLogger(__name__)
-VERSION = 3  # NK_VERSION of csrc/nanokernels.h
+VERSION = 4  # NK_VERSION of csrc/nanokernels.h
 LAYOUTS = {"t2": 2, "t5": 5}
 
 
@@ -48,6 +48,12 @@ class Tokens(ctypes.Structure):
     ]
 
 
+class Piece(ctypes.Structure):
+    """nk_piece."""
+
+    _fields_ = [("from", c_void_p), ("to", c_void_p), ("block_bytes", c_int64), ("bytes", c_int64)]
+
+
 class Isa(ctypes.Structure):
     """nk_isa."""
 
@@ -67,7 +73,7 @@ _SIGNATURES = {
     "nk_sum_codes": (None, [POINTER(Tokens)]),
     "nk_multiply_all": (None, [POINTER(Isa), c_void_p, POINTER(Matrix), POINTER(Tokens), c_void_p, c_ssize_t]),
     "nk_int_sums_all": (None, [POINTER(Isa), c_void_p, POINTER(Matrix), POINTER(Tokens), c_void_p]),
-    "nk_place": (None, [c_void_p, POINTER(Matrix), c_void_p]),
+    "nk_place": (None, [c_void_p, POINTER(Piece), c_int32]),
     "nk_pool_new": (c_void_p, [c_int]),
     "nk_pool_free": (None, [c_void_p]),
 }

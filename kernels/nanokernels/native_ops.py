@@ -5,11 +5,14 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
+from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from nanokernels import native
+from nanokernels.arena import Arena
 from nanokernels.packing import QUAD, PackedTernary
 from nanokernels.paths import NativePath
 from nanokernels.tuned_file import cpus
@@ -95,10 +98,19 @@ def quantised(x: Tensor, path: NativePath, groups: int = 1) -> tuple[TokenCodes,
     return tokens, isa
 
 
-def place(packed: PackedTernary, copy: Tensor, threads: int) -> PackedTernary:
-    """The matrix in `copy`, memory of its size, which so many threads write together."""
-    library().nk_place(pool(threads), matrix(packed), copy.data_ptr())
-    return PackedTernary(packed.layout, packed.rows, packed.columns, copy, packed.scale)
+def place(matrices: Sequence[PackedTernary], arena: Arena) -> list[PackedTernary]:
+    """Copies in an arena, written by its threads. Matrices that a product shares out as one are given together."""
+    data = copy([each.data for each in matrices], [each.data.nbytes // each.blocks for each in matrices], arena)
+    return [replace(each, data=own) for each, own in zip(matrices, data, strict=True)]
+
+
+def copy(tensors: Sequence[Tensor], block_bytes: Sequence[int], arena: Arena) -> list[Tensor]:
+    """Bytes of contiguous tensors in an arena, each thread of which writes the blocks that are its own when all are one."""
+    rooms = [arena.room(tensor.nbytes) for tensor in tensors]
+    parts = zip(tensors, rooms, block_bytes, strict=True)
+    pieces = [native.Piece(tensor.data_ptr(), room.data_ptr(), size, tensor.nbytes) for tensor, room, size in parts]
+    library().nk_place(pool(arena.threads), (native.Piece * len(pieces))(*pieces), len(pieces))
+    return rooms
 
 
 def pool(threads: int) -> int | None:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from nanokernels import native_ops, plain, reference
+from nanokernels.arena import Arena
 from nanokernels.packing import PackedTernary, unpack
 from nanokernels.paths import NATIVE, NativePath, Path, active_path, available_paths, runnable, unavailable_paths
 from nanokernels.triton_planes import Planes, pack_planes
@@ -77,7 +78,7 @@ def matrix(packed: PackedTernary) -> tuple[Tensor, Tensor]:
 def place(packed: PackedTernary, threads: int) -> PackedTernary:
     """A copy that so many native threads write together, as they will read it."""
     runnable("scalar", packed.data.device)
-    return native_ops.place(packed, torch.empty_like(packed.data), threads)
+    return native_ops.place([packed], Arena(threads, chunk=packed.data.nbytes))[0]
 
 
 def planes(packed: PackedTernary) -> Planes:

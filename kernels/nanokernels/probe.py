@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from nanokernels import native, native_ops
+from nanokernels.arena import Arena
 from nanokernels.native_ops import TokenCodes
 from nanokernels.packing import PackedTernary
 from nanokernels.paths import NativePath
@@ -47,7 +48,7 @@ def buffer(size: int, threads: int) -> PackedTernary:
     blocks = max(size // (BLOCK_COLUMNS * 16), threads)
     data = torch.zeros(blocks * BLOCK_COLUMNS * 16, dtype=torch.uint8)
     packed = PackedTernary("t2", blocks * 64, BLOCK_COLUMNS, data, torch.ones(1, 1))
-    return native_ops.place(packed, torch.empty_like(data), threads)
+    return native_ops.place([packed], Arena(threads, chunk=data.nbytes))[0]
 
 
 def read(rotation: Rotation, visits: int, path: NativePath, threads: int, *, ahead: int = 0) -> None:

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from nanokernels import build, native, native_ops, ops
+from nanokernels import build, decoder, native, native_ops, ops
 from nanokernels.packing import PackedTernary, pack
 from nanokernels.paths import available_paths, unavailable_paths
 
@@ -79,6 +79,8 @@ def test_the_python_structs_have_the_layout_of_the_c_header() -> None:
     header = (build.CSRC / "nanokernels.h").read_text()
     assert f"#define NK_VERSION {native.VERSION} " in header
     assert ctypes.sizeof(native.Matrix) == 32 and ctypes.sizeof(native.Tokens) == 40 and ctypes.sizeof(native.Isa) == 32
+    assert ctypes.sizeof(native.Piece) == 32
+    assert f"#define NK_HEAD_ROWS {decoder.HEAD_ROWS} " in (build.CSRC / "decoder.h").read_text()
 
 
 @needs_native
@@ -170,14 +172,6 @@ def test_a_child_forked_while_a_thread_starts_a_pool_does_not_wait_for_it() -> N
             same = torch.equal(ops.ternary_linear(x, packed, path="scalar", threads=4), expected)
             os._exit(0 if same and set(native_ops._pools) == {4} else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-
-
-@needs_native
-@pytest.mark.parametrize("rows", [64, 5000])
-def test_placed_weights_are_the_same_weights(rows: int) -> None:
-    packed = matrix(rows, 2048)
-    placed = ops.place(packed, threads=3)
-    assert placed.data.data_ptr() != packed.data.data_ptr() and torch.equal(placed.data, packed.data)
 
 
 def test_the_extension_is_built_from_every_source() -> None:

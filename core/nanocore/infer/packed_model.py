@@ -25,7 +25,7 @@ from nanocore.model.transformer import Transformer
 from nanokernels import autotune, decoder, native, ops
 from nanokernels.cpu_cache import last_level_cache
 from nanokernels.decoder import Number, Tables
-from nanokernels.packing import pack
+from nanokernels.packing import PackedTernary, pack
 from nanokernels.reference import Layout
 
 
@@ -102,7 +102,7 @@ class _Packer:
             blocks=tables.array(self._block(block) for block in model.blocks if isinstance(block, Block)),
             embedding=tables.floats(model.embedding.weight),
             norm=self._gain(model.norm),
-            head=tables.dense(model.head_weight, head or narrowest(model.head_weight)),
+            head=tables.head(model.head_weight, head or narrowest(model.head_weight)),
             block_count=len(model.blocks),
             width=shape.d_model,
             streams=config.mhc.streams,
@@ -140,10 +140,11 @@ class _Packer:
         return described
 
     def _attention(self, layer: Attention) -> decoder.Attention:
+        query, key, value = self._matrices(layer.query, layer.key, layer.value)
         return decoder.Attention(
-            query=self._matrix(layer.query),
-            key=self._matrix(layer.key),
-            value=self._matrix(layer.value),
+            query=query,
+            key=key,
+            value=value,
             output=self._matrix(layer.output),
             query_norm=self._gain(layer.query_norm),
             key_norm=self._gain(layer.key_norm),
@@ -152,10 +153,12 @@ class _Packer:
 
     def _delta(self, layer: DeltaNet) -> decoder.Delta:
         tables, taps = self.tables, layer.convolution.width if layer.convolution is not None else 0
+        gates = [layer.gate] if layer.gate is not None and layer.decay is not None else []
+        query, key, value, *gate = self._matrices(layer.query, layer.key, layer.value, *gates)
         described = decoder.Delta(
-            query=self._matrix(layer.query),
-            key=self._matrix(layer.key),
-            value=self._matrix(layer.value),
+            query=query,
+            key=key,
+            value=value,
             output=self._matrix(layer.output),
             strength=tables.dense(layer.strength.weight),
             head_norm=self._gain(layer.head_norm),
@@ -163,8 +166,8 @@ class _Packer:
             head_dim=layer.head_dim,
             taps=taps,
         )
-        if layer.gate is not None and layer.decay is not None:
-            described.gate = self._matrix(layer.gate)
+        if gate and layer.decay is not None:
+            described.gate = gate[0]
             described.decay = tables.dense(layer.decay.weight)
             described.decay_bias = tables.floats(layer.decay.bias)
             described.rate = tables.floats(layer.decay.log_rate.detach().exp())
@@ -200,7 +203,8 @@ class _Packer:
             if stack is not None:
                 assert isinstance(stack, StackedBitLinear)
                 codes, scale = stack.ternary()
-                setattr(described, name, self._packed(TernaryWeight(codes[index], scale[index])))
+                packed = self._packed(TernaryWeight(codes[index], scale[index]))
+                setattr(described, name, self.tables.matrices(packed)[0])
         return described
 
     @torch.no_grad()
@@ -223,11 +227,16 @@ class _Packer:
         return torch.cat([part.flatten() for part in (maps.pre, maps.post, maps.res) if part is not None])
 
     def _matrix(self, linear: nn.Module) -> native.Matrix:
-        assert isinstance(linear, BitLinear)
-        return self._packed(linear.ternary())
+        return self._matrices(linear)[0]
 
-    def _packed(self, weight: TernaryWeight) -> native.Matrix:
-        return self.tables.matrix(pack(weight.codes.cpu(), weight.scale.cpu(), self.layout))
+    def _matrices(self, *linears: nn.Module) -> list[native.Matrix]:
+        """Of layers that read the same input and are shared out among threads as one matrix."""
+        ternary = [linear.ternary() for linear in linears if isinstance(linear, BitLinear)]
+        assert len(ternary) == len(linears)
+        return self.tables.matrices(*map(self._packed, ternary))
+
+    def _packed(self, weight: TernaryWeight) -> PackedTernary:
+        return pack(weight.codes.cpu(), weight.scale.cpu(), self.layout)
 
     def _gain(self, norm: nn.Module) -> int | None:
         return self.tables.floats(norm.weight) if isinstance(norm, RMSNorm) else None

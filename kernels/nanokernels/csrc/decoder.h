@@ -9,6 +9,8 @@
 #include "decoder_loops.h"
 #include "nanokernels.h"
 
+#define NK_HEAD_ROWS 4 /* of the head, in one tile: the unit in which threads share it */
+
 enum { NK_LITE, NK_SINKHORN, NK_UNCONSTRAINED }; /* kinds of residual map */
 
 /* Hyper-connection around a sub-layer: x' = res x + post F(pre x). Not read for one stream, which is x + F(x). */

@@ -85,19 +85,16 @@ typedef void (*nk_expert_work)(nk_run *r, const nk_feed_forward *w, int first, i
 /* This thread's part of the row blocks of all experts that got tokens, each with its sorted pairs. */
 static void for_experts(nk_run *r, const nk_experts *w, int blocks_each, nk_expert_work work) {
     const int32_t *firsts = r->own->plan.first;
-    int busy = 0, begin = 0;
+    int busy = 0, before = 0;
     for (int e = 0; e < w->count; e++)
         busy += firsts[e + 1] > firsts[e];
-    nk_range mine = nk_part(r, busy * blocks_each);
     for (int e = 0; e < w->count; e++) {
         if (firsts[e + 1] == firsts[e])
             continue;
-        int from = mine.first > begin ? mine.first - begin : 0, to = mine.first + mine.count - begin;
-        if (to > blocks_each)
-            to = blocks_each;
-        if (from < to)
-            work(r, w->experts + e, firsts[e], firsts[e + 1] - firsts[e], (nk_range){from, to - from});
-        begin += blocks_each;
+        nk_range mine = nk_part_of(r, busy * blocks_each, before, blocks_each);
+        if (mine.count)
+            work(r, w->experts + e, firsts[e], firsts[e + 1] - firsts[e], mine);
+        before += blocks_each;
     }
 }
 

@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-enum { ROWS_AT_ONCE = 4 }; /* of the head, in one tile */
-
 void nk_head(nk_run *r, int first, float *logits, float *hidden) {
     int width = r->m->width, count = r->tokens - first, vocabulary = r->m->vocabulary;
     nk_range mine = nk_part(r, count);
@@ -16,8 +14,8 @@ void nk_head(nk_run *r, int first, float *logits, float *hidden) {
             memcpy(hidden + (size_t)t * width, row, (size_t)width * sizeof(float));
     }
     nk_wait(r);
-    nk_range tiles = nk_part(r, (vocabulary + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE);
-    int from = tiles.first * ROWS_AT_ONCE, to = (tiles.first + tiles.count) * ROWS_AT_ONCE;
+    nk_range tiles = nk_part(r, (vocabulary + NK_HEAD_ROWS - 1) / NK_HEAD_ROWS);
+    int from = tiles.first * NK_HEAD_ROWS, to = (tiles.first + tiles.count) * NK_HEAD_ROWS;
     to = to < vocabulary ? to : vocabulary;
     if (from < to)
         r->f->dense(&r->m->head, r->d->final, width, count, logits, (size_t)vocabulary, from, to - from);

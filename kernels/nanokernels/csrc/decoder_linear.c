@@ -57,15 +57,13 @@ void nk_multiply_share(nk_run *r, const nk_tokens *tokens, const nk_product *pro
     int total = 0;
     for (int i = 0; i < count; i++)
         total += nk_blocks(products[i].matrix);
-    nk_range mine = nk_part(r, total);
-    int begin = 0; /* of this matrix among all the blocks */
+    int before = 0;
     for (int i = 0; i < count; i++) {
         int blocks = nk_blocks(products[i].matrix);
-        int first = mine.first > begin ? mine.first - begin : 0;
-        int end = mine.first + mine.count - begin < blocks ? mine.first + mine.count - begin : blocks;
-        if (first < end)
-            r->d->isa->multiply(products[i].matrix, tokens, products[i].y, r->d->wide, first, end - first);
-        begin += blocks;
+        nk_range mine = nk_part_of(r, total, before, blocks);
+        if (mine.count)
+            r->d->isa->multiply(products[i].matrix, tokens, products[i].y, r->d->wide, mine.first, mine.count);
+        before += blocks;
     }
 }
 

@@ -107,6 +107,13 @@ static inline nk_range nk_part(const nk_run *r, int count) {
     return (nk_range){first, length};
 }
 
+/* Its part of `blocks` of them, before which `before` come, where all are `total`. */
+static inline nk_range nk_part_of(const nk_run *r, int total, int before, int blocks) {
+    int32_t first, length;
+    nk_share_of(total, before, blocks, r->thread, r->threads, &first, &length);
+    return (nk_range){first, length};
+}
+
 static inline int nk_round_up(int x, int multiple) { return (x + multiple - 1) / multiple * multiple; }
 
 /* Wait until all threads have come here. */

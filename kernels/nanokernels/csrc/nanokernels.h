@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NK_VERSION 3            /* changes with any struct or signature below */
+#define NK_VERSION 4            /* changes with any struct or signature below */
 #define NK_MAX_COLUMNS 131072   /* up to here every sum is exact */
 #define NK_LINE 64              /* bytes that hold four columns of one row block */
 
@@ -75,12 +75,23 @@ void nk_pool_free(nk_pool *pool);
 /* The row blocks that one thread of several works on; the same cut everywhere, so that a thread meets its own memory. */
 void nk_share(int32_t blocks, int thread, int threads, int32_t *first, int32_t *count);
 
+/* The same for one of several matrices that are shared out as one: `before` of all the `total` blocks come before its. */
+void nk_share_of(int32_t total, int32_t before, int32_t blocks, int thread, int threads, int32_t *first,
+                 int32_t *count);
+
 /* All blocks over the pool (NULL: the calling thread alone), on the given instruction set (NULL: the active one). */
 void nk_multiply_all(const nk_isa *isa, nk_pool *pool, const nk_matrix *w, const nk_tokens *tokens, float *y,
                      ptrdiff_t y_stride);
 void nk_int_sums_all(const nk_isa *isa, nk_pool *pool, const nk_matrix *w, const nk_tokens *tokens, int32_t *out);
 
-/* Copies packed data so that each thread writes first, and thereby places, the blocks it will read. */
-void nk_place(nk_pool *pool, const nk_matrix *from, uint8_t *to);
+/* Weights that are to lie at `to`. The last block may be cut short. */
+typedef struct {
+    const uint8_t *from;
+    uint8_t *to;
+    int64_t block_bytes, bytes;
+} nk_piece;
+
+/* Copies pieces that are shared out as one, so that each thread writes first, and thereby places, the blocks it will read. */
+void nk_place(nk_pool *pool, const nk_piece *pieces, int32_t count);
 
 #endif
