@@ -194,7 +194,7 @@ def _range(alert: Alert) -> str:
 
 
 def _nothing(console: ConsoleApp) -> Content:
-    rules = f"{console.keys.shown('app.settings')} shows the rules with their ranges, and changes them."
+    rules = f"{console.keys.shown('app.settings')}, when this is closed, shows the rules with their ranges, and changes them."
     return Content.assemble(
         ("No alerts.\n", "bold"),
         "Every run at work is watched: non-finite numbers, spikes of loss and gradient, the gain of residual streams, "

@@ -61,4 +61,7 @@ class UnpackScreen(ErrandScreen[Answer | None]):
     def over(self, problem: str) -> None:
         file, name = self.query_one("#file", Input), self.query_one("#name", Input)
         file.disabled = name.disabled = False
-        (name if "exists already" in problem else file).focus()
+        taken = "exists already" in problem
+        if taken:  # the worker speaks as the command line does, whose option is the line below here
+            self.tell(problem.replace("choose another name with --as", "type another name above"), bad=True)
+        (name if taken else file).focus()
