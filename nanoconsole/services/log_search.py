@@ -57,8 +57,11 @@ class LogSearch:
         return len(self._rows) if self.level else None
 
     def line_of(self, row: int) -> int:
-        """The number of the row-th line of the level."""
-        return self._rows[row] if self.level else row
+        """The number of the row-th line of the level; of its last one for a row that it has not, or not yet; 0 of none."""
+        with self._lock:
+            if not self.level:
+                return row
+            return self._rows[min(row, len(self._rows) - 1)] if self._rows else 0
 
     def row_of(self, line: int) -> int:
         """The row of a line, or of the next one of the level."""

@@ -43,11 +43,8 @@ class LogSearching(RunScreen):
         self.pattern = ""
 
     def line_of(self, row: int) -> int:
-        """The number of a row's line; of a level's last line for a row that it has not, or not yet."""
-        rows = self.search.rows if self.search is not None else None
-        if self.search is None or rows is None:
-            return row
-        return self.search.line_of(min(row, rows - 1)) if rows else 0
+        """The number of a row's line."""
+        return self.search.line_of(row) if self.search is not None else row
 
     def row_of(self, line: int) -> int:
         return self.search.row_of(line) if self.search is not None else line

@@ -133,7 +133,7 @@ def test_a_suspended_trainer_is_woken_to_save(run: RunFolder, monkeypatch: pytes
     pid = start_fake(run, monkeypatch, steps=LONG, fault="suspend@5")
     wait_for(lambda: steps_of(run) == [1, 2, 3, 4] and " T " in Path(f"/proc/{pid}/stat").read_text())
     assert observe(run).alive
-    assert force_stop(run, patience=0.2) == "SIGCONT"
+    assert force_stop(run, patience=2.0) == "SIGCONT"
     assert ended(run) == "stopped"
 
 

@@ -104,6 +104,14 @@ async def test_levels_show_warnings_and_worse_then_errors_with_their_traceback(r
         assert "/odd  1 match" in await press(pilot, "slash", *"odd", "enter")
 
 
+async def test_levels_without_a_line_lead_back_to_where_one_was(run: RunFolder) -> None:
+    run.log_file.write_text("2026-11-21 12:00:00 INFO    step 1: one\n2026-11-21 12:00:01 INFO    step 2: two\n")
+    async with showing(run, "9") as (_, pilot):
+        assert "warnings and worse" in await press(pilot, "home", "l")
+        assert "errors" in await press(pilot, "l")
+        assert "line 1 of 2  all lines" in await press(pilot, "l")
+
+
 async def test_a_long_log_shows_its_end_at_once_and_is_looked_through_in_pieces(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
