@@ -159,10 +159,13 @@ class HeatStrips(Widget):
 
     def render_line(self, y: int) -> Strip:
         if self._metric is None or self._columns < 1:
-            return Strip.blank(self.size.width)
+            return self._empty()
         if not self._drawn:
             self._draw(self._metric)
-        return self._drawn.get(y, Strip.blank(self.size.width))
+        return self._drawn.get(y) or self._empty()
+
+    def _empty(self) -> Strip:
+        return Strip.blank(self.size.width, self.rich_style)
 
     @property
     def _edges(self) -> np.ndarray:
@@ -194,7 +197,7 @@ class HeatStrips(Widget):
             under = chosen and place == column
             segments.append(Segment(mark * self._wide, self._style(style) + Style(reverse=under, bold=under)))
         segments.append(Segment(f" {newest:>{VALUE - 1}}", self._style("value")))
-        return Strip(segments).adjust_cell_length(self.size.width)
+        return Strip(segments).adjust_cell_length(self.size.width, self.rich_style)
 
     def _axis(self) -> Strip:
         """Steps of the oldest and the newest cell, and where the cursor is."""
@@ -208,7 +211,7 @@ class HeatStrips(Widget):
 
     def _line(self, parts: list[tuple[str, str]]) -> Strip:
         segments = [Segment(text, self._style(style)) for text, style in parts]
-        return Strip(segments).adjust_cell_length(self.size.width)
+        return Strip(segments).adjust_cell_length(self.size.width, self.rich_style)
 
     def _style(self, name: str) -> Style:
         return self.get_component_rich_style(f"strips--{name}")
