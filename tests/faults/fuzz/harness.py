@@ -25,19 +25,21 @@ class Hang(BaseException):
 
 @dataclass
 class Tally:
-    """What became of the files: how many were read, how many refused and by which error, and the longest reading."""
+    """What became of the files: how many were read, of how many the reader told what is wrong, how many it refused and by
+    which error, and the longest reading."""
 
     read: int = 0
+    told: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     slowest: float = 0.0
 
     @property
     def files(self) -> int:
-        return self.read + self.refused.total()
+        return self.read + self.told + self.refused.total()
 
     def line(self) -> str:
         kinds = ", ".join(f"{name} {count}" for name, count in self.refused.most_common())
-        return f"{self.files} files: {self.read} still sound, {kinds or 'none refused'}; slowest {self.slowest:.3f} s"
+        return f"{self.files} files: {self.read} still sound, {self.told} told as broken, {kinds or 'none refused'}; slowest {self.slowest:.3f} s"
 
 
 def fuzz(kind: Format, count: int, place: Path, *, seed: int = 0) -> Tally:
@@ -50,8 +52,9 @@ def fuzz(kind: Format, count: int, place: Path, *, seed: int = 0) -> Tally:
             began = time.monotonic()
             try:
                 with limited_time():
-                    kind.read(path)
-                tally.read += 1
+                    found = kind.read(path)
+                told = isinstance(found, list) and bool(found)
+                tally.told, tally.read = tally.told + told, tally.read + (not told)
             except NanoError as error:
                 lines = getattr(error, "problems", [str(error)])
                 assert all(line.isprintable() for line in lines), f"{kind.name} {number}: {lines}"
