@@ -57,13 +57,22 @@ class LogSearch:
         return len(self._rows) if self.level else None
 
     def line_of(self, row: int) -> int:
-        """The number of the row-th line of the level."""
-        return self._rows[row] if self.level else row
+        """The number of the row-th line of the level: of the last one where there are fewer, 0 where there is none."""
+        with self._lock:
+            if not self.level:
+                return row
+            return self._rows[min(row, len(self._rows) - 1)] if self._rows else 0
 
     def row_of(self, line: int) -> int:
         """The row of a line, or of the next one of the level."""
         with self._lock:
             return bisect_left(self._rows, line) if self.level else line
+
+    def knows(self, line: int) -> bool:
+        """Whether `row_of` a line is final: the log was looked through as far as that, or will be no further."""
+        with self._lock:
+            reached = bool(self._rows) and self._rows[-1] >= line
+            return not self.level or reached or self.waits or bool(self.problem)
 
     @property
     def matches(self) -> int:
