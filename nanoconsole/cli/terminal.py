@@ -7,10 +7,13 @@ import sys
 
 from nanocore.errors import UsageError
 
+WEB_DRIVER = "textual.drivers.web_driver:"  # what textual-serve has Textual draw with, over pipes
+
 
 def interactive() -> bool:
-    """Whether an app can draw here: both ends a terminal, and one that can move its cursor."""
-    return sys.stdin.isatty() and sys.stdout.isatty() and _capable()
+    """Whether an app can draw here: both ends a terminal, and one that can move its cursor; or a page in a browser."""
+    served = os.environ.get("TEXTUAL_DRIVER", "").startswith(WEB_DRIVER)
+    return served or (sys.stdin.isatty() and sys.stdout.isatty() and _capable())
 
 
 def draws() -> bool:

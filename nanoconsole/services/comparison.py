@@ -21,7 +21,8 @@ class Row:
 
     `x` and `value` are of its recorded point nearest to the x that was asked for, None where it has none there;
     `difference` is `value` less that of the baseline. `best` is the best value it ever recorded, `rank` counts from 1
-    by the newest values, 0 for a run without a finite one. `step` and `time` (seconds of training) are its last.
+    by the newest values, 0 for a run without a finite one. `step` and `time` (seconds of training) are its last, and
+    `finals` the newest values of what every comparison ends with, whatever `metric` is.
     """
 
     x: float | None
@@ -32,6 +33,7 @@ class Row:
     rank: int
     step: int
     time: float
+    finals: dict[str, float | None]
 
 
 def rows(overlay: Overlay, metric: str, axis: str, x: float, baseline: int | None) -> list[Row]:
@@ -52,6 +54,7 @@ def rows(overlay: Overlay, metric: str, axis: str, x: float, baseline: int | Non
                 rank=ranks[index],
                 step=int(member.history.span("step")[1]),
                 time=member.history.span("time")[1],
+                finals={key: member.history.last(key) for key in FINALS},
             )
         )
     return found
@@ -102,12 +105,9 @@ def document(overlay: Overlay, metric: str, axis: str, x: float | None, baseline
                     "path": str(run.path),
                     "state": summarize(run).state,
                     **asdict(row),
-                    "finals": {key: overlay.last(f"{index}/{key}") for key in FINALS},
                 }
             )
-            for index, (run, row) in enumerate(
-                zip(overlay.runs, rows(overlay, metric, axis, where, baseline), strict=True)
-            )
+            for run, row in zip(overlay.runs, rows(overlay, metric, axis, where, baseline), strict=True)
         ],
         "config": [{"key": key, "values": values} for key, values in differing(configs)],
     }

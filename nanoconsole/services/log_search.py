@@ -57,7 +57,7 @@ class LogSearch:
         return len(self._rows) if self.level else None
 
     def line_of(self, row: int) -> int:
-        """The number of the row-th line of the level; of its last one for a row that it has not, or not yet; 0 of none."""
+        """The number of the row-th line of the level: of the last one where there are fewer, 0 where there is none."""
         with self._lock:
             if not self.level:
                 return row
@@ -67,6 +67,12 @@ class LogSearch:
         """The row of a line, or of the next one of the level."""
         with self._lock:
             return bisect_left(self._rows, line) if self.level else line
+
+    def knows(self, line: int) -> bool:
+        """Whether `row_of` a line is final: the log was looked through as far as that, or will be no further."""
+        with self._lock:
+            reached = bool(self._rows) and self._rows[-1] >= line
+            return not self.level or reached or self.waits or bool(self.problem)
 
     @property
     def matches(self) -> int:

@@ -30,8 +30,27 @@ def parsed(setting: Setting, text: str) -> Value:
             raise ValueError(f"is not {setting.allowed}") from None
     if setting.kind == "choice":
         return setting.take(text)
+    words = _words(text, setting.kind == "some")
+    return setting.take(tuple(dict.fromkeys(words)) if setting.kind == "some" else words)
+
+
+def _words(text: str, commas: bool) -> list[str]:
+    """Texts, as in a shell (`commas` part them too) or as a TOML list, which is what the file holds."""
+    if text.startswith("[") and not text.startswith("[ "):  # that is a program, which test scripts start
+        return _listed(text)
     try:
-        words = shlex.split(text.replace(",", " ") if setting.kind == "some" else text)
+        return shlex.split(text.replace(",", " ") if commas else text)
     except ValueError:
         raise ValueError("has a quotation mark without its other half") from None
-    return setting.take(tuple(dict.fromkeys(words)) if setting.kind == "some" else words)
+
+
+def _listed(text: str) -> list[str]:
+    import tomllib
+
+    try:
+        document = tomllib.loads(f"value = {text}")
+    except (tomllib.TOMLDecodeError, RecursionError):
+        raise ValueError('is no list of texts, such as ["notify-send", "{text}"]') from None
+    if list(document) != ["value"] or not all(isinstance(word, str) for word in document["value"]):
+        raise ValueError('is no list of texts, such as ["notify-send", "{text}"]')
+    return document["value"]

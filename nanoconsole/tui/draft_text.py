@@ -8,6 +8,7 @@ from nanoconsole.services.draft import Draft
 from nanoconsole.services.source import LIMIT, Fault, Reading, read_by_hand
 from nanoconsole.tui.draft_screen import DraftScreen
 from nanoconsole.tui.widgets.form import Form
+from nanoconsole.tui.widgets.preset_list import PresetList
 from nanoconsole.tui.widgets.source_pane import SourcePane, TomlArea
 from nanocore.config.locate import locate
 from nanocore.errors import ConfigError
@@ -28,14 +29,19 @@ class DraftText(DraftScreen):
             self.show_text()
             self._pane.area.focus()
         else:
-            self.query_one(Form).focus()
+            self._to_form()
 
     def leave_text(self) -> None:
         """From the text to the form where it stands beside it, else hide the text."""
         if self._pane.area.has_focus and self.query_one("#editor").display:
-            self.query_one(Form).focus()
+            self._to_form()
         else:
             self.action_text()
+
+    def _to_form(self) -> None:
+        """To the form; to the presets while the text is broken, for the form takes no edit then."""
+        form = self.query_one(Form)
+        (self.query_one(PresetList) if form.disabled else form).focus()
 
     def show_text(self) -> None:
         """Bring the text to the draft, in the lines that differ; nothing is done while it is hidden."""

@@ -33,8 +33,8 @@ class LogSearching(RunScreen):
         """The log that is searched."""
         raise NotImplementedError
 
-    def go_to_line(self, line: int) -> None:
-        """Show a line when it is known in which row it stands."""
+    def keep_line(self) -> None:
+        """Other rows come: show the cursor's line again when it is known in which row it stands."""
         raise NotImplementedError
 
     def forget_search(self) -> None:
@@ -98,6 +98,7 @@ class LogSearching(RunScreen):
             return True
         if self.pattern:
             self.pattern = ""
+            self.keep_line()
             self.begin_search()
             self.show()
             return True
@@ -117,9 +118,7 @@ class LogSearching(RunScreen):
 
     def action_level(self) -> None:
         """All lines, warnings and worse, errors; the cursor stays near its line."""
-        pane = self.query_one(LogPane)
-        if not pane.following:
-            self.go_to_line(self.line_of(pane.row))
+        self.keep_line()
         self.level = LEVELS[(LEVELS.index(self.level) + 1) % len(LEVELS)]
         self.begin_search()
         self.show()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 from pathlib import Path
 
@@ -134,6 +135,29 @@ def test_a_trainer_whose_lock_file_was_deleted_still_counts(run: RunFolder) -> N
     assert force_stop(run) == "SIGTERM"
     assert exit_code(trainer) == -signal.SIGTERM
     acquire(run).release()
+
+
+def test_a_copy_of_a_run_at_work_is_not_at_work_and_stopping_it_leaves_the_trainer_alone(
+    run: RunFolder, tmp_path: Path
+) -> None:
+    """As after `cp -r`: the copy's status names the trainer of the original."""
+    from nanocore.runs.status import StatusWriter
+
+    def train() -> None:
+        acquire(run)
+        StatusWriter(run, attempt=1).update(state="running")
+        signal.pause()
+
+    trainer = fork(train)
+    wait_for(lambda: observe(run).state == "running")
+    copy = RunFolder(Path(shutil.copytree(run.path, tmp_path / "copy")))
+    assert (observe(copy).state, observe(copy).alive) == ("crashed", False)
+    with pytest.raises(UsageError, match="no trainer"):
+        force_stop(copy)
+    acquire(copy).release()
+    assert observe(run).alive
+    assert force_stop(run) == "SIGTERM"
+    assert exit_code(trainer) == -signal.SIGTERM
 
 
 def test_a_lock_that_is_a_link_is_refused(run: RunFolder, tmp_path: Path) -> None:

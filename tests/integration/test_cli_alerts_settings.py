@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nanoconsole.cli.main import run as call
-from nanoconsole.services.settings import settings_file
+from nanoconsole.services.settings import load, settings_file
 from nanocore.config.schema import Config
 from nanocore.runs.create import create_run
 from nanocore.runs.documents import write_document
@@ -104,6 +104,8 @@ def test_settings_are_shown_set_and_checked(capsys: Capture) -> None:
     assert values["alerts.command"] == ["notify-send", "a run", "{text}"]
     assert call(["settings", "show"]) == 0
     assert "nano-dark" in capsys.readouterr().out
+    assert call(["settings", "set", "alerts.command", '["notify-send", "a run", "{run}"]']) == 0  # as in the file
+    assert load().command == ("notify-send", "a run", "{run}")
     assert call(["settings", "check"]) == 0
 
 
@@ -114,6 +116,7 @@ def test_settings_are_shown_set_and_checked(capsys: Capture) -> None:
         (["thme", "x"], "did you mean theme?"),
         (["refresh_hz", "fast"], 'refresh_hz: "fast" is not a number from 0.1 to 10'),
         (["roots", "'half"], "quotation mark"),
+        (["alerts.command", "[touch, {run}]"], "is no list of texts"),  # never one program of that name
     ],
 )
 def test_what_cannot_be_set_is_one_line_and_code_2(arguments: list[str], told: str, capsys: Capture) -> None:

@@ -69,6 +69,19 @@ class SearchAtOnce(LogSearch):
         self._closed = True
 
 
+class SearchInTime(SearchAtOnce):
+    """Looks through the log when it is told to, as a process that takes its time."""
+
+    newest: SearchInTime
+
+    def _start(self, request: dict[str, Any]) -> None:
+        self._request = request
+        SearchInTime.newest = self
+
+    def answer(self) -> None:
+        super()._start(self._request)
+
+
 def write_log(run: RunFolder, steps: int = 300) -> None:
     """A log with a warning, an error with its traceback, and a line that would steer a terminal."""
     lines = [f"{STAMP}:{step % 60:02d} INFO    step {step}: ce 2.1, [bold]{step}[/]" for step in range(1, steps + 1)]

@@ -98,6 +98,10 @@ async def test_search_finds_fields_by_key_and_meaning(root: Path) -> None:
         text = await seen(pilot)
         assert "grad_clip" in text
         assert "newton_schulz_steps" in text
+        await pilot.press("slash", *"zzz", "enter")
+        assert "no key and no meaning has these words" in await seen(pilot)
+        await pilot.press("down", "enter", "right", "u", "n", "escape")  # no key does harm where no field is
+        assert "techniques" in await seen(pilot)
 
 
 @pytest.mark.slow

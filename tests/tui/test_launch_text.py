@@ -13,6 +13,7 @@ from nanoconsole.services.source import LIMIT
 from nanoconsole.tui.app import ConsoleApp
 from nanoconsole.tui.screens.launch import LaunchScreen
 from nanoconsole.tui.widgets.form import Form
+from nanoconsole.tui.widgets.preset_list import PresetList
 from nanoconsole.tui.widgets.source_pane import TomlArea
 from nanoconsole.tui.widgets.toml_lines import parts
 from nanocore.config import toml
@@ -125,6 +126,12 @@ async def test_a_broken_text_leaves_the_form_as_it_was_and_takes_no_edit_there(r
         area(app).load_text(good + "x = [")
         text = await done(pilot)
         assert "✗ line 11: is not valid TOML" in text and app.screen.query_one(Form).disabled
+        await pilot.press("escape")  # the form takes no focus now
+        assert isinstance(app.focused, PresetList) and area(app).region
+        await pilot.press("escape", "escape")
+        assert app.current_mode == "runs"
+        await pilot.press("2", "t")
+        await done(pilot)
         await pilot.press("2", "1", "2")  # a number is typed; the screen is left and found again
         area(app).load_text(good.replace("600", "77"))
         await done(pilot)

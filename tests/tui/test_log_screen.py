@@ -9,7 +9,7 @@ import pytest
 from nanoconsole.services import log_pieces
 from nanoconsole.tui.widgets.log_pane import LogPane
 from nanocore.runs.layout import RunFolder
-from tests.tui.run_scenes import SearchAtOnce, press, showing, write_log
+from tests.tui.run_scenes import SearchAtOnce, SearchInTime, press, showing, write_log
 from tests.tui.scenes import lay
 
 
@@ -104,12 +104,30 @@ async def test_levels_show_warnings_and_worse_then_errors_with_their_traceback(r
         assert "/odd  1 match" in await press(pilot, "slash", *"odd", "enter")
 
 
-async def test_levels_without_a_line_lead_back_to_where_one_was(run: RunFolder) -> None:
-    run.log_file.write_text("2026-11-21 12:00:00 INFO    step 1: one\n2026-11-21 12:00:01 INFO    step 2: two\n")
+async def test_a_level_without_lines_says_so_and_the_next_one_shows_the_line_again(run: RunFolder) -> None:
+    """Keys come faster than the search's process answers, and a level may have no line at all."""
+    run.log_file.write_text(
+        "".join(line for line in run.log_file.read_text().splitlines(True) if line[:1] == "2").replace(
+            "ERROR ", "INFO  "
+        )
+    )
     async with showing(run, "9") as (_, pilot):
-        assert "warnings and worse" in await press(pilot, "home", "l")
-        assert "errors" in await press(pilot, "l")
-        assert "line 1 of 2  all lines" in await press(pilot, "l")
+        await press(pilot, "g", "1", "5", "0", "enter", "l")
+        text = await press(pilot, "l")
+        assert "No errors" in text and "line 0 of 0" in text
+        assert "line 100 of 300" in await press(pilot, "l")  # that of the warning, not the first one
+
+
+async def test_the_line_is_shown_again_when_a_slow_search_has_reached_it(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nanoconsole.tui.log_searching.LogSearch", SearchInTime)
+    async with showing(run, "9") as (_, pilot):
+        await press(pilot, "g", "2", "0", "0", "enter")
+        assert "Looking for warnings and worse" in await press(pilot, "l")
+        SearchInTime.newest.answer()
+        text = await press(pilot)
+        assert "line 2 of 4" in text and "cannot save" in text.splitlines()[-2]
 
 
 async def test_a_long_log_shows_its_end_at_once_and_is_looked_through_in_pieces(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -62,6 +64,17 @@ def test_without_the_extra_one_line_says_how_to_get_it(nano: Nano, monkeypatch: 
     result = nano("web")
     assert (result.code, result.out) == (2, "")
     assert result.err.count("\n") == 1 and "pip install 'nanoconsole[web]'" in result.err
+
+
+def test_a_page_gets_the_app_although_it_is_no_terminal(tmp_path: Path) -> None:
+    """Started as textual-serve starts it: over pipes, with Textual's driver for browsers."""
+    environment = {**os.environ, "TEXTUAL_DRIVER": "textual.drivers.web_driver:WebDriver"}
+    with subprocess.Popen(
+        shlex.split(command(tmp_path)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"__GANGLION__\n"  # by which textual-serve knows one
+        process.kill()
 
 
 def test_a_root_with_odd_characters_stays_one_word_of_the_command() -> None:

@@ -59,7 +59,7 @@ def acquire(run: RunFolder) -> RunLock:
         os.close(descriptor)
         raise busy_error(run, owner or 0) from None
     status = read_status(run)
-    if status is not None and _works_without_lock(status):
+    if status is not None and status.pid != os.getpid() and _works_without_lock(run, status):
         os.close(descriptor)
         raise busy_error(run, status.pid)
     lock = RunLock(path, descriptor)
@@ -157,7 +157,7 @@ def observe(run: RunFolder) -> RunState:
         status, flaw = None, str(error)
     if owner is not None:
         return _held_state(status, owner)
-    if status is not None and status.state in ALIVE_STATES and status.identity.lives():
+    if status is not None and _works_without_lock(run, status):
         reason = "it works without the run's lock"
         return RunState(status.state, status.phase, alive=True, pid=status.pid, reason=reason, status=status)
     if _is_gone(run):
@@ -210,9 +210,26 @@ def _is_coming(run: RunFolder, status: Status) -> bool:
     return status.pid == 0 and recent and witnessed_exit(run, status.attempt) is None
 
 
-def _works_without_lock(status: Status) -> bool:
-    """Whether exactly the process that wrote the status still runs, its lock lost (LOCK deleted, or a faulty disk)."""
-    return status.state in ALIVE_STATES and status.pid != os.getpid() and status.identity.lives()
+def _works_without_lock(run: RunFolder, status: Status) -> bool:
+    """Whether exactly the process that wrote the status still works here, its lock lost (LOCK deleted, or a faulty
+    disk). In a copy of the folder it does not: its files are those of the original."""
+    return status.state in ALIVE_STATES and status.identity.lives() and _has_open(status.pid, run.path)
+
+
+def _has_open(pid: int, folder: Path) -> bool:
+    """Whether a process has a file of a folder open, also a deleted one; when that cannot be seen it may have."""
+    inside = folder.resolve()
+    try:
+        links = list(Path(f"/proc/{pid}/fd").iterdir())
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    for link in links:
+        with suppress(OSError):  # closed since
+            if link.readlink().is_relative_to(inside):
+                return True
+    return False
 
 
 def _dead(run: RunFolder, status: Status) -> RunState:

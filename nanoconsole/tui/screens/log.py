@@ -59,6 +59,7 @@ class LogScreen(LogSearching):
 
     def on_screen_suspend(self) -> None:
         super().on_screen_suspend()
+        self.keep_line()
         self.end_search()  # a hidden screen costs nothing
 
     def on_screen_resume(self) -> None:
@@ -107,9 +108,7 @@ class LogScreen(LogSearching):
             pane.show_tail(self._tail)
         else:
             self._show_rows(index, pane)
-        if self._line is not None:
-            line, self._line = self._line, None
-            pane.centre(self.row_of(line))
+        self._go_on(pane)
         none = self.search is not None and self.search.rows == 0
         self.set_class(not index.lines or none, "-empty")
         empty = log_words.none(self.search, self.level) if none else log_words.nothing(index, self._reading)
@@ -117,6 +116,18 @@ class LogScreen(LogSearching):
         self.query_one("#log-head", Static).update(self._head(index, pane))
         self.query_one("#log-line", Static).update(Content(pane.text(pane.row).strip()))
         self.refresh_keys()
+
+    def _go_on(self, pane: LogPane) -> None:
+        """Go to the line that is wanted when its row is known and there is one; it is wanted no more at the end."""
+        if self._line is None or (self.search is not None and not self.search.knows(self._line)):
+            return
+        if pane.following:
+            self._line = None
+        elif pane.in_sight:
+            line, self._line = self._line, None
+            row = self.row_of(line)
+            if row != pane.row:
+                pane.centre(row)
 
     def _show_rows(self, index: LogIndex, pane: LogPane) -> None:
         search, rows = self.search, self._rows(index)
@@ -154,8 +165,10 @@ class LogScreen(LogSearching):
     def log_file(self) -> Path | None:
         return self._index.path if self._index is not None else None
 
-    def go_to_line(self, line: int) -> None:
-        self._line = line
+    def keep_line(self) -> None:
+        pane = self.query_one(LogPane)
+        if not pane.following and self._line is None and pane.in_sight:
+            self._line = self.line_of(pane.row)
 
     def on_log_pane_moved(self) -> None:
         self.show()

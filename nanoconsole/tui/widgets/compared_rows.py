@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from nanoconsole.services.comparison import Row
-from nanoconsole.services.format import NOTHING, duration, number
+from nanoconsole.services.format import NOTHING, count, duration, number
 from nanoconsole.tui.theme import look
 from nanoconsole.tui.widgets.run_table import fitted
 
@@ -33,7 +33,7 @@ class Shown:
 Columns = tuple[tuple[str, int, int], ...]  # title, width, room from which it is shown
 COLUMNS: Columns = (
     ("#", 2, 0), ("at cursor", 9, 0), ("difference", 10, 0), ("newest", 9, 48), ("best", 9, 74), ("step", 9, 84),
-    ("trained", 8, 96), ("state", 11, 110),
+    ("trained", 8, 96), ("bits/byte", 9, 124), ("tok/s", 6, 130), ("loss", 8, 150), ("state", 11, 110),
 )  # fmt: skip
 
 
@@ -114,4 +114,7 @@ def _cells(shown: Shown) -> dict[str, str]:
         "best": number(row.best),
         "step": f"{row.step:,}",
         "trained": duration(row.time),
+        "loss": number(row.finals["loss/ce"]),
+        "bits/byte": number(row.finals["eval/bits_per_byte"]),
+        "tok/s": count(row.finals["throughput/tokens_per_sec"]),
     }

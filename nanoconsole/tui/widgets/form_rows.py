@@ -15,6 +15,7 @@ from nanocore.config.messages import allowed, show
 from nanocore.config.schema import Config
 
 NAME_WIDTH = 22
+NOTHING_FOUND = "no key and no meaning has these words"
 ARROW = 2  # cells of the mark before what a switch would change
 Span = tuple[str, str]  # text and style name
 
@@ -31,7 +32,7 @@ def rows(draft: Draft, query: str = "") -> list[Row]:
     """The switches of techniques, then each section with what is left of it.
 
     A key without effect is left out unless something is wrong with it: the details of a technique that is off. A query
-    shows all keys that have it in name or help.
+    shows all keys that have it in name or help; that there is none is a row too.
     """
     words = query.lower().split()
     groups: list[tuple[str, Sequence[Field]]] = [("techniques", [FIELDS[key] for key in SWITCHES])]
@@ -43,7 +44,7 @@ def rows(draft: Draft, query: str = "") -> list[Row]:
         kept = [field for field in members if (_matches(field, words) if words else _matters(field, draft))]
         if kept:
             found += [Row(title=title), *[Row(field=field) for field in kept]]
-    return found
+    return found or [Row(title=NOTHING_FOUND)]
 
 
 def _matches(field: Field, words: Sequence[str]) -> bool:
