@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
 from nanocore.checkpoint.manifest import commit, step_folder
+from nanocore.runs import spawn
 from nanocore.runs.documents import write_document
 from nanocore.runs.identity import Identity, boot_id, host_name
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import acquire, observe
-from nanocore.runs.records import RecordWriter
+from nanocore.runs.records import RecordWriter, read_all
 from nanocore.runs.status import Status
 from tests.run_helpers import exit_code, fork, make_run, status_of_me
 
@@ -136,6 +138,13 @@ def test_a_witness_names_signal_or_exit_code(run: RunFolder, code: int, words: s
     events.write({"kind": "crashed", "attempt": 1, "exit_code": -6})
     events.write({"kind": "crashed", "attempt": 2, "exit_code": code})
     assert observe(run).reason == words
+
+
+def test_a_witness_that_wakes_late_says_nothing_of_the_attempt_after_its_own(run: RunFolder) -> None:
+    write_document(run.status_file, Status(state="starting", attempt=2))  # announced while the first one's witness slept
+    for attempt in (1, 2):
+        spawn._witness(run, subprocess.Popen(["false"]), attempt)
+    assert [(record["attempt"], record["exit_code"]) for record in read_all(run.events_file)] == [(2, 1)]
 
 
 def test_another_boot_means_the_machine_restarted(run: RunFolder) -> None:

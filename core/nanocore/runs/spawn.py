@@ -194,8 +194,10 @@ def _witness(run: RunFolder, process: subprocess.Popen[bytes], attempt: int) -> 
     """Wait for the trainer and, when it could not report its own end, leave its return code in the events."""
     code = process.wait()
     status = read_status(run)
-    if status is None or status.pid not in (0, process.pid) or status.state not in ALIVE_STATES:
-        return  # it had its last word, or another trainer has the run
+    if status is None or status.state not in ALIVE_STATES:
+        return  # it had its last word
+    if status.pid != process.pid and (status.pid, status.attempt) != (0, attempt):
+        return  # another trainer has the run, or was announced already
     attempt = max(attempt, status.attempt)  # a trainer that went back to a checkpoint began another
     record = {"kind": "crashed", "step": status.step, "attempt": attempt, "time": time.time(), "exit_code": code}
     with suppress(OSError):
