@@ -73,16 +73,19 @@ def check(target: Target, set: Set = None, runs: Runs = None, json: Json = False
     """
     from nanoconsole.cli.target import configuration
     from nanocore.config.advice import advice
-    from nanocore.errors import ConfigError
+    from nanocore.data.sources import refuse_empty
+    from nanocore.errors import ConfigError, DataError
     from nanocore.runs.layout import run_root
 
     root = run_root(runs)
     try:
         config = configuration(_named(target), root, set or ())
+        refuse_empty(config.data.sources)
         expected = _cost(config, root)
-    except ConfigError as error:
+    except (ConfigError, DataError) as error:
         if json:
-            emit({"target": target, "valid": False, "problems": error.problems})
+            problems = error.problems if isinstance(error, ConfigError) else [str(error)]
+            emit({"target": target, "valid": False, "problems": problems})
         raise
     facts = asdict(expected.estimate)
     if json:
@@ -91,7 +94,10 @@ def check(target: Target, set: Set = None, runs: Runs = None, json: Json = False
     tell(f"{target}: can be trained")
     for line in advice(config):
         say(f"note: {line}")
-    return table(("estimate", "value"), [*_readable(facts), ("time", _time(expected))])
+    table(("estimate", "value"), [*_readable(facts), ("time", _time(expected))])
+    if config.about.expects and not set:  # which no longer holds of a changed one
+        tell(f"expects: {config.about.expects}")
+    return None
 
 
 def diff(a: Target, b: Target, runs: Runs = None, json: Json = False) -> None:

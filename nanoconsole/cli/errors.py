@@ -8,7 +8,9 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -58,7 +60,14 @@ def _usage(error: typer.TyperException) -> str:
 
     context = getattr(error, "ctx", None)
     verb = context.command_path.removeprefix("nanoconsole").lstrip() if context else ""
-    return sanitize_line(f"{plain(error.format_message(), verb)}; see {to_type(f'{verb} --help'.lstrip())}")
+    words = plain(error.format_message(), verb, _groups(context))
+    return sanitize_line(f"{words}{'' if words.endswith('?') else ';'} see {to_type(f'{verb} --help'.lstrip())}")
+
+
+def _groups(context: Any) -> dict[str, Collection[str]]:
+    """The groups of verbs of the whole command line, each with its own."""
+    verbs = getattr(context.find_root().command, "commands", {}) if context else {}
+    return {name: group.commands for name, group in verbs.items() if hasattr(group, "commands")}
 
 
 def _object(error: Exception, lines: list[str], code: int) -> None:

@@ -25,7 +25,8 @@ To = Annotated[
     typer.Option("--to", help="A GGUF file, a Hugging Face folder, or a .mhc file of stream maps."),
 ]
 Scheme = Annotated[
-    Literal["tq2_0", "tq1_0"] | None, typer.Option("--scheme", help="GGUF: 2.06 or 1.69 bits a weight [tq2_0].")
+    Literal["tq2_0", "tq1_0"] | None,
+    typer.Option("--scheme", help="GGUF: 2.06 or 1.69 bits a weight in rows of 256 n [tq2_0]."),
 ]
 ScaleMode = Annotated[
     Literal["tensor", "block"] | None,

@@ -69,6 +69,7 @@ def _facts(preset: PresetFile) -> dict[str, Any]:
     from nanocore.errors import ConfigError
 
     facts = {"name": preset.name, "description": preset.description, "origin": preset.origin}
+    facts["expects"] = preset.expects
     try:
         if preset.problem:
             raise ConfigError([preset.problem])

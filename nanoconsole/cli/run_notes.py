@@ -49,7 +49,7 @@ def archive(names: Names, runs: Runs = None, json: Json = False) -> None:
 
 def unarchive(names: Names, runs: Runs = None, json: Json = False) -> None:
     """Show archived runs in lists again."""
-    _show(_change(names, runs, archived=False), json)
+    _show(_change(names, runs, archived=False), json, "in the list again")
 
 
 def _change(names: list[str], runs: Path | None, **changes: Any) -> Outcome:
@@ -60,8 +60,8 @@ def _change(names: list[str], runs: Path | None, **changes: Any) -> Outcome:
     return note_all([find_run(root, name) for name in dict.fromkeys(names)], **changes)
 
 
-def _show(outcome: Outcome, json: bool) -> None:
-    """Print the notes of the runs as they are now. Raises the first error."""
+def _show(outcome: Outcome, json: bool, done: str = "") -> None:
+    """Print the notes of the runs as they are now, behind what was `done`. Raises the first error."""
     facts = [
         {"run": run.name, "tags": list(notes.tags), "note": notes.note, "archived": notes.archived}
         for run, notes in outcome.done.items()
@@ -71,6 +71,7 @@ def _show(outcome: Outcome, json: bool) -> None:
     else:
         for fact in facts:
             words = [
+                *([f"{done};" if fact["tags"] or fact["note"] else done] if done else []),
                 *(["archived"] if fact["archived"] else []),
                 *fact["tags"],
                 *([fact["note"]] if fact["note"] else []),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Collection, Mapping
 
 PLAIN = (
     (re.compile(r"Value error, "), ""),
@@ -14,16 +15,26 @@ PLAIN = (
     (re.compile(r"Input should be a valid integer\b.*"), "must be a whole number"),
     (re.compile(r"Input should be a valid number\b.*"), "must be a number"),
 )
+COMMAND = re.compile(r"No such command '(?P<given>[^']*)'(?:\. Did you mean (?P<near>'.*')\?)?$")
 CHOICE = re.compile(r"'(?P<given>[^']*)' is not one of (?P<known>'.*')")
 TEXT_VERB = "generate"
 
 
-def plain(message: str, verb: str) -> str:
-    """A message without its last full stop, as far as known in plain words."""
+def plain(message: str, verb: str, groups: Mapping[str, Collection[str]] | None = None) -> str:
+    """A message without its last full stop, as far as known in plain words; `groups` are the verbs of each group."""
     message = message.rstrip(".")
+    if found := COMMAND.match(message):
+        return _no_command(found["given"], found["near"], {} if verb else groups or {})
     for pattern, words in PLAIN:
         message = pattern.sub(words, message)
     return message + _meant(message) + _prompt(message, verb)
+
+
+def _no_command(given: str, near: str | None, groups: Mapping[str, Collection[str]]) -> str:
+    """A verb that does not exist: the group that has it, first that of runs, goes before a verb that is spelled alike."""
+    group = next((name for name in sorted(groups, key=lambda name: name != "runs") if given in groups[name]), "")
+    meant = f"{group} {given}" if group else (near or "").replace("'", "")
+    return f"no such command: {given}" + (f"; did you mean {meant}?" if meant else "")
 
 
 def _meant(message: str) -> str:

@@ -41,7 +41,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("temperature", "temperature", 0.8, 0, 10, False, "0 takes the likeliest token"),
     Setting("top_k", "top-k", 50, 0, 1_000_000, True, "only the k likeliest; 0: all"),
     Setting("top_p", "top-p", 1.0, 0.001, 1, False, "only the likeliest that sum to this"),
-    Setting("min_p", "min-p", 0.0, 0, 1, False, "only this share as likely as the likeliest"),
+    Setting("min_p", "min-p", 0.0, 0, 1, False, "at least this share of the likeliest"),
     Setting("repetition_penalty", "penalty", 1.0, 0.01, 100, False, "above 1: recent tokens less likely"),
     Setting("seed", "seed", 0, 0, 2**53, True, "the same seed, the same text"),
     Setting("tokens", "tokens", 200, 1, 1_000_000, True, "most of them in a reply"),

@@ -54,8 +54,8 @@ _LOAD = _registered("moe/max_violation", "max_violation", high="one expert gets 
 
 LAYER_METRICS: tuple[LayerMetric, ...] = (
     LayerMetric("streams", "gain", "mHC gain", "Largest row sum of the product of all residual maps up to the layer.", rule=_rule("gain")),
-    LayerMetric("streams", "gain_backward", "mHC gain back", "Largest column sum of that product: the same for the gradient.", rule=_rule("gain_backward")),
-    LayerMetric("streams", "least_column_sum", "least column", "What the most forgotten stream still counts in that product.", rule=_rule("least_column_sum")),
+    LayerMetric("streams", "gain_backward", "mHC gain back", "Largest column sum of the product of all residual maps: the gain of the gradient.", rule=_rule("gain_backward")),
+    LayerMetric("streams", "least_column_sum", "least column", "What the most forgotten stream still counts in the product of all residual maps.", rule=_rule("least_column_sum")),
     LayerMetric("streams", "stream_cosine", "stream cosine", "Mean cosine between the streams after the layer; at 1 they are copies.", rule=_rule("stream_cosine")),
     LayerMetric("streams", "forward_norm_ratio", "norm forward", "RMS of the streams after the layer over that before it.", log=True),
     LayerMetric("streams", "backward_norm_ratio", "norm backward", "RMS of the gradient before the layer over that after it.", log=True),

@@ -53,7 +53,7 @@ def compiled(pattern: str) -> re.Pattern[str] | None:
     try:
         return re.compile(pattern, re.IGNORECASE if pattern == pattern.lower() else re.NOFLAG) if pattern else None
     except (re.error, OverflowError, RecursionError) as error:
-        raise UsageError(f"no regular expression: {error}", fix="put \\ before a sign that means itself") from None
+        raise UsageError(f"not a regular expression: {error}", fix="put \\ before a sign that means itself") from None
 
 
 @dataclass(frozen=True)

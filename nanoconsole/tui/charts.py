@@ -135,17 +135,18 @@ OTHERS = (
     ),
 )
 RATE = "training/lr/"
+SHORT = {"embedding": "embed"}  # names of parameter groups where room is short
 STYLES = (("line1", "●"), ("line2", "▲"), ("line3", "▼"), ("line4", "■"))
 
 
 def rates(names: set[str]) -> ChartSpec:
     """The learning rates of a run's parameter groups; of many the first four."""
-    found = [name for name in sorted(names) if name.startswith(RATE)]
+    found = [name.removeprefix(RATE) for name in sorted(names) if name.startswith(RATE)]
     lines = [
-        Line(name, name.removeprefix(RATE), name.removeprefix(RATE)[:6], style, mark, dense=True)
+        Line(f"{RATE}{name}", name, SHORT.get(name, name), style, mark, dense=True)
         for name, (style, mark) in zip(found, STYLES, strict=False)
     ]
-    return ChartSpec("rate", "learning rate", "", tuple(lines))
+    return ChartSpec("rate", "learning rate", "", tuple(lines), brief="rate")
 
 
 def more_charts(history: History, maps: str) -> list[ChartSpec]:

@@ -42,7 +42,7 @@ def _export(screen: RunActions, run: RunFolder, step: int, form: Form | None) ->
     if form is None:
         return
     console = screen.console
-    console.say(f"writing {form.label} of {run.name} step {step} …")
+    console.say(f"exporting {form.label} of {run.name} step {step} …", "working")
 
     def write() -> None:
         from nanoconsole.services.exporting import export

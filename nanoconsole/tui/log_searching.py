@@ -7,11 +7,12 @@ from pathlib import Path
 from textual.message import Message
 from textual.widgets import Input
 
-from nanoconsole.services.log_scan import LEVELS
+from nanoconsole.services.log_scan import LEVELS, compiled
 from nanoconsole.services.log_search import LogSearch
 from nanoconsole.tui.screens.of_run import RunScreen
 from nanoconsole.tui.widgets.log_pane import LogPane
 from nanoconsole.tui.widgets.value_input import ValueInput
+from nanocore.errors import UsageError
 
 
 class LogSearching(RunScreen):
@@ -82,6 +83,12 @@ class LogSearching(RunScreen):
         line.select_all()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Search; a pattern that is none keeps the line open, and what is wrong with it is told below."""
+        try:
+            compiled(event.value)
+        except UsageError as error:
+            self.console.say(str(error), "error")
+            return
         self.pattern, self._jump = event.value, bool(event.value)
         self._close_line()
         self.begin_search()

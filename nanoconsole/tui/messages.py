@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from nanoconsole.services.watched import RunUpdate
     from nanocore.runs.layout import RunFolder
 
-Severity = Literal["information", "warning", "error"]
+Severity = Literal["information", "working", "warning", "error"]  # working: it stands until the next one
 
 
 class RunsListed(Message):

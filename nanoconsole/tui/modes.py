@@ -37,7 +37,7 @@ MODES: tuple[Mode, ...] = (
     Mode("2", "launch", "Launch", "Presets and the configuration editor.", "launch", "LaunchScreen"),
     Mode("3", "live", "Live", "The run being watched.", "live", "LiveScreen", of_run=True),
     Mode("4", "layers", "Layers", "What was measured of each layer.", "layers", "LayersScreen", of_run=True),
-    Mode("5", "compare", "Compare", "Chosen runs under each other.", "compare", "CompareScreen"),
+    Mode("5", "compare", "Compare", "Chosen runs in one chart.", "compare", "CompareScreen"),
     Mode("6", "samples", "Samples", "Texts the model wrote, by step.", "samples", "SamplesScreen", of_run=True),
     Mode("7", "chat", "Chat", "Talk with a checkpoint or a file, or with two.", "chat", "ChatScreen"),
     Mode("8", "validate", "Validate", "Checks that all parts work here.", "validate", "ValidateScreen"),

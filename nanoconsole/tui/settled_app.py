@@ -74,7 +74,9 @@ class SettledApp(App[None]):
     def on_said(self, message: Said) -> None:
         if self._silence is not None:
             self._silence.stop()
-        self._silence = self.set_timer(SAID_FOR[message.severity], lambda: self._show_said(None))
+            self._silence = None
+        if message.severity in SAID_FOR:
+            self._silence = self.set_timer(SAID_FOR[message.severity], lambda: self._show_said(None))
         self._show_said(message)
 
     def _show_said(self, said: Said | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from textual.pilot import Pilot
 
 from nanoconsole.tui.app import ConsoleApp
 from nanoconsole.tui.screens.launch import LaunchScreen
+from nanoconsole.tui.settled_app import SAID_FOR
 from nanocore.checkpoint.manifest import available
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.records import RecordWriter
@@ -97,6 +99,23 @@ async def test_export_writes_in_a_worker(run: RunFolder, monkeypatch: pytest.Mon
         assert (request["to"], request["scheme"], request["step"], "output" in request) == ("gguf", "tq1_0", 120, False)
         await settled(pilot, "K", "e", "tab", *"here.gguf", "enter")
         assert FakeWorker.made[1].request["output"] == str(Path("here.gguf").absolute())
+
+
+async def test_an_export_is_told_for_as_long_as_it_works(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    def export(*_: object) -> str:
+        time.sleep(0.2)
+        told.append(app.said.text if app.said else "")
+        return "a.gguf"
+
+    monkeypatch.setattr("nanoconsole.services.exporting.export", export)
+    monkeypatch.setitem(SAID_FOR, "information", 0.01)
+    async with listing(run) as (app, pilot):
+        await settled(pilot, "e", "enter")
+        assert told == ["exporting GGUF of r step 120 …"]
+        await pilot.pause(0.1)
+        assert app.said is None  # other words end by themselves, and these with them
 
 
 async def test_delete_asks_and_never_takes_the_only_good_one(run: RunFolder) -> None:

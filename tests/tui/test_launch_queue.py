@@ -137,6 +137,7 @@ async def test_the_queue_is_ordered_shared_halted_and_started_again(root: Path, 
         await pilot.press("minus", "f")
         await done(pilot)
         assert (entry("a").stop_on_failure, entry("a").slots) == (False, 1)
+        assert "h Halt" in await done(pilot)
         await pilot.press("h")
         assert "Halted: halted by hand" in await done(pilot)
         await pilot.press("s")
@@ -173,7 +174,8 @@ async def test_what_cannot_be_read_or_done_is_one_line(root: Path) -> None:
     app = console(root)
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("2", "Q")
-        assert "The queue is empty" in await done(pilot)
+        text = await done(pilot)
+        assert "The queue is empty" in text and "Halt" not in text
         lay(root, "gone", state="created", steps=1)
         queue.add(root, [queue.Entry(run="gone")])
         cast("QueueScreen", app.screen)._look()

@@ -38,6 +38,14 @@ async def test_a_switch_changes_draft_cost_and_difference(root: Path, started: l
         assert toml.load(list_runs(root)[0].config_file).mhc.streams == 2
 
 
+async def test_what_a_preset_expects_stands_below_what_it_is_for(root: Path, tmp_path: Path) -> None:
+    file = tmp_path / "built-in" / "tiny-cpu.toml"
+    file.write_text(file.read_text().replace("[about]", '[about]\nexpects = "two cores, 5 min"'))
+    async with console(root).run_test(size=SIZE) as pilot:
+        await pilot.press("2")
+        assert "expects two cores, 5 min" in await seen(pilot)
+
+
 async def test_a_refused_value_is_told_at_its_field_and_not_launched(root: Path, started: list[str]) -> None:
     app = console(root)
     async with app.run_test(size=SIZE) as pilot:

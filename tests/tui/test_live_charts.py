@@ -220,3 +220,11 @@ async def test_a_closed_cursor_says_nothing_of_a_run_without_records(root: Path)
         for key in ("i", "left", "plus", "minus", "h", "end", "f", "o", "x", "y"):
             await pilot.press(key)
         assert app.screen.view.cursor is app.screen.view.span is None  # type: ignore[attr-defined]
+
+
+async def test_four_learning_rates_are_named_in_80_columns(root: Path) -> None:
+    run = lay(root, "r", steps=40)
+    append(run, step=41, **{f"training/lr/{name}": 0.000593 for name in ("embedding", "head", "matrix", "norm")})
+    async with watching(run, (80, 24)) as (_, pilot):
+        text = await pressed(pilot, "m")
+        assert " rate  ● embed 5.93e-04 ▲ head 5.93e-04 ▼ matrix 5.93e-04 ■ norm 5.93e-04" in text

@@ -87,7 +87,9 @@ async def test_the_search_line_can_be_left_and_says_what_is_wrong(run: RunFolder
         assert "esc Cancel" in await press(pilot, "slash", "q", "1")
         assert "q1" not in await press(pilot, "escape")
         assert app.current_mode == "logs"
-        assert "✗ no regular expression" in await press(pilot, "slash", "(", "enter")
+        shown = (await press(pilot, "slash", "(", "enter")).splitlines()
+        assert any("✗ not a regular expression: missing )" in line for line in shown)
+        assert any(line.strip() == "(" for line in shown)  # the line stays open
         await press(pilot, "escape", "escape")
         assert app.current_mode == "runs"
 

@@ -86,8 +86,22 @@ def test_config_check_takes_a_preset_as_config_show_does(nano: Nano) -> None:
     checked = nano("config", "check", "tiny-cpu", "--json").data
     assert (checked["target"], checked["valid"]) == ("tiny-cpu", True)
     assert checked["parameters"] == estimate(resolve("tiny-cpu")).parameters
+    expects = f"expects: {resolve('tiny-cpu').about.expects}"
+    assert nano("config", "check", "tiny-cpu").out.splitlines()[-1] == expects
+    assert expects not in nano("config", "check", "tiny-cpu", "--set", "model.n_layers=5").out
     wrong = nano("config", "check", "tiny-cpi")
     assert (wrong.code, "did you mean tiny-cpu" in wrong.err) == (2, True)
+
+
+def test_config_check_refuses_a_source_that_matches_no_file(nano: Nano) -> None:
+    sets = ("--set", 'data.sources=[{kind="files", paths=["~/nots/**/*.md"]}]')
+    told = "no file matches ~/nots/**/*.md; check the folder and the ending of the names"
+    checked = nano("config", "check", "tiny-cpu", *sets)
+    assert (checked.code, checked.out) == (2, "") and told in checked.err
+    found = nano("config", "check", "tiny-cpu", *sets, "--json").data
+    assert (found["valid"], found["problems"]) == (False, [told])
+    queued = nano("queue", "add", "tiny-cpu", *sets, "--name", "mine")
+    assert queued.code == 2 and told in queued.err and not (nano.root / "mine").exists()
 
 
 def test_config_check_tells_in_words_how_long_it_takes_and_why(nano: Nano, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_a_table_says_what_it_leaves_out(nano: Nano, runs: list[RunFolder]) -> N
     assert [line.split()[0] for line in result.out.splitlines()] == ["run", "b"]
     assert "2 archived; see them with --archived" in result.err
     assert names(nano, "--archived") == ["a", "b", "c"]
-    nano("runs", "unarchive", "a")
+    assert nano("runs", "unarchive", "a").out == "a: in the list again\n"
     assert names(nano) == ["a", "b"]
     assert "fits; 1 archived" in nano("runs", "list", "--filter", "name:c").err
     assert nano("runs", "list", "--archived", "--filter", "loss>99").err.endswith("fits loss>99\n")

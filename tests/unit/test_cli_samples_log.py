@@ -71,7 +71,7 @@ def test_log_as_json_is_an_object_a_line(nano: Nano, run: RunFolder) -> None:
         (["samples", "a-rum"], "did you mean a-run?"),
         (["log", "empty"], "empty: has no log yet"),
         (["log", "a-run", "--level", "loud"], "'loud' is no level that can be chosen"),
-        (["log", "a-run", "--grep", "("], "no regular expression"),
+        (["log", "a-run", "--grep", "("], "not a regular expression"),
         (["log", "a-run", "--last", "-1"], "--last"),
     ],
 )

@@ -14,7 +14,7 @@ from nanocore.config.continuation import fork_conflicts, resume_conflicts
 from nanocore.config.schema import Config
 from nanocore.config.toml import load
 from nanocore.data.sources import list_source
-from nanocore.errors import ResourceError, UsageError
+from nanocore.errors import DataError, ResourceError, UsageError
 from nanocore.runs import create
 from nanocore.runs.create import Parent, create_run, read_run, starting_checkpoint, update_run
 from nanocore.runs.documents import write_document
@@ -112,6 +112,20 @@ def test_a_run_keeps_its_paths_absolute(tmp_path: Path, monkeypatch: pytest.Monk
     assert kept.collider.reference == str(here / "runs/a/checkpoints/step-00000004")
     monkeypatch.chdir(here)
     assert fork_conflicts(kept, config) == resume_conflicts(kept, config) == []
+
+
+def test_a_source_without_a_file_is_refused_before_it_takes_a_name(tmp_path: Path) -> None:
+    def config(*patterns: str) -> Config:
+        paths = [str(tmp_path / pattern) for pattern in patterns]
+        return Config.model_validate({"data": {"sources": [{"kind": "jsonl", "paths": paths}]}})
+
+    (tmp_path / "folder.md").mkdir()
+    fix = "check the folder and the ending of the names"
+    with pytest.raises(DataError, match=rf"^no file matches {tmp_path}/\*\.md; {fix}$") as refused:
+        create_run(tmp_path / "runs", config("*.md"), name="mine")
+    assert refused.value.exit_code == 2 and not (tmp_path / "runs").exists()
+    (tmp_path / "one.md").write_text("one")
+    assert create_run(tmp_path / "runs", config("*.none", "*.md"), name="mine").name == "mine"
 
 
 def test_a_full_disk_leaves_no_half_made_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -141,7 +141,9 @@ def test_a_witness_names_signal_or_exit_code(run: RunFolder, code: int, words: s
 
 
 def test_a_witness_that_wakes_late_says_nothing_of_the_attempt_after_its_own(run: RunFolder) -> None:
-    write_document(run.status_file, Status(state="starting", attempt=2))  # announced while the first one's witness slept
+    write_document(
+        run.status_file, Status(state="starting", attempt=2)
+    )  # announced while the first one's witness slept
     for attempt in (1, 2):
         spawn._witness(run, subprocess.Popen(["false"]), attempt)
     assert [(record["attempt"], record["exit_code"]) for record in read_all(run.events_file)] == [(2, 1)]

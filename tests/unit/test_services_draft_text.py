@@ -71,7 +71,7 @@ def test_each_fault_of_the_text_has_its_line_and_stands_at_its_field(draft: Draf
     typed(draft, "d_ff = 128", 'd_ff = "wide"\nd_modle = 3')
     told = [(fault.line, fault.words.partition(":")[0]) for fault in draft.faults(draft.toml())]
     assert told == [(4, "model.d_ff"), (5, "model.d_modle")]
-    assert "model.d_ff" in draft.problems and "did you mean d_model?" in draft.others[0]
+    assert "model.d_ff" in draft.problems and "did you mean model.d_model?" in draft.others[0]
     assert draft.config is None
 
 

@@ -119,7 +119,7 @@ def test_lines_are_chosen_by_level_and_pattern(level: str, pattern: str, lines: 
     assert [hit.number for hit in LogScan(path, compiled(pattern), level).hits()] == lines
 
 
-@pytest.mark.parametrize(("pattern", "words"), [("(", "no regular expression"), ("x" * 501, "longer than 500")])
+@pytest.mark.parametrize(("pattern", "words"), [("(", "not a regular expression"), ("x" * 501, "longer than 500")])
 def test_a_bad_pattern_is_refused_in_words(pattern: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         compiled(pattern)
@@ -145,7 +145,7 @@ def test_a_search_tells_matches_follows_the_log_and_goes_round(tmp_path: Path) -
     assert search.problem == ""
 
 
-@pytest.mark.parametrize(("pattern", "words"), [("(a+)+$", "takes too long"), ("[", "no regular expression")])
+@pytest.mark.parametrize(("pattern", "words"), [("(a+)+$", "takes too long"), ("[", "not a regular expression")])
 def test_a_pattern_that_takes_for_ever_is_ended(pattern: str, words: str, tmp_path: Path) -> None:
     """The console only waits for news; the kernel ends the process that searches."""
     path = tmp_path / "log"

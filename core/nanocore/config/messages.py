@@ -93,8 +93,7 @@ def _unknown(key: str, loc: tuple[int | str, ...]) -> Problem:
         return Problem(key, "unknown key", "the earlier system had it: `nanoconsole config import` reads its files")
     if near is None:
         return Problem(key, "unknown key", "`nanoconsole config show` lists all keys")
-    same_section = near.rpartition(".")[0].replace("[]", "") == plain.rpartition(".")[0]
-    return Problem(key, "unknown key", f"did you mean {near.rpartition('.')[2] if same_section else near}?")
+    return Problem(key, "unknown key", f"did you mean {near.rpartition('.')[2] if '[]' in near else near}?")
 
 
 def _misplaced(key: str, loc: tuple[int | str, ...], value: object) -> Problem:

@@ -22,13 +22,14 @@ Origin = Literal["built-in", "yours"]
 
 @dataclass(frozen=True)
 class Preset:
-    """A named configuration. `problem` says why the file cannot be used, and is empty when it can."""
+    """A named configuration; `expects`: what it needs and how long it takes. `problem` says why the file cannot be used, and is empty when it can."""
 
     name: str
     description: str
     path: Path
     origin: Origin
     problem: str = ""
+    expects: str = ""
 
 
 def user_folder() -> Path:
@@ -103,14 +104,15 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _read(path: Path, origin: Origin) -> Preset:
-    name, description, problem = sanitize_line(path.stem), "", ""
+    name, description, expects, problem = sanitize_line(path.stem), "", "", ""
     try:
         about = toml.read_table(path).get("about", {})
-        description = sanitize_line(str(about.get("description", ""))) if isinstance(about, dict) else ""
+        if isinstance(about, dict):
+            description, expects = (sanitize_line(str(about.get(key, ""))) for key in ("description", "expects"))
     except ConfigError as error:
         problem = str(error)
     if not valid_name(path.stem):
         problem = f"its file name cannot name a preset; use {NAME_RULE}"
     if origin == "yours" and (_built_in_folder() / path.name).is_file():
         problem = "a built-in preset has this name; rename the file"
-    return Preset(name, description, path, origin, problem)
+    return Preset(name, description, path, origin, problem, expects)

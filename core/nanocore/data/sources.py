@@ -69,6 +69,13 @@ def list_source(source: Source) -> Listing:
     return Listing(source, files)
 
 
+def refuse_empty(sources: Sequence[Source]) -> None:
+    """Raise the DataError of `list_source` for a source of paths that has no file now; each is looked for to its first."""
+    for source in sources:
+        if source.paths and not any(_facts([path]) for pattern in source.paths for path in _matches(pattern)):
+            raise _no_match(source.paths)
+
+
 def documents(listing: Listing, skip: Callable[[str, str], None]) -> Iterator[str]:
     """The documents of a source, always in the same order; `skip(path, reason)` hears of files passed over.
 
@@ -96,10 +103,10 @@ def _library(root: Path) -> Iterator[str]:
         )
 
 
-def _matches(pattern: str) -> list[str]:
-    """What a glob finds; `~` and `**` are allowed, hidden files come only when named."""
+def _matches(pattern: str) -> Iterator[str]:
+    """What a glob finds, as it finds it; `~` and `**` are allowed, hidden files come only when named."""
     try:
-        return glob.glob(str(Path(pattern).expanduser()), recursive=True)  # noqa: PTH207  (pathlib finds hidden files)
+        yield from glob.iglob(str(Path(pattern).expanduser()), recursive=True)  # noqa: PTH207  (pathlib finds hidden files)
     except (RuntimeError, ValueError, OSError) as error:  # an unknown ~user, a NUL character
         raise DataError(f"not a usable pattern ({error})", where=shown(pattern)) from None
 

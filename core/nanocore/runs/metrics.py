@@ -99,12 +99,12 @@ _ALL = (
     ),
     _m(
         "mhc/composite_gain_backward", "",
-        "Largest column sum of that product, the backward gain; 1 by construction for mHC-lite, near it for Sinkhorn maps.",
+        "Largest column sum of the product of all residual maps, the backward gain; 1 by construction for mHC-lite, near it for Sinkhorn maps.",
         healthy=(0.0, 2.0), cadence="telemetry",
     ),
     _m(
         "mhc/least_column_sum", "",
-        "Smallest column sum of that product over all tokens, what the most forgotten stream counts; 1 for mHC-lite.",
+        "Smallest column sum of the product of all residual maps over all tokens, what the most forgotten stream counts; 1 for mHC-lite.",
         healthy=(0.5, math.inf), cadence="telemetry",
     ),
     _m(

@@ -7,7 +7,15 @@ from nanoconsole.tui.keys.key import Key
 TABLE: tuple[Key, ...] = (
     Key("live", "p", "p", "pause", "Pause", "Pause the run, or let a paused one go on.", 1),
     Key("live", "S", "S", "stop", "Stop", "Stop the run: four ways, explained before you choose.", 2),
-    Key("live", "k", "k", "checkpoint", "Save", "Save a checkpoint now.", 3),
+    Key(
+        "live",
+        "k",
+        "k",
+        "checkpoint",
+        "Save",
+        "Save a checkpoint now, kept as checkpoint.keep_last, keep_every and keep_best say.",
+        3,
+    ),
     Key("live", "r", "r", "resume", "Resume", "Continue a stopped or crashed run from its newest checkpoint.", 4),
     Key(
         "live",

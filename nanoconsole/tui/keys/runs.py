@@ -15,7 +15,7 @@ TABLE: tuple[Key, ...] = (
     Key("runs", "space", "space", "select", "Select", "Select the run, or no more, and go to the next one.", 6),
     Key("runs", "C", "C", "compare", "Compare", "Compare the selected runs; the one under the cursor where none is.", 7),
     Key("runs", "o", "o", "sort(1)", "Sort", "Sort by the next column; a click on its title does too.", 8),
-    Key("runs", "k", "k", "checkpoint", "Save", "Save a checkpoint now.", 9),
+    Key("runs", "k", "k", "checkpoint", "Save", "Save a checkpoint now, kept as checkpoint.keep_last, keep_every and keep_best say.", 9),
     Key("runs", "r", "r", "resume", "Resume", "Continue a stopped or crashed run from its newest checkpoint.", 10),
     Key("runs", "c", "c", "chat", "Chat", "Talk with the newest checkpoint of the run."),
     Key("runs", "K", "K", "checkpoints", "Checkpoints", "The checkpoints of the run: chat, fork, export, resume, delete."),

@@ -160,7 +160,7 @@ def _fit(text: str, width: int) -> str:
 def _title(found: AlertList) -> Content:
     last = sum(alert.open for alert in found.alerts)
     more = f", the newest {MOST} listed" if len(found.alerts) > MOST else ""
-    counts = f"  {len(found.alerts)} recorded{more}, {last} still last  " if found.alerts else "  "
+    counts = f"  {len(found.alerts)} recorded{more}, {last} not over  " if found.alerts else "  "
     problem = (f"\n✗ {found.problem}", "$error") if found.problem else ""
     return Content.assemble(
         ("Alerts", "bold"), (counts, "$foreground"), (TERMS if found.alerts else "", "$axis"), problem

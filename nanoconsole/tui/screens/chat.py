@@ -188,7 +188,7 @@ class ChatScreen(ConsoleScreen):
         screen = PickScreen(
             title,
             known,
-            "words of a run or step, or the path of a GGUF file or an exported folder",
+            "words of a run or step, or a path: GGUF file, exported folder",
             "model at this path",
         )
         self.app.push_screen(screen, lambda text: self._choose(place, text))

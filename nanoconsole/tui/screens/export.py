@@ -28,9 +28,12 @@ class Form:
 
 FORMS = (
     Form(
-        "GGUF", "One file; 2.06 bits a weight. llama.cpp runs it where the architecture is a stock one.", {"to": "gguf"}
+        "GGUF",
+        "One file; 2.06 bits a weight, 4.5 where rows are no multiple of 256 wide. llama.cpp runs it where the "
+        "architecture is a stock one.",
+        {"to": "gguf"},
     ),
-    Form("GGUF, smaller", "The same at 1.69 bits a weight.", {"to": "gguf", "scheme": "tq1_0"}),
+    Form("GGUF, smaller", "The same with 1.69 in place of 2.06 bits.", {"to": "gguf", "scheme": "tq1_0"}),
     Form("Hugging Face", "A folder for transformers, weights as floats.", {"to": "hf"}),
     Form("Hugging Face, BitNet", "A folder with BitNet's own codes.", {"to": "hf", "form": "bitnet"}),
 )

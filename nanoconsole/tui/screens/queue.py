@@ -116,7 +116,7 @@ class QueueScreen(Question[str | None]):
     def offers(self, action: str) -> bool:
         row, halted = self._chosen(), bool(self._view and self._view.halted)
         if action in ("start", "halt"):
-            return halted == (action == "start")
+            return halted if action == "start" else not halted and bool(self._view and self._view.pending)
         if action.startswith("move"):
             return row is not None and row.state == "waiting"
         if action in ("cancel", "failure") or action.startswith("slots"):

@@ -25,7 +25,12 @@ Part = tuple[str, str, str]  # text, style, action on click ("" for none)
 NAMES = (" nanoconsole ", " nano ", "")  # of the program, the longest that leaves the tabs their room
 WIDE = 80  # columns from which counts have their words
 COUNTS = 14  # columns kept for what trains, so that tabs do not change when a run begins
-SAID = {"information": ("✓", "success"), "warning": ("!", "warning"), "error": ("✗", "error")}
+SAID = {
+    "information": ("✓", "success"),
+    "working": ("◐", "accent"),
+    "warning": ("!", "warning"),
+    "error": ("✗", "error"),
+}
 
 
 def clickable(parts: Sequence[Part]) -> Content:

@@ -38,13 +38,14 @@ class Number:
 
 @dataclass(frozen=True)
 class ChartSpec:
-    """What a chart shows: lines, and numbers beside its title."""
+    """What a chart shows: lines, and numbers beside its title; `brief` is the title where room is short ("": the same)."""
 
     key: str
     title: str
     unit: str
     lines: tuple[Line, ...]
     beside: tuple[Number, ...] = ()
+    brief: str = ""
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,8 @@ def _width(group: list[Text]) -> int:
 
 def _legend(spec: ChartSpec, source: CurveSource, view: View, curves: list[Drawn], *, brief: bool) -> list[list[Text]]:
     """The groups of a title: name and unit, the numbers that stand beside, a mark and value for each line."""
-    groups: list[list[Text]] = [[(f" {spec.title} ", "title"), (f"{spec.unit} " if spec.unit else "", "axis")]]
+    name = (brief and spec.brief) or spec.title
+    groups: list[list[Text]] = [[(f" {name} ", "title"), (f"{spec.unit} " if spec.unit else "", "axis")]]
     for beside in spec.beside:
         if (shown := _value(source, view, beside.metric, source.last(beside.metric))) is not None:
             expected = beside.brief if brief else beside.expected

@@ -20,12 +20,13 @@ FEW = 8  # presets up to this many are all described; of more only the one under
 
 @dataclass(frozen=True)
 class Choice:
-    """A preset or file that can be opened; `problem` says why it cannot."""
+    """A preset or file that can be opened; `problem` says why it cannot. `expects` is shown of the one under the cursor."""
 
     target: str
     title: str
     description: str
     problem: str = ""
+    expects: str = ""
 
 
 def choices(presets: Sequence[Preset], opened: Sequence[Choice] = ()) -> list[Choice]:
@@ -36,6 +37,7 @@ def choices(presets: Sequence[Preset], opened: Sequence[Choice] = ()) -> list[Ch
             preset.name + (" (yours)" if preset.origin == "yours" else ""),
             preset.description,
             preset.problem,
+            preset.expects,
         )
         for preset in presets
     ]
@@ -122,4 +124,6 @@ class PresetList(OptionList):
             lines.append(Content.styled(f"✗ {choice.problem}", "$error"))
         elif choice.description and not self._brief:
             lines.append(Content.styled(choice.description, "$axis"))
+        if choice.expects and here and not self._brief:
+            lines.append(Content.assemble(("expects ", "$accent"), (choice.expects, "$axis")))
         return Content("\n").join(lines if self._brief else [*lines, Content("")])
