@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import select
 import signal
 import struct
@@ -30,7 +29,7 @@ class Terminal:
     def __init__(
         self, arguments: Sequence[str], environment: dict[str, str], size: tuple[int, int] = (160, 48)
     ) -> None:
-        master, slave = pty.openpty()
+        master, slave = os.openpty()
         ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
         self.started = time.monotonic()
         self._child = subprocess.Popen(

@@ -248,9 +248,9 @@ async def test_a_paused_run_is_not_said_to_train(root: Path) -> None:
 async def test_a_run_that_has_just_been_launched_opens_on_its_charts(root: Path, state: str) -> None:
     """Its process is not there yet, so it looks as dead as a crashed one."""
     run = lay(root, "r", state=state, steps=0, total=100)
-    run.metrics_file.write_text("")
-    async with watching(run, (80, 24)) as (app, _):
-        assert not app.screen.query_one("#body").has_class("-text")
+    with run.metrics_file.open("w"):  # as a trainer has it that has no lock yet
+        async with watching(run, (80, 24)) as (app, _):
+            assert not app.screen.query_one("#body").has_class("-text")
 
 
 async def test_a_run_whose_folder_is_deleted_is_said_to_be_gone_and_cannot_be_resumed(root: Path) -> None:

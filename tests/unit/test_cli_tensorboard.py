@@ -10,6 +10,7 @@ import pytest
 from nanoconsole.cli import tensorboard as verb
 from nanoconsole.services import tensorboard as service
 from nanocore.runs.layout import RunFolder
+from nanocore.runs.liveness import acquire
 from nanocore.runs.status import StatusWriter
 from tests import command_line
 from tests.command_line import Nano
@@ -60,9 +61,15 @@ def test_with_run_it_ends_although_the_run_ended_before(nano: Nano, tmp_path: Pa
 
 
 def test_it_ends_with_a_run_that_trains(nano: Nano, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    writer = StatusWriter(make_run(tmp_path, "a-run"), attempt=1)
+    run = make_run(tmp_path, "a-run")
+    lock, writer = acquire(run), StatusWriter(run, attempt=1)
+
+    def end(_: float) -> None:
+        writer.finish("finished", 0)
+        lock.release()
+
     monkeypatch.setattr(Board, "looks", 10**6)
-    monkeypatch.setattr(verb.time, "sleep", lambda _: writer.finish("finished", 0))
+    monkeypatch.setattr(verb.time, "sleep", end)
     assert nano("tensorboard", "a-run").code == 0
 
 
