@@ -12,6 +12,7 @@ from nanocore.config import toml
 from nanocore.config.presets import user_folder
 from nanocore.runs.layout import list_runs
 from tests.tui.scenes import console, cursor_on, seen
+from tests.tui.worker_scenes import appeared
 
 pytestmark = pytest.mark.usefixtures("presets")
 SIZE = (120, 36)
@@ -22,7 +23,7 @@ async def test_a_switch_changes_draft_cost_and_difference(root: Path, started: l
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("2")
         cursor_on(app, "mhc.streams")
-        before = await seen(pilot)
+        before = await appeared(pilot, "next value")  # what switches would add is computed in a thread
         assert "as the preset has it" in before
         await pilot.press("right")
         after = await seen(pilot)
@@ -30,8 +31,7 @@ async def test_a_switch_changes_draft_cost_and_difference(root: Path, started: l
         assert "◆ 1 change to the preset" in after
         assert "1 → 2" in after
         assert after.splitlines()[4] != before.splitlines()[4]  # memory
-        await pilot.press("u")
-        assert (await seen(pilot)).splitlines()[1:12] == before.splitlines()[1:12]
+        assert (await appeared(pilot, "next value", "u")).splitlines()[1:12] == before.splitlines()[1:12]
         await pilot.press("right", "ctrl+l")
         await app.workers.wait_for_complete()
         assert started == ["tiny-cpu-0001"]
