@@ -101,10 +101,11 @@ def in_a_pause(monkeypatch: pytest.MonkeyPatch, run: RunFolder, acts: list[Calla
 
 def test_a_checkpoint_and_a_sample_are_made_inside_the_pause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = new_run(tmp_path, "training.steps=3", "checkpoint.every=0", "evaluation.every=0")
-    seen: list[tuple[str, int, bool]] = []
+    seen: list[tuple[str, int, int, bool]] = []
 
     def look() -> None:
-        seen.append((status_of(run).state, len(available(run.checkpoints_dir)), run.sample_file(2).exists()))
+        status = status_of(run)
+        seen.append((status.state, status.step, len(available(run.checkpoints_dir)), run.sample_file(2).exists()))
 
     acts: list[Callable[[], object]] = [
         lambda: send(run, "checkpoint"),
@@ -115,7 +116,7 @@ def test_a_checkpoint_and_a_sample_are_made_inside_the_pause(tmp_path: Path, mon
     ]
     in_a_pause(monkeypatch, run, acts)
     assert train(run) == 0
-    assert seen == [("paused", 1, False), ("paused", 1, True)]
+    assert seen == [("paused", 2, 1, False), ("paused", 2, 1, True)]
     assert (status_of(run).state, steps_of(run)[-1]) == ("finished", 3)
 
 

@@ -178,6 +178,7 @@ def scheduled_save(job: Job) -> None:
 def pause(job: Job) -> None:
     job.reporter.event("paused")
     job.reporter.log("paused")
+    show(job)  # the step just ended counts
     while job.orders.paused and not job.orders.stop:
         job.reporter.status(state="paused", phase="paused")
         time.sleep(0.2)
