@@ -1,4 +1,4 @@
-"""Regenerate screenshots/*.svg, one of every screen, from real runs: python -m tests.screenshots [--runs DIR].
+"""Regenerate screenshots/*.svg, one of every screen, from real runs: python -m tests.screenshots [--runs DIR] [--to DIR].
 
 Without --runs two small runs are trained first, one after the other, for some minutes, in a folder of their own. The
 newest run of the folder is the one that the screens of a run show. Chat talks to its model, Validate runs all checks.
@@ -57,21 +57,21 @@ SCENES = (
 )
 
 
-def train(root: Path) -> None:
+def train(root: Path, length: list[str]) -> None:
     for name, sets in RUNS.items():
-        launched = launch(resolve("tiny-cpu", [*LENGTH, *sets]), root=root, preset="tiny-cpu", name=name)
+        launched = launch(resolve("tiny-cpu", [*length, *sets]), root=root, preset="tiny-cpu", name=name)
         wait_until_ended(launched.run)
 
 
-async def take(root: Path) -> None:
+async def take(root: Path, folder: Path) -> None:
     app = ConsoleApp(root)
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause(2.0)
         for scene in SCENES:
             await play(pilot, scene)
             picture = re.sub(r"terminal-\d+-", "terminal-", app.export_screenshot(title="nanoconsole"))
-            (OUTPUT / f"{scene.name}.svg").write_text(picture, encoding="utf-8")
-            print(f"screenshots/{scene.name}.svg")
+            (folder / f"{scene.name}.svg").write_text(picture, encoding="utf-8")
+            print(folder.name, scene.name)
 
 
 async def play(pilot: Pilot[None], scene: Scene) -> None:
@@ -95,12 +95,15 @@ def text(pilot: Pilot[None]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path)
-    root = parser.parse_args().runs or Path(tempfile.mkdtemp()) / "runs"
+    parser.add_argument("--to", type=Path, default=OUTPUT)
+    given = parser.parse_args()
+    root = given.runs or Path(tempfile.mkdtemp()) / "runs"
     if not root.is_dir() or not list_runs(root):
-        train(root)
-    OUTPUT.mkdir(exist_ok=True)
+        train(root, LENGTH)
+    folder = given.to.absolute()
+    folder.mkdir(exist_ok=True)
     os.chdir(root.parent)  # so that no picture shows where this machine keeps its runs
-    asyncio.run(take(Path(root.name)))
+    asyncio.run(take(Path(root.name), folder))
 
 
 if __name__ == "__main__":

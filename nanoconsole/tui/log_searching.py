@@ -28,7 +28,7 @@ class LogSearching(RunScreen):
         super().__init__()
         self.search: LogSearch | None = None
         self.pattern, self.level = "", ""
-        self._jump = False  # to the first match, when there is one
+        self._after: int | None = None  # the line behind which the first match is to be shown, when it is known
 
     def log_file(self) -> Path | None:
         """The log that is searched."""
@@ -54,10 +54,16 @@ class LogSearching(RunScreen):
         search = self.search
         if search is None:
             return
-        if self._jump and search.matches:
-            self._jump = False
-            self.action_match(1)
         self.show()
+        if self._after is not None:
+            self._show_first(search, self._after)
+
+    def _show_first(self, search: LogSearch, after: int) -> None:
+        """The first match behind a line; one at the beginning again only when there is none behind it."""
+        found = search.next_match(after, 1)
+        if search.waits or (found is not None and found[1] > after):
+            self._after = None
+            self._show_match(search, found)
 
     def begin_search(self) -> None:
         self.end_search()
@@ -89,7 +95,10 @@ class LogSearching(RunScreen):
         except UsageError as error:
             self.console.say(str(error), "error")
             return
-        self.pattern, self._jump = event.value, bool(event.value)
+        self.pattern = event.value
+        following = self.query_one(LogPane).following  # who watches the end looks for the first match of all
+        self._after = (-1 if following else self._line_in_sight()) if self.pattern else None
+        self.keep_line()
         self._close_line()
         self.begin_search()
         self.show()
@@ -112,15 +121,21 @@ class LogSearching(RunScreen):
         return False
 
     def action_match(self, by: int) -> None:
-        search, pane = self.search, self.query_one(LogPane)
-        if search is None or not self.pattern:
+        if self.search is None or not self.pattern:
             self.console.say("/ searches first", "warning")
-            return
-        found = search.next_match(self.line_of(pane.row) if pane.in_sight else 0, by)
+        else:
+            self._show_match(self.search, self.search.next_match(self._line_in_sight(), by))
+
+    def _line_in_sight(self) -> int:
+        """The cursor's line, -1 while no line is in sight."""
+        pane = self.query_one(LogPane)
+        return self.line_of(pane.row) if pane.in_sight else -1
+
+    def _show_match(self, search: LogSearch, found: tuple[int, int] | None) -> None:
         if found is None:
             self.console.say("no match" if search.waits else "no match so far", "warning")
         else:
-            pane.centre(search.row_of(found[1]))
+            self.query_one(LogPane).centre(search.row_of(found[1]))
             self.console.say(f"match {found[0] + 1:,} of {search.matches:,}")
 
     def action_level(self) -> None:

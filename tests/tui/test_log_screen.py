@@ -132,6 +132,20 @@ async def test_the_line_is_shown_again_when_a_slow_search_has_reached_it(
         assert "line 2 of 4" in text and "cannot save" in text.splitlines()[-2]
 
 
+async def test_a_search_begins_behind_the_line_also_among_warnings(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nanoconsole.tui.log_searching.LogSearch", SearchInTime)
+    async with showing(run, "9") as (_, pilot):
+        await press(pilot, "g", "2", "0", "0", "enter", "l")
+        SearchInTime.newest.answer()
+        assert "line 2 of 4" in await press(pilot)
+        await press(pilot, "slash", *"odd|space", "enter")
+        SearchInTime.newest.answer()
+        text = await press(pilot)
+        assert "line 4 of 4" in text and "match 2 of 2" in text
+
+
 async def test_a_long_log_shows_its_end_at_once_and_is_looked_through_in_pieces(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
