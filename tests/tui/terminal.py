@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 PATIENCE = 90.0  # seconds; a machine that trains beside the tests is slow
-ENDED = "#{pane_dead},#{pane_dead_status},#{pane_dead_signal}"
+ENDED = "#{pane_dead},#{pane_dead_status},#{pane_dead_signal},#{pid}"
 LOOK = 0.2  # seconds between two looks at the screen
 
 
@@ -62,9 +63,10 @@ class Terminal:
         """Wait until what runs in the window has ended; its exit code, or what killed it: "0", "signal 9"."""
         deadline = time.monotonic() + PATIENCE
         while True:
-            dead, code, signal = self._tmux("display-message", "-p", "-t", "tour", ENDED).strip().split(",")
-            if dead == "1" and (code or signal):  # tmux sees the end of its output before that of the process
-                return f"signal {signal}" if signal else code
+            dead, code, killed, server = self._tmux("display-message", "-p", "-t", "tour", ENDED).strip().split(",")
+            if dead == "1" and (code or killed):  # tmux sees the end of its output before that of the process
+                return f"signal {killed}" if killed else code
+            os.kill(int(server), signal.SIGCHLD)  # which tmux 3.3a sometimes misses, and then the end of the process
             assert time.monotonic() < deadline, f"it goes on:\n{self.text()}"
             time.sleep(LOOK)
 
