@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from nanocore.export.sealed import HEAD, MARK, hash_of
+from nanocore.files import is_file
 from nanocore.seal import ZEROS, seal_json
 
 SEALED = re.compile(rb'(\{\s*"schema":\s*[0-9]+,\s*"sha256":\s*")[0-9a-f]{64}"')
@@ -50,7 +51,7 @@ def reseal_checkpoint(path: Path) -> None:
     manifest = path / "manifest.json"
     try:
         table = json.loads(manifest.read_bytes())
-        files = [file for file in table["files"] if (path / file["name"]).is_file()]
+        files = [file for file in table["files"] if is_file(path / file["name"])]
     except (ValueError, TypeError, LookupError, RecursionError):
         return
     for file in files:

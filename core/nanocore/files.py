@@ -1,4 +1,4 @@
-"""Reading a file that anybody may have put there: never waiting for it, and never more of it than asked for."""
+"""Files that anybody may have named or put there: never waited for, and never more of them read than asked for."""
 
 from __future__ import annotations
 
@@ -6,6 +6,21 @@ import errno
 import os
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
+
+
+def is_file(path: Path) -> bool:
+    """Whether a regular file is there. A name that no file can have (too long) is none; pathlib raises OSError for it."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there, for any name, as `is_file`."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def is_there(path: Path) -> bool:
+    """Whether anything is there, for any name, as `is_file`."""
+    return os.path.exists(path)  # noqa: PTH110
 
 
 def open_regular(path: Path, flags: int = os.O_RDONLY, *, follow: bool = True) -> int:

@@ -12,6 +12,7 @@ import typer
 from nanoconsole.cli.model import answers
 from nanoconsole.cli.output import emit, say
 from nanocore.errors import UsageError
+from nanocore.files import is_folder
 
 Report = dict[str, Any]
 Out = Annotated[
@@ -40,7 +41,7 @@ def deliver(
     from nanoconsole.services.reports.files import write_whole
     from nanocore.bench.results import stamped
 
-    if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
+    if out is not None and (is_folder(out) or not is_folder(out.absolute().parent)):
         raise UsageError("cannot be made", where=f"--out {out}", fix="name a file in a folder that is there")
     report = stamped(kind, measure(), ["nanoconsole", *(context.find_root().obj or ())])
     for line in report.get("warnings", ()):

@@ -73,16 +73,16 @@ def check(target: Target, set: Set = None, runs: Runs = None, json: Json = False
     """
     from nanoconsole.cli.target import configuration
     from nanocore.config.advice import advice
-    from nanocore.data.sources import refuse_empty
-    from nanocore.errors import ConfigError, DataError
+    from nanocore.errors import ConfigError, DataError, UsageError
     from nanocore.runs.layout import run_root
+    from nanocore.runs.named import refuse_missing
 
     root = run_root(runs)
     try:
         config = configuration(_named(target), root, set or ())
-        refuse_empty(config.data.sources)
+        refuse_missing(config)
         expected = _cost(config, root)
-    except (ConfigError, DataError) as error:
+    except (ConfigError, DataError, UsageError) as error:
         if json:
             problems = error.problems if isinstance(error, ConfigError) else [str(error)]
             emit({"target": target, "valid": False, "problems": problems})
@@ -151,8 +151,9 @@ def edit(target: Target, runs: Runs = None) -> None:
 def _named(target: str) -> str:
     """The target; a file without the suffix .toml as a path, unless a preset has its name."""
     from nanocore.config.presets import presets
+    from nanocore.files import is_file
 
-    bare = Path(target).is_file() and target not in [preset.name for preset in presets()]
+    bare = is_file(Path(target)) and target not in [preset.name for preset in presets()]
     return f"./{target}" if bare and "/" not in target else target
 
 

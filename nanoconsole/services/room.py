@@ -8,6 +8,7 @@ from pathlib import Path
 from nanoconsole.services.format import size
 from nanocore.config.estimate import estimate
 from nanocore.config.schema import Config
+from nanocore.files import is_there
 
 
 def checkpoint_bytes(config: Config) -> int:
@@ -22,7 +23,7 @@ def room_note(config: Config, root: Path) -> str:
 
     Raises DataError when the configuration's tokenizer file cannot be read.
     """
-    place = next(folder for folder in (root, *root.absolute().parents) if folder.exists())
+    place = next(folder for folder in (root, *root.absolute().parents) if is_there(folder))
     try:
         free = shutil.disk_usage(place).free
     except OSError:

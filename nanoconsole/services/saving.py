@@ -9,6 +9,7 @@ from nanoconsole.services.draft_changes import changes
 from nanocore.config import toml
 from nanocore.config.presets import save_preset, user_folder
 from nanocore.errors import ConfigError, UsageError
+from nanocore.files import is_there
 from nanocore.runs.layout import NAME_RULE, valid_name
 from nanocore.runs.text import sanitize_line
 
@@ -24,7 +25,7 @@ def fault(name: str) -> str:
     """Why a draft cannot be saved under a name, as far as the name itself tells; "" when it can."""
     if is_path(name):
         path = Path(name).expanduser()
-        return "this file exists; open it to edit it" if path.exists() else ""
+        return "this file exists; open it to edit it" if is_there(path) else ""
     return "" if valid_name(name) else f"use {NAME_RULE}, or a path for a file"
 
 

@@ -104,6 +104,11 @@ def test_config_check_refuses_a_source_that_matches_no_file(nano: Nano) -> None:
     assert queued.code == 2 and told in queued.err and not (nano.root / "mine").exists()
 
 
+def test_a_name_that_no_file_can_have_is_one_line(nano: Nano) -> None:
+    for name in ("x" * 300, "x" * 300 + ".toml"):
+        assert nano("config", "check", name).code == 2
+
+
 def test_config_check_tells_in_words_how_long_it_takes_and_why(nano: Nano, tmp_path: Path) -> None:
     file = tmp_path / "plain.toml"
     file.write_text("")

@@ -14,7 +14,7 @@ from nanocore.config.continuation import fork_conflicts, resume_conflicts
 from nanocore.config.schema import Config
 from nanocore.config.toml import load
 from nanocore.data.sources import list_source
-from nanocore.errors import DataError, ResourceError, UsageError
+from nanocore.errors import DataError, NanoError, ResourceError, UsageError
 from nanocore.runs import create
 from nanocore.runs.create import Parent, create_run, read_run, starting_checkpoint, update_run
 from nanocore.runs.documents import write_document
@@ -93,6 +93,8 @@ def test_a_run_keeps_its_paths_absolute(tmp_path: Path, monkeypatch: pytest.Monk
     (here / "text").mkdir(parents=True)
     monkeypatch.chdir(here)
     Path("text/one.md").write_text("one")
+    Path("tokenizer.json").touch()
+    Path("runs/a/checkpoints/step-00000004").mkdir(parents=True)
     config = Config.model_validate(
         {
             "data": {
@@ -126,6 +128,31 @@ def test_a_source_without_a_file_is_refused_before_it_takes_a_name(tmp_path: Pat
     assert refused.value.exit_code == 2 and not (tmp_path / "runs").exists()
     (tmp_path / "one.md").write_text("one")
     assert create_run(tmp_path / "runs", config("*.none", "*.md"), name="mine").name == "mine"
+
+
+LONG = "x" * 300  # no file can have this name, and asking for it is an error of its own
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ({"data": {"tokenizer": "file", "tokenizer_file": "none.json"}}, "none.json: there is no such file; data.tokenizer_file"),
+        ({"data": {"tokenizer": "file", "tokenizer_file": LONG}}, "there is no such file; data.tokenizer_file names"),
+        ({"data": {"sources": [{"kind": "files", "paths": [f"{LONG}/*.py"]}]}}, "no file matches x"),
+        (
+            {"collider": {"mode": "head", "importance": "excess", "reference": "none"}},
+            "collider.reference: is not a checkpoint folder; give RUN/checkpoints/step-",
+        ),
+    ],
+    ids=["tokenizer", "long tokenizer", "long source", "reference"],
+)  # fmt: skip
+def test_what_is_named_and_not_there_is_refused_before_a_run_is_made(
+    tmp_path: Path, table: dict[str, object], told: str
+) -> None:
+    with pytest.raises(NanoError) as refused:
+        create_run(tmp_path / "runs", Config.model_validate(table))
+    assert told in str(refused.value) and refused.value.exit_code == 2
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_full_disk_leaves_no_half_made_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

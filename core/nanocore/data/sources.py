@@ -17,6 +17,7 @@ from nanocore.config.sections import Source
 from nanocore.data.documents import jsonl_documents, not_text, parquet_documents, reading, shown, text_documents
 from nanocore.data.synthetic import synthetic_documents
 from nanocore.errors import DataError
+from nanocore.files import is_file, is_folder
 
 # Folders of the standard library that teach nothing about writing Python: tests, tables, and what was installed later.
 NOT_LIBRARY = frozenset(
@@ -112,7 +113,7 @@ def _matches(pattern: str) -> Iterator[str]:
 
 
 def _no_match(patterns: Sequence[str]) -> DataError:
-    folders = [pattern for pattern in patterns if Path(pattern).expanduser().is_dir()]
+    folders = [pattern for pattern in patterns if is_folder(Path(pattern).expanduser())]
     fix = "a folder needs a pattern such as src/**/*.py" if folders else "check the folder and the ending of the names"
     return DataError(f"no file matches {', '.join(map(shown, patterns))}", fix=fix)
 
@@ -124,7 +125,7 @@ def _facts(paths: Iterator[str] | list[str]) -> tuple[SourceFile, ...]:
     for path in sorted(set(paths), key=os.fsencode):
         with reading(Path(path)):
             real = os.path.realpath(path)
-            wanted = real not in seen and Path(real).is_file()
+            wanted = real not in seen and is_file(Path(real))
         if wanted:
             seen.add(real)
             files.append(_stat(path))

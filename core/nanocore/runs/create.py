@@ -51,15 +51,15 @@ def create_run(
 
     Relative paths in `config` are made absolute, from the working directory: the run means the same files everywhere.
     `experiment` says which part of a comparison the run is (name, variant, seed, kind); other runs have none.
-    A source that matches no file is refused first (DataError).
+    What it names and is not there is refused first (DataError, UsageError).
     run.json is written last: a folder without it is not listed as a run. Raises UsageError when the name is taken or
     not allowed or the folder cannot be written, ResourceError when the disk is full. Nothing half-made stays behind.
     """
     from nanocore.config.paths import anchored  # pydantic, which readers of runs do not need
     from nanocore.config.toml import dump
-    from nanocore.data.sources import refuse_empty
+    from nanocore.runs.named import refuse_missing
 
-    refuse_empty(config.data.sources)
+    refuse_missing(config)
     text = dump(anchored(config))
     try:
         run = _claim(root, preset, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from nanocore.errors import ResourceError
@@ -15,5 +16,6 @@ def write_whole(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", errors="replace")
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # it may be the name that cannot be
+            temporary.unlink()
         raise ResourceError(f"cannot be written: {error.strerror}", where=str(path)) from None
