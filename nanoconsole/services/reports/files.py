@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from nanocore.errors import ResourceError
+from nanocore.errors import ResourceError, remedy
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -16,4 +16,4 @@ def write_whole(path: Path, text: str) -> None:
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise ResourceError(f"cannot be written: {error.strerror}", where=str(path)) from None
+        raise ResourceError(f"cannot be written: {error.strerror}", where=str(path), fix=remedy(error)) from None
