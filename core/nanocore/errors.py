@@ -8,6 +8,24 @@ from __future__ import annotations
 import errno
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of an OSError: the disk, a quota or a file-size limit is full
+_REMEDIES = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space, for the quota is used up",
+    errno.EFBIG: "raise the limit of file sizes (ulimit -f)",
+    errno.EACCES: "check who may write there",
+    errno.EPERM: "check who may write there",
+    errno.EROFS: "make its file system writable",
+    errno.EIO: "check the disk",
+    errno.EISDIR: "move away the folder that lies in the place of a file",
+    errno.ENOTDIR: "move away the file that lies in the place of a folder",
+    errno.EEXIST: "move away what lies in its place",
+    errno.ELOOP: "remove the symbolic link in its place",
+    errno.ENXIO: "remove the pipe or device in its place",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "close other programs",
+    errno.ENOMEM: "close other programs",
+}
 EXIT_CODES: dict[int, str] = {
     0: "done",
     1: "an unexpected error inside nanoconsole",
@@ -99,6 +117,14 @@ class StopRequested(NanoError):
     def __init__(self, exit_code: int) -> None:
         super().__init__("stopped on request, before the first step")
         self.exit_code = exit_code
+
+
+def remedy(error: OSError, otherwise: str = "") -> str:
+    """What to do about an error of the system, by its number; `otherwise` is a way around it that the caller knows.
+
+    "" where neither is known.
+    """
+    return ", or ".join(part for part in (_REMEDIES.get(error.errno or 0, ""), otherwise) if part)
 
 
 def restored(kind: str, message: str, exit_code: int) -> NanoError:

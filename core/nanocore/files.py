@@ -34,7 +34,7 @@ def open_regular(path: Path, flags: int = os.O_RDONLY, *, follow: bool = True) -
     if S_ISREG(mode):
         return descriptor
     os.close(descriptor)
-    code = errno.EISDIR if S_ISDIR(mode) else errno.EINVAL
+    code = errno.EISDIR if S_ISDIR(mode) else errno.ENXIO
     raise OSError(code, os.strerror(code) if S_ISDIR(mode) else "it is not a regular file")
 
 

@@ -193,7 +193,7 @@ def _rows(entries: list[Entry], stalls: list[str]) -> list[tuple[Any, ...]]:
     rows, place, now = [], 0, time.time()
     for entry, stall in zip(entries, stalls, strict=True):
         place += entry.state == "waiting"
-        since = format.age(entry.ended or entry.added, now)
+        since = format.age(entry.ended or entry.added or None, now)
         shown = place if entry.state == "waiting" else None
         rows.append((entry.run, entry.state, shown, entry.slots, entry.experiment, since, entry.reason or stall))
     return rows

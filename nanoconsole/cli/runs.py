@@ -145,7 +145,8 @@ def _row(listed: Listed) -> tuple[Any, ...]:
     measures = (format.number(summary.loss), format.number(summary.bits_per_byte))
     speed, left = format.count(summary.tokens_per_second), format.duration(summary.eta)
     tags = " ".join([*(["archived"] if listed.notes.archived else []), *listed.notes.tags])
-    return (summary.name, summary.state, steps, *measures, speed, left, format.age(summary.created, time.time()), tags)
+    age = format.age(summary.created or None, time.time())
+    return (summary.name, summary.state, steps, *measures, speed, left, age, tags)
 
 
 def _lines(facts: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
-from nanocore.errors import ResourceError
+from nanocore.errors import ResourceError, remedy
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -20,7 +20,7 @@ class OutputError(ResourceError):
     """Standard output takes no more. Nobody is told when its reader left, as `| head` does (exit 141)."""
 
     def __init__(self, error: OSError) -> None:
-        super().__init__(f"cannot write to standard output: {error.strerror}")
+        super().__init__(f"cannot write to standard output: {error.strerror}", fix=remedy(error))
         self.silent = isinstance(error, BrokenPipeError)
         if self.silent:
             self.exit_code = READER_GONE

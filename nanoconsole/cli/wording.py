@@ -17,6 +17,8 @@ PLAIN = (
 )
 COMMAND = re.compile(r"No such command '(?P<given>[^']*)'(?:\. Did you mean (?P<near>'.*')\?)?$")
 CHOICE = re.compile(r"'(?P<given>[^']*)' is not one of (?P<known>'.*')")
+OPTION = re.compile(r"No such option: (?P<given>--[a-z-]+)")
+OF_THE_QUEUE = ("--restarts", "--slots", "--stop-on-failure")
 TEXT_VERB = "generate"
 
 
@@ -25,6 +27,8 @@ def plain(message: str, verb: str, groups: Mapping[str, Collection[str]] | None 
     message = message.rstrip(".")
     if found := COMMAND.match(message):
         return _no_command(found["given"], found["near"], {} if verb else groups or {})
+    if verb == "train" and (found := OPTION.match(message)) and found["given"] in OF_THE_QUEUE:
+        return f"{found[0]}; queued runs have it, as in queue add tiny-cpu {found['given']}"
     for pattern, words in PLAIN:
         message = pattern.sub(words, message)
     return message + _meant(message) + _prompt(message, verb)

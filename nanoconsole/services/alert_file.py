@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nanocore.errors import ResourceError
+from nanocore.errors import ResourceError, remedy
 from nanocore.runs.records import Record, RecordWriter
 
 KEEP = 1 << 20  # bytes of the newest records that are read
@@ -23,7 +23,8 @@ def write(path: Path, records: Iterable[Record]) -> None:
         with _editing(path):
             _append(path, records)
     except OSError as error:
-        raise ResourceError(f"alerts cannot be recorded: {error.strerror}", where=str(path)) from None
+        what = f"alerts cannot be recorded: {error.strerror}"
+        raise ResourceError(what, where=str(path), fix=remedy(error)) from None
 
 
 def compact(path: Path, condensed: Callable[[int], Iterable[Record]]) -> bool:

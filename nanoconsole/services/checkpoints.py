@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from nanocore.checkpoint import manifest
 from nanocore.checkpoint.choose import held_out_losses
-from nanocore.errors import CheckpointError, ResourceError, UsageError
+from nanocore.errors import CheckpointError, ResourceError, UsageError, remedy
 from nanocore.runs.forks import waiting_forks
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import observe
@@ -111,7 +111,7 @@ def delete(root: Path, run: RunFolder, step: int) -> None:
         try:
             manifest.remove(path)
         except OSError as error:
-            raise ResourceError(f"cannot be deleted: {error.strerror}", where=str(path)) from None
+            raise ResourceError(f"cannot be deleted: {error.strerror}", where=str(path), fix=remedy(error)) from None
 
 
 def _another(run: RunFolder, path: Path) -> bool:

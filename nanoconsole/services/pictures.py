@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from nanocore.errors import ResourceError
+from nanocore.errors import ResourceError, remedy
 from nanocore.runs.layout import RunFolder
 
 
@@ -17,7 +17,8 @@ def save_picture(svg: str, screen: str, run: RunFolder | None) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text(svg, encoding="utf-8")
     except OSError as error:
-        raise ResourceError(f"the picture cannot be saved: {error.strerror}", where=str(path)) from None
+        what = f"the picture cannot be saved: {error.strerror}"
+        raise ResourceError(what, where=str(path), fix=remedy(error)) from None
     return path
 
 

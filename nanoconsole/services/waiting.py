@@ -79,7 +79,7 @@ def silence(root: Path, entry: queue.Entry, now: float) -> str:
 def _row(entry: queue.Entry, place: int, now: float, stall: str) -> Waiting:
     texts = [sanitize_line(text) for text in (entry.run, entry.state, entry.experiment, entry.reason)]
     run, state, experiment, reason = texts
-    since = age(entry.ended or entry.added, now)
+    since = age(entry.ended or entry.added or None, now)
     return Waiting(
         run, state, place, entry.slots, entry.stop_on_failure, experiment, since, reason, sanitize_line(stall),
         entry.restarts,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import shlex
 import sys
@@ -70,7 +71,13 @@ def serve(root: Path, host: str, port: int, ready: Callable[[], None]) -> None:
         server.serve()
     except OSError as error:
         what = f"port {port} of {host} cannot be had: {error.strerror}"
-        raise ResourceError(what, fix="choose another with --port") from None
+        raise ResourceError(what, fix=way_around(error)) from None
+
+
+def way_around(error: OSError) -> str:
+    """What to do where an address cannot be listened at: the port is taken or not allowed, else the host is none here."""
+    taken = error.errno in (errno.EADDRINUSE, errno.EACCES)
+    return "choose another with --port" if taken else "check the address given with --host"
 
 
 def _guard(names: Collection[str]) -> Any:

@@ -63,7 +63,7 @@ MATRIX: tuple[Row, ...] = (
     Row("torn last line of a record file", "costs itself, is counted; reading goes on", (f"{TORN}::test_a_torn_last_line_costs_itself_alone",)),
     Row("NULs, garbage, bytes that are not UTF-8", "the same", (f"{TORN}::test_garbage_is_skipped_and_counted_and_reading_goes_on",)),
     Row("records truncated, rewritten or replaced", "noticed, and read anew", (f"{TORN}::test_a_truncated_file_is_read_anew", f"{TORN}::test_a_replaced_file_is_read_anew")),
-    Row("steps that go back after a resume", "the curve has each step once, of the newest attempt", (f"{SUPERVISION}::test_a_killed_run_resumes_from_its_checkpoint_and_the_curve_has_each_step_once",)),
+    Row("steps that go back after a resume", "the curve has each step once, of the newest attempt", (f"{SUPERVISION}::test_a_killed_run_resumes_from_its_checkpoint_and_the_curve_has_each_step_once", "unit/test_services_history.py", "unit/test_services_layers.py", "unit/test_services_milestones.py")),
     Row("100 MB without a newline", "bounded memory", (f"{TORN}::test_a_hundred_megabytes_without_a_newline_need_no_memory",)),
     Row("two writers of one run", "exit 75, who and since when; nothing changes", (f"{LOCK}::test_a_second_process_is_told_who_is_busy_and_changes_nothing", f"{STEERING}::test_a_second_trainer_is_refused_and_changes_nothing")),
     Row("owner killed, a forked worker lives", "the lock is free at once", (f"{LOCK}::test_the_lock_is_free_after_kill_9_though_a_forked_worker_lives",)),

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from nanocore.config.sections import Data
+from nanocore.data import cache as cache_module
 from nanocore.data.prepare import Corpus, prepare
 from nanocore.errors import DataError, ResourceError
 
@@ -117,15 +118,18 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "no tokenizer": lambda folder: (folder / "tokenizer.json").unlink(),
     "torn meta": lambda folder: os.truncate(folder / "meta.json", 50),
     "meta of another kind": lambda folder: (folder / "meta.json").write_text('{"schema": 1, "files": [], "facts": 3}'),
+    "meta that lists no file": lambda folder: (folder / "meta.json").write_text(
+        json.dumps({**json.loads((folder / "meta.json").read_text()), "files": {}})
+    ),
     "newer meta": lambda folder: (folder / "meta.json").write_text(
         (folder / "meta.json").read_text().replace('"schema": 1', '"schema": 999')
     ),
 }
 
 
-def flip(path: Path) -> None:
+def flip(path: Path, place: int | None = None) -> None:
     content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 4
+    content[len(content) // 2 if place is None else place] ^= 4
     path.write_bytes(content)
 
 
@@ -143,6 +147,22 @@ def test_damage_is_noticed_and_repaired(tmp_path: Path, settings: dict[str, obje
     assert prepared(settings, cache)[1] == []
 
 
+@pytest.mark.parametrize(("blocks", "places"), [(256, (0, 200, 300, -1)), (4, (0, -1))], ids=["whole", "in samples"])
+def test_a_flip_is_noticed_in_any_block_of_a_small_file_and_at_both_ends_of_a_large_one(
+    tmp_path: Path, settings: dict[str, object], monkeypatch: pytest.MonkeyPatch, blocks: int, places: tuple[int, ...]
+) -> None:
+    monkeypatch.setattr(cache_module, "BLOCK", 128)
+    monkeypatch.setattr(cache_module, "BLOCKS", blocks)
+    corpus, _ = prepared(settings, tmp_path)
+    tokens = tmp_path / "corpora" / corpus.key / "train-0.tokens"
+    sound = tokens.read_bytes()
+    assert 5 * 128 < len(sound) < 256 * 128
+    for place in places:
+        flip(tokens, place)
+        assert "encode" in prepared(settings, tmp_path)[1], place
+        assert tokens.read_bytes() == sound
+
+
 def test_a_torn_memory_of_the_sources_only_costs_a_scan(tmp_path: Path, settings: dict[str, object]) -> None:
     prepared(settings, tmp_path)
     for content in (b"", b"{", b"[]", b'{"key": 3}', b'{"key": "../../x", "skipped_files": 0, "skipped": []}'):
@@ -154,7 +174,9 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, settings: di
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
     try:
-        with pytest.raises(ResourceError, match=r"corpora: cannot keep prepared data: File too large; free"):
+        with pytest.raises(
+            ResourceError, match=r"corpora: cannot keep prepared data: File too large; raise the limit of file sizes"
+        ):
             prepared(settings, tmp_path / "cache")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -70,16 +70,18 @@ def test_training_goes_on_and_the_next_turn_tries_again(
     assert (status_of(run).state, steps(run)) == ("finished", [2, 8])
     assert [message[:13] for message in warnings(run)] == ["step-00000004", "step-00000006"]
     assert all(os.strerror(ERRORS[what]) in message for message in warnings(run))
+    assert all((" it needs " in message) == (what != "a broken disk") for message in warnings(run))
 
 
+@pytest.mark.parametrize(("number", "advice"), [(errno.ENOSPC, "free some space"), (errno.EIO, "check the disk")])
 def test_the_third_failure_in_a_row_ends_the_run_with_what_it_has(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, advice: str
 ) -> None:
-    failing(monkeypatch, lambda save: save > 1, errno.ENOSPC)
+    failing(monkeypatch, lambda save: save > 1, number)
     run = new_run(tmp_path, *EVERY, "training.steps=100")
     assert train(run) == 6
     assert (status_of(run).state, steps_of(run)[-1], steps(run)) == ("crashed", 8, [2])
-    assert "3 checkpoints in a row could not be saved" in status_of(run).message
+    assert f"3 checkpoints in a row could not be saved; {advice}, then resume the run" in status_of(run).message
     assert list(run.checkpoints_dir.glob(".*")) == []
 
 
@@ -95,6 +97,7 @@ def test_a_limit_of_file_size_is_a_full_disk_and_the_message_says_how_much_is_ne
     said = warnings(run)
     assert len(said) == 3
     assert f"needs {_tensor_bytes(tmp_path / 'prepares'):,} bytes in {run.checkpoints_dir}" in said[0]
+    assert "ulimit -f" in said[0]
 
 
 def _tensor_bytes(run: Path) -> int:

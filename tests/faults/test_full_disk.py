@@ -77,7 +77,9 @@ def test_a_write_that_the_training_needs_ends_it_with_its_reason_and_exit_code_6
     assert train(run) == 6
     status = status_of(run)
     assert (status.state, status.exit_code) == ("crashed", 6)
-    assert status.message.startswith(f"run.json: nothing more can be written: {os.strerror(reason)}; free some space")
+    advice = "raise the limit of file sizes" if reason == errno.EFBIG else "free some space"
+    assert status.message.startswith(f"run.json: nothing more can be written: {os.strerror(reason)}; {advice}")
+    assert status.message.endswith(", then resume the run")
 
 
 def test_a_trainer_that_cannot_open_its_records_says_so_and_frees_the_run(
@@ -89,7 +91,8 @@ def test_a_trainer_that_cannot_open_its_records_says_so_and_frees_the_run(
         assert train(run) == 6
     assert (status_of(run).state, status_of(run).exit_code) == ("crashed", 6)
     assert capfd.readouterr().err.splitlines()[0] == (
-        "tiny: the run folder cannot be written: Is a directory; free some space, then resume the run"
+        "tiny: the run folder cannot be written: layers.jsonl: Is a directory; "
+        "move away the folder that lies in the place of a file, then resume the run"
     )
 
 

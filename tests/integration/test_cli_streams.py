@@ -27,8 +27,8 @@ def console(tmp_path: Path, redirection: str, *arguments: str) -> subprocess.Com
 @pytest.mark.parametrize(
     ("arguments", "redirection", "reason"),
     [
-        (LARGE, ">/dev/full", "No space left on device"),
-        (SMALL, ">/dev/full", "No space left on device"),
+        (LARGE, ">/dev/full", "No space left on device; free some space"),
+        (SMALL, ">/dev/full", "No space left on device; free some space"),
         (LARGE, ">&-", "Bad file descriptor"),
     ],
     ids=["large-full", "small-full", "closed"],

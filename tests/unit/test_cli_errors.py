@@ -34,6 +34,13 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
         (["nonsense"], ["nonsense", "nanoconsole --help"]),
         (["train", "--stes"], ["--stes", "nanoconsole train --help"]),
         (["trian"], ["no such command: trian; did you mean train? see ", "nanoconsole --help"]),
+        (
+            ["train", "tiny-cpu", "--restarts", "3"],
+            [
+                "No such option: --restarts; queued runs have it, as in queue add tiny-cpu --restarts; see ",
+                "train --help",
+            ],
+        ),
         (["delete", "x"], ["no such command: delete; did you mean runs delete? see "]),
         (["runs", "shw"], ["no such command: shw; did you mean show? see ", "runs --help"]),
         (["watch"], ["RUN", "nanoconsole watch --help"]),

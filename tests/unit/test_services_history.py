@@ -96,6 +96,17 @@ def test_a_resumed_run_replaces_what_came_after_the_resumed_step() -> None:
     assert history.last("loss") == 108.0
 
 
+def test_an_attempt_whose_beginning_is_read_last_takes_back_what_older_ones_wrote_from_there_on() -> None:
+    first = [record(step, loss=float(step)) for step in range(1, 11)]
+    second = [record(step, 2, loss=100.0 + step) for step in range(6, 15)]
+    history = History()
+    history.add(second[5:])
+    for part in (second[2:5], [*first[7:], *second[:2]], first[:7]):
+        history.add(part, older=True)
+    assert history.steps("loss", 99).tolist() == list(range(1, 15))
+    assert points(history, "loss") == [r["loss"] for r in newest_attempts([*first, *second])]
+
+
 def test_records_of_one_step_share_their_place() -> None:
     history = History()
     history.add([record(1, loss=3.0), record(1, held=3.5), record(2, loss=2.0)])

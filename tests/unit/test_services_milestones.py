@@ -33,3 +33,15 @@ def test_events_are_marked_once_and_those_taken_back_by_a_resume_are_not(tmp_pat
     ]  # fmt: skip
     assert found[-1].text == "two streams are copies"
     assert reader.read() is found
+
+
+def test_what_the_new_attempt_tells_before_it_says_where_it_goes_on_stays(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    writer = RecordWriter(run.events_file)
+    for event in (
+        {"kind": "checkpoint", "step": 20},
+        {"kind": "nonfinite", "step": 12, "attempt": 2},
+        {"kind": "resumed", "step": 10, "attempt": 2},
+    ):
+        writer.write(event)
+    assert [each.step for each in MilestoneReader(run).read()] == [12, 10]

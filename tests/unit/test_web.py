@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nanoconsole.services.web import command, is_loopback, refusal
+from nanoconsole.services.web import command, is_loopback, refusal, way_around
 from tests import command_line
 from tests.command_line import Nano
 
@@ -97,3 +98,8 @@ def test_pages_of_other_sites_and_other_names_are_refused() -> None:
     assert refusal("localhost:8000", "http://localhost:9000", known)
     assert refusal("localhost:8000", "null", known)
     assert refusal("evil.example:8000", "http://evil.example:8000", known)
+
+
+def test_the_advice_fits_the_reason_for_which_an_address_cannot_be_had() -> None:
+    assert "--port" in way_around(OSError(errno.EADDRINUSE, "in use"))
+    assert "--host" in way_around(OSError(errno.EADDRNOTAVAIL, "not of this machine"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from nanocore.checkpoint import manifest
-from nanocore.errors import CheckpointError, ResourceError
+from nanocore.errors import DISK_FULL, CheckpointError, ResourceError, remedy
 from nanocore.runs.documents import Flawed, check_version
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.text import sanitize_line
@@ -57,10 +58,14 @@ def save_checkpoint(
     try:
         manifest.commit(build, target, facts)
     except (OSError, SafetensorError) as error:
+        found = _system_error(error)
+        room = (
+            f"; it needs {_size(model, optimizer):,} bytes in {run.checkpoints_dir}" if found.errno in DISK_FULL else ""
+        )
         raise ResourceError(
-            f"the checkpoint was not saved: {_reason(error)}",
+            f"the checkpoint was not saved: {_reason(error)}{room}; what was saved before is untouched",
             where=target.name,
-            fix=f"it needs {_size(model, optimizer):,} bytes in {run.checkpoints_dir}; what was saved before is untouched",
+            fix=remedy(found),
         ) from error
     return target
 
@@ -86,6 +91,14 @@ def load_checkpoint(path: Path, *, with_optimizer: bool = True) -> Checkpoint:
 def _size(*parts: dict[str, Tensor]) -> int:
     """Bytes of the tensors of a checkpoint; the rest of it is small."""
     return sum(tensor.numel() * tensor.element_size() for part in parts for tensor in part.values())
+
+
+def _system_error(error: Exception) -> OSError:
+    """The error itself, or the one that safetensors tells only in its text: "... (os error 28)"."""
+    if isinstance(error, OSError):
+        return error
+    told = re.search(r"\(os error (\d+)\)", str(error))
+    return OSError(int(told.group(1)) if told else 0, str(error))
 
 
 def _reason(error: Exception) -> str:

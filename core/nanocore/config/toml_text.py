@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nanocore.config.locate import locate
-from nanocore.errors import ConfigError
+from nanocore.errors import ConfigError, remedy
 from nanocore.files import read_regular
 from nanocore.runs.text import sanitize_line
 
@@ -78,7 +78,8 @@ def write_text(path: Path, text: str) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         where = sanitize_line(str(path))
-        raise ConfigError([f"{where}: cannot be written: {error.strerror}; choose another place"]) from None
+        advice = remedy(error, "choose another place")
+        raise ConfigError([f"{where}: cannot be written: {error.strerror}; {advice}"]) from None
 
 
 def _key_parts(line: str) -> int:

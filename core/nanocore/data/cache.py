@@ -22,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from nanocore.errors import ResourceError
+from nanocore.errors import ResourceError, remedy
 from nanocore.runs.documents import read_document, write_document
 
 SCHEMA = 1
@@ -191,5 +191,5 @@ def _writing(folder: Path) -> Iterator[None]:
         raise ResourceError(
             f"cannot keep prepared data: {reason}",
             where=str(folder),
-            fix="free or choose another folder ($NANOCONSOLE_CACHE)",
+            fix=remedy(error, "choose another folder ($NANOCONSOLE_CACHE)"),
         ) from None

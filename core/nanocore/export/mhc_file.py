@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from nanocore.config.schema import Config
-from nanocore.errors import FormatError, ResourceError, UsageError
+from nanocore.errors import FormatError, ResourceError, UsageError, remedy
 from nanocore.export.replace import refuse_place, write_new
 from nanocore.export.report import ExportReport
 from nanocore.export.sealed import beside, check_beside, write_beside
@@ -67,7 +67,8 @@ def write_mhc(model: Transformer, path: Path, *, overwrite: bool = False) -> Pat
     try:
         write_beside(path)
     except OSError as error:
-        raise ResourceError(f"its hash was not written: {error.strerror}", where=beside(path).name) from None
+        what = f"its hash was not written: {error.strerror}"
+        raise ResourceError(what, where=beside(path).name, fix=remedy(error)) from None
     return path
 
 

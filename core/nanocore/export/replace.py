@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from nanocore.errors import ResourceError, UsageError
+from nanocore.errors import ResourceError, UsageError, remedy
 from nanocore.export.hf_names import OWN_FILE
 from nanocore.files import read_regular
 from nanocore.runs.layout import RunFolder
@@ -90,7 +90,7 @@ def _refuse_checkpoints(path: Path) -> None:
 
 
 def _not_written(path: Path, error: OSError) -> ResourceError:
-    return ResourceError(f"the export was not written: {error.strerror or error}", where=str(path))
+    return ResourceError(f"the export was not written: {error.strerror or error}", where=str(path), fix=remedy(error))
 
 
 def _is_empty_folder(path: Path) -> bool:

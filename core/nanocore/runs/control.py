@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from nanocore.errors import ResourceError, UsageError
+from nanocore.errors import ResourceError, UsageError, remedy
 from nanocore.runs.documents import write_whole
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.status import read_status
@@ -60,7 +60,8 @@ def send(run: RunFolder, command: str, **arguments: Any) -> None:
                 os.close(descriptor)
             os.rename(temporary, command, src_dir_fd=directory, dst_dir_fd=directory)
     except OSError as error:
-        raise ResourceError(f"the command cannot be left for the trainer: {error.strerror}", where=run.name) from None
+        what = f"the command cannot be left for the trainer: {error.strerror}"
+        raise ResourceError(what, where=run.name, fix=remedy(error)) from None
 
 
 class Inbox:

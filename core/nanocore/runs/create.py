@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from nanocore.checkpoint.manifest import available, step_folder
-from nanocore.errors import DISK_FULL, NanoError, ResourceError, UsageError
+from nanocore.errors import DISK_FULL, NanoError, ResourceError, UsageError, remedy
 from nanocore.runs.documents import read_document, replace_file, write_document
 from nanocore.runs.facts import SCHEMA, load_facts
 from nanocore.runs.hints import to_type
@@ -190,6 +190,5 @@ def git_revision() -> str:
 
 def _refusal(root: Path, error: OSError) -> NanoError:
     reason = f"a run cannot be made here: {error.strerror}"
-    if error.errno in DISK_FULL:
-        return ResourceError(reason, where=str(root), fix="free some space, or choose another folder with --runs")
-    return UsageError(reason, where=str(root), fix="choose another folder with --runs")
+    kind = ResourceError if error.errno in DISK_FULL else UsageError
+    return kind(reason, where=str(root), fix=remedy(error, "choose another folder with --runs"))

@@ -185,6 +185,9 @@ def find_run(root: Path, name: str) -> RunFolder:
         )
     if run.run_file.is_file():
         return run
+    if run.path.is_dir():
+        what = f"no run named {name!r}: its folder holds no run.json that is a regular file"
+        raise UsageError(what, where=str(root), fix="put a copy of run.json back")
     names = [each.name for each in list_runs(root)]
     near = difflib.get_close_matches(name, names, n=1)
     fix = f"did you mean {near[0]}?" if near else f"see {to_type('runs list')}"

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nanocore.checkpoint.manifest import available
-from nanocore.errors import BusyError, UsageError
+from nanocore.errors import BusyError, UsageError, remedy
 from nanocore.files import open_regular, read_regular
 from nanocore.runs.documents import Flawed, write_whole
 from nanocore.runs.identity import boot_id, host_name
@@ -51,7 +51,8 @@ def acquire(run: RunFolder) -> RunLock:
     try:
         descriptor = open_regular(path, os.O_RDWR | os.O_CREAT, follow=False)
     except OSError as error:
-        raise UsageError(f"the run's lock cannot be opened: {error.strerror}", where=str(path)) from None
+        what = f"the run's lock cannot be opened: {error.strerror}"
+        raise UsageError(what, where=str(path), fix=remedy(error)) from None
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -88,7 +89,7 @@ def lock_owner(run: RunFolder) -> int | None:
 
 def _lock_path(run: RunFolder) -> Path:
     """LOCK under the run's real folder, so that this process knows its own lock by any path; LOCK is no link."""
-    return RunFolder(run.path.resolve()).lock_file
+    return RunFolder(Path(os.path.realpath(run.path))).lock_file  # unlike resolve(), it takes a link to itself as it is
 
 
 def _holder(path: Path) -> int | None:
@@ -218,7 +219,7 @@ def _works_without_lock(run: RunFolder, status: Status) -> bool:
 
 def _has_open(pid: int, folder: Path) -> bool:
     """Whether a process has a file of a folder open, also a deleted one; when that cannot be seen it may have."""
-    inside = folder.resolve()
+    inside = Path(os.path.realpath(folder))
     try:
         links = list(Path(f"/proc/{pid}/fd").iterdir())
     except FileNotFoundError:

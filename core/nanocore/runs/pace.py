@@ -32,7 +32,7 @@ class Pace(msgspec.Struct, frozen=True):
     the one of the same steps takes the same time, as far as is known. With a tolerance of 0 every run is made.
     """
 
-    steps: int
+    steps: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
     calibration: str
     tolerance: float = 0.0
 

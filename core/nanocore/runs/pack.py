@@ -14,7 +14,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import BinaryIO
 
-from nanocore.errors import ResourceError, UsageError
+from nanocore.errors import ResourceError, UsageError, remedy
 from nanocore.runs import archive
 from nanocore.runs.archive import Contents, Counted, PackedFile, Progress, unheard
 from nanocore.runs.hints import to_type
@@ -54,7 +54,8 @@ def pack_run(run: RunFolder, path: Path, progress: Progress = unheard) -> Packed
             _write(run, temporary, contents, progress, zipped=path.name.endswith(archive.GZIPPED))
             temporary.replace(path)
         except OSError as error:
-            raise ResourceError(f"was not packed: {error.strerror or error}", where=str(path)) from None
+            what = f"was not packed: {error.strerror or error}"
+            raise ResourceError(what, where=str(path), fix=remedy(error)) from None
         finally:
             with suppress(OSError):
                 temporary.unlink()

@@ -12,77 +12,23 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from stat import S_ISREG
 
 import msgspec
 
-from nanocore.errors import ResourceError, UsageError
-from nanocore.runs.documents import read_document, write_document
+from nanocore.errors import ResourceError, UsageError, remedy
+from nanocore.runs.documents import Flawed, Newer, load_document, write_document
 from nanocore.runs.hints import to_type
 from nanocore.runs.layout import RunFolder, check_name, find_run, queue_dir
 from nanocore.runs.liveness import lock_owner, observe
-from nanocore.runs.pace import Pace
+from nanocore.runs.queue_document import PENDING, SCHEMA, Entry, Queue
 from nanocore.runs.spawn import start_detached
 
-SCHEMA = 1
-PENDING = ("waiting", "running")
 MOST_PENDING = 5000
 MOST_KEPT = 500  # ended entries that the list still shows
 _within_process = threading.Lock()  # a POSIX lock excludes other processes only
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """A run in the queue. `state`: waiting, running, finished, stopped, cancelled or failed, with the `reason`.
-
-    `slots` is how many runs may work at a time while this one does; 1 is alone. `attempt` is the run's attempt that
-    the queue started, so that the end of an earlier one is never taken for its result. After an accident the run is
-    started again at most `restarts` times, `restarted` of them used; `again` is when, 0 while it works. Times are Unix time.
-    """
-
-    run: str
-    state: str = "waiting"
-    slots: int = 1
-    stop_on_failure: bool = False
-    experiment: str = ""
-    pace: Pace | None = None
-    attempt: int = 0
-    cancelled: bool = False
-    restarts: int = 0
-    restarted: int = 0
-    again: float = 0.0
-    reason: str = ""
-    added: float = 0.0
-    ended: float = 0.0
-
-
-class Queue(msgspec.Struct):
-    """The document: entries in their order. `halted` says why nothing more is started until `start`."""
-
-    schema: int = SCHEMA
-    halted: str = ""
-    entries: list[Entry] = []
-
-    def index(self, run: str) -> int:
-        """The place of a run's pending entry in `entries`. Raises UsageError when it has none."""
-        for index, entry in enumerate(self.entries):
-            if entry.run == run and entry.state in PENDING:
-                return index
-        raise UsageError("is not in the queue", where=run, fix=f"see {to_type('queue list')}")
-
-    def pending(self, state: str = "") -> list[Entry]:
-        """The entries that wait or run, or those in one of the two states."""
-        return [entry for entry in self.entries if entry.state in ((state,) if state else PENDING)]
-
-    def replace(self, run: str, **fields: object) -> None:
-        """Set fields of a run's pending entry."""
-        index = self.index(run)
-        self.entries[index] = msgspec.structs.replace(self.entries[index], **fields)
-
-    @property
-    def has_work(self) -> bool:
-        """Whether a supervisor is needed: something runs, or waits and may start."""
-        return bool(self.pending("running") or (self.pending("waiting") and not self.halted))
 
 
 def supervisor_folder(root: Path) -> RunFolder:
@@ -93,12 +39,12 @@ def supervisor_folder(root: Path) -> RunFolder:
 def read_queue(root: Path) -> Queue:
     """The queue as it stands. Raises UsageError when its document cannot be understood."""
     path = _document(root)
-    found = read_document(path, Queue)
-    if found is not None and found.schema == SCHEMA:
-        return found
-    if not os.path.lexists(path):
-        return Queue()
-    raise UsageError("the queue cannot be read", where=str(path), fix="move this file away; the runs are not in it")
+    try:
+        return load_document(path, Queue, newest=SCHEMA) or Queue()
+    except Flawed as flaw:
+        way = "use that version" if isinstance(flaw, Newer) else "correct it"
+        fix = f"{way}, or move this file away: the runs are not in it"
+        raise UsageError(f"the queue {flaw}", where=str(path), fix=fix) from None
 
 
 def stamp(root: Path) -> tuple[int, int]:
@@ -123,7 +69,9 @@ def editing(root: Path) -> Iterator[Queue]:
             before = msgspec.json.encode(queue)
             yield queue
             _forget(queue)
-            if msgspec.json.encode(queue) != before:
+            after = msgspec.json.encode(queue)
+            if after != before:
+                _refuse_unreadable(after)
                 _write(root, queue)
         finally:
             os.close(descriptor)
@@ -208,16 +156,28 @@ def wake(root: Path, *, module: str = "nanocore.runs.supervisor") -> bool:
     """Start the supervisor when there is work for one and none is there; whether it was started.
 
     It is a session of its own and outlives this process; of several started at once all but one end at once.
-    Raises ResourceError when no process can be started.
+    Raises ResourceError when no process can be started, UsageError when what lies in the place of its lock is none.
     """
     if not read_queue(root).has_work or supervisor_pid(root) is not None:
         return False
+    log_file = supervisor_folder(root).log_file
+    _refuse_false_lock(root)
     try:
-        process = start_detached(module, root.absolute(), supervisor_folder(root).log_file)
+        process = start_detached(module, root.absolute(), log_file)
     except OSError as error:
-        raise ResourceError(f"the queue's supervisor cannot be started: {error.strerror}", where=str(root)) from None
+        what = f"the queue's supervisor cannot be started: {error.strerror}"
+        raise ResourceError(what, where=str(log_file), fix=remedy(error)) from None
     threading.Thread(target=process.wait, name="supervisor", daemon=True).start()  # leaves no zombie behind
     return True
+
+
+def _refuse_false_lock(root: Path) -> None:
+    """A supervisor that cannot take its lock ends at once, where nobody sees it, and the queue would wait for ever."""
+    lock = supervisor_folder(root).lock_file
+    with suppress(FileNotFoundError, NotADirectoryError):
+        if not S_ISREG(lock.lstat().st_mode):
+            what = "the queue's supervisor cannot be started: its lock is not a regular file"
+            raise UsageError(what, where=str(lock), fix="move this away")
 
 
 def supervisor_pid(root: Path) -> int | None:
@@ -231,23 +191,33 @@ def _document(root: Path) -> Path:
 
 def _locked(root: Path) -> int:
     """A descriptor that holds the queue's edit lock until it is closed. Edits take milliseconds, so it waits."""
-    folder = queue_dir(root)
+    lock = queue_dir(root) / "edit.lock"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        lock.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(folder / "edit.lock", flags, 0o666)
+        descriptor = os.open(lock, flags, 0o666)
         fcntl.lockf(descriptor, fcntl.LOCK_EX)
     except OSError as error:
-        fix = "choose another folder with --runs"
-        raise UsageError(f"the queue cannot be changed: {error.strerror}", where=str(folder), fix=fix) from None
+        fix = remedy(error, "choose another folder with --runs")
+        raise UsageError(f"the queue cannot be changed: {error.strerror}", where=str(lock), fix=fix) from None
     return descriptor
+
+
+def _refuse_unreadable(document: bytes) -> None:
+    """What nobody could read again is not written, such as an entry of no slot. Raises UsageError."""
+    try:
+        msgspec.json.decode(document, type=Queue)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"cannot be put into the queue: {error}") from None
 
 
 def _write(root: Path, queue: Queue) -> None:
     try:
         write_document(_document(root), queue)
     except OSError as error:
-        raise ResourceError(f"the queue cannot be written: {error.strerror}", where=str(queue_dir(root))) from None
+        raise ResourceError(
+            f"the queue cannot be written: {error.strerror}", where=str(queue_dir(root)), fix=remedy(error)
+        ) from None
 
 
 def _forget(queue: Queue) -> None:

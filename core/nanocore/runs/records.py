@@ -35,7 +35,7 @@ class RecordWriter:
         facts = os.fstat(self._descriptor)
         if S_ISFIFO(facts.st_mode):  # which takes some records, gives them to nobody, and then waits for ever
             os.close(self._descriptor)
-            raise OSError(errno.EINVAL, f"{path.name} is a pipe")
+            raise OSError(errno.ENXIO, f"{path.name} is a pipe")
         size = facts.st_size
         self._torn = size > 0 and os.pread(self._descriptor, 1, size - 1) != b"\n"
         self.lost = 0

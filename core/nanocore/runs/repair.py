@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nanocore.checkpoint.manifest import folders, leftovers, sweep
 from nanocore.checkpoint.record import examine
-from nanocore.errors import ResourceError
+from nanocore.errors import ResourceError, remedy
 from nanocore.runs.curve import newest_attempts
 from nanocore.runs.documents import Flawed, Newer, Unreadable, write_document
 from nanocore.runs.integrity import documents, exports
@@ -46,7 +46,7 @@ def repair(root: Path, run: RunFolder, *, dry: bool = False) -> list[Action]:
         try:
             return [*_swept(run, dry), *_quarantined(root, run, dry), *_status(root, run, dry), *_hopeless(run)]
         except OSError as error:
-            raise ResourceError(f"cannot be repaired: {error.strerror}", where=run.name) from None
+            raise ResourceError(f"cannot be repaired: {error.strerror}", where=run.name, fix=remedy(error)) from None
 
 
 def _swept(run: RunFolder, dry: bool) -> list[Action]:

@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from nanocore.errors import BusyError, ResourceError, UsageError
+from nanocore.errors import BusyError, ResourceError, UsageError, remedy
 from nanocore.files import open_regular
 from nanocore.runs.documents import Flawed, Newer, write_document
 from nanocore.runs.facts import load_facts
@@ -52,7 +52,8 @@ def spawn_trainer(run: RunFolder, *, module: str = "nanocore.train", threads: in
     try:
         process = start_detached(module, run.path, run.log_file, threads)
     except OSError as error:
-        raise ResourceError(f"the trainer cannot be started: {error.strerror}", where=run.name) from None
+        what = f"the trainer cannot be started: {error.strerror}"
+        raise ResourceError(what, where=run.name, fix=remedy(error)) from None
     with suppress(ProcessLookupError, PermissionError):
         os.setpriority(os.PRIO_PROCESS, process.pid, min(19, os.getpriority(os.PRIO_PROCESS, 0) + nice))
     witness = threading.Thread(target=_witness, args=(run, process, attempt), name="witness", daemon=True)

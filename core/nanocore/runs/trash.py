@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from nanocore.errors import ResourceError, UsageError
+from nanocore.errors import ResourceError, UsageError, remedy
 from nanocore.runs.forks import waiting_forks
 from nanocore.runs.hints import to_type
 from nanocore.runs.layout import RunFolder, private, valid_name
@@ -59,7 +59,8 @@ def to_trash(root: Path, path: Path, name: str) -> Path:
         place.mkdir()
         return path.rename(place if path.is_dir() else place / path.name)
     except OSError as error:
-        raise ResourceError(f"cannot be moved to {trash}: {error.strerror}", where=name) from None
+        what = f"cannot be moved to {trash}: {error.strerror}"
+        raise ResourceError(what, where=name, fix=remedy(error)) from None
 
 
 def discarded(root: Path) -> list[Discarded]:
@@ -99,12 +100,12 @@ def restore(run: Discarded) -> RunFolder:
         fix = f"rename or delete that one first; the deleted one lies in {run.path}"
         raise UsageError(f"a run named {run.name!r} exists already", where=str(run.root), fix=fix) from None
     except OSError as error:
-        raise ResourceError(f"cannot be moved back: {error.strerror}", where=run.name) from None
+        raise ResourceError(f"cannot be moved back: {error.strerror}", where=run.name, fix=remedy(error)) from None
     try:
         run.path.rename(back.path)
     except OSError as error:
         back.path.rmdir()
-        raise ResourceError(f"cannot be moved back: {error.strerror}", where=run.name) from None
+        raise ResourceError(f"cannot be moved back: {error.strerror}", where=run.name, fix=remedy(error)) from None
     return back
 
 

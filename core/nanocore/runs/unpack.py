@@ -21,7 +21,7 @@ from typing import BinaryIO, cast
 
 import msgspec
 
-from nanocore.errors import DISK_FULL, FormatError, NanoError, ResourceError, UsageError
+from nanocore.errors import DISK_FULL, FormatError, NanoError, ResourceError, UsageError, remedy
 from nanocore.runs import archive
 from nanocore.runs.archive import Contents, Counted, PackedFile, Progress, unheard
 from nanocore.runs.create import update_run
@@ -79,7 +79,8 @@ def _stream(path: Path, where: str) -> Iterator[tuple[BinaryIO, int]]:
 
 def _not_unpacked(error: OSError, where: str) -> NanoError:
     what = f"cannot be unpacked: {error.strerror or sanitize_line(str(error), 80)}"
-    return ResourceError(what, where=where) if error.errno in DISK_FULL else UsageError(what, where=where)
+    kind = ResourceError if error.errno in DISK_FULL else UsageError
+    return kind(what, where=where, fix=remedy(error))
 
 
 def _contents(stream: BinaryIO, where: str) -> Contents:

@@ -18,6 +18,7 @@ from nanocore.errors import CheckpointError, ResourceError, UsageError
 from nanocore.runs.forks import waiting_forks
 from nanocore.runs.layout import RunFolder
 from nanocore.train.distributed import broadcast_json
+from nanocore.train.failure import then_resume
 from nanocore.train.job import Job
 from nanocore.train.progress import Progress
 from nanocore.train.reporter import Reporter
@@ -30,19 +31,24 @@ def save(job: Job) -> bool:
 
     A failure is a warning, and the next turn tries again; ResourceError when it is one of several in a row.
     """
-    saved = broadcast_json(_save(job) if job.world.rank == 0 else None)
+    job.save_fault = broadcast_json(_save(job) if job.world.rank == 0 else None)
+    saved = job.save_fault is None
     job.failed_saves = 0 if saved else job.failed_saves + 1
     if job.failed_saves >= MOST_FAILED_SAVES:
-        raise ResourceError(
-            f"{job.failed_saves} checkpoints in a row could not be saved", fix="free the disk, then resume the run"
-        )
+        raise unsaved(job, f"{job.failed_saves} checkpoints in a row")
     job.orders.unsaved = not saved
     return saved
 
 
-def _save(job: Job) -> bool:
+def unsaved(job: Job, what: str) -> ResourceError:
+    """The end of a run whose checkpoints cannot be written; the reason stands in its warnings."""
+    return ResourceError(f"{what} could not be saved", fix=then_resume(job.save_fault or ""))
+
+
+def _save(job: Job) -> str | None:
+    """None when the present step is safe, else what to do about it, "" when that is not known."""
     if verify(step_folder(job.run.checkpoints_dir, job.progress.step)) == []:
-        return True
+        return None
     job.reporter.status(phase="saving")
     started = time.monotonic()
     job.progress.horizon, job.progress.duration = job.horizon.steps, job.config.training.duration
@@ -63,12 +69,12 @@ def _save(job: Job) -> bool:
         )
     except ResourceError as error:
         job.reporter.warn(str(error))
-        return False
+        return error.fix
     seconds = time.monotonic() - started
     job.reporter.event("checkpoint", path=f"checkpoints/{path.name}", seconds=round(seconds, 3))
     job.reporter.log(f"checkpoint saved in {seconds:.2f} s")
     _retain(job)
-    return True
+    return None
 
 
 def _retain(job: Job) -> None:

@@ -54,7 +54,8 @@ class Job:
     reference: Scorer | None = None
     window: Window = field(default_factory=Window)
     findings: dict[str, float] = field(default_factory=dict)
-    failed_saves: int = 0
+    failed_saves: int = 0  # in a row
+    save_fault: str | None = None  # of the last save: what to do about it, None when it is safe
     first_step: int = 0
     optimizer_bytes: int = 0
     flops_per_token: int = 0

@@ -9,11 +9,10 @@ from functools import partial
 from typing import Any
 
 from nanocore.data.batch import Batch
-from nanocore.errors import ResourceError
 from nanocore.model.fp4_study import begin_step
 from nanocore.objective.goal import Goal
 from nanocore.optim.schedule import lr_factor, weight_decay_factor
-from nanocore.train.checkpoints import save
+from nanocore.train.checkpoints import save, unsaved
 from nanocore.train.distributed import broadcast_json
 from nanocore.train.fire import fire, fire_on_request
 from nanocore.train.gradient_cosine import gradient_cosine
@@ -201,7 +200,7 @@ def finish(job: Job) -> Outcome:
         last_measures(job)
     job.loader.close()
     if not saved:
-        raise ResourceError("the last checkpoint could not be saved", fix="free the disk, then resume the run")
+        raise unsaved(job, "the last checkpoint")
     state = "finished" if done else "stopped"
     job.reporter.event(state, exit_code=job.orders.exit_code)
     job.reporter.log(f"{state} at step {job.progress.step}")

@@ -20,7 +20,7 @@ from nanoconsole.services.reports.svg import svg
 from nanocore.compare.markdown import markdown
 from nanocore.compare.sections import TABLES, Section, sections, title
 from nanocore.compare.spec import BASELINE, POWER_CHECK
-from nanocore.errors import ResourceError
+from nanocore.errors import ResourceError, remedy
 
 Document = Mapping[str, Any]
 Points = dict[tuple[int, int], dict[str, Any]]
@@ -43,7 +43,7 @@ def save(document: dict[str, Any], folder: Path) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ResourceError(f"cannot be made: {error.strerror}", where=str(folder)) from None
+        raise ResourceError(f"cannot be made: {error.strerror}", where=str(folder), fix=remedy(error)) from None
     for name, text in texts.items():
         write_whole(folder / name, text)
     return [folder / name for name in texts]

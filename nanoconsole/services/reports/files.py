@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from nanocore.errors import ResourceError
+from nanocore.errors import ResourceError, remedy
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -18,4 +18,4 @@ def write_whole(path: Path, text: str) -> None:
     except OSError as error:
         with suppress(OSError):  # it may be the name that cannot be
             temporary.unlink()
-        raise ResourceError(f"cannot be written: {error.strerror}", where=str(path)) from None
+        raise ResourceError(f"cannot be written: {error.strerror}", where=str(path), fix=remedy(error)) from None

@@ -21,10 +21,10 @@ from nanoconsole.tui import keys
 from nanoconsole.tui.screens.dialog import Dialog
 from nanoconsole.tui.widgets.bars import KeyBar
 from nanocore.errors import NanoError
+from nanocore.runs.queue_document import MOST_RESTARTS, MOST_SLOTS
 from nanocore.runs.text import sanitize_line
 
 FAILURE = {False: "go on when one fails", True: "halt when one fails"}
-MOST_SLOTS, MOST_RESTARTS = 64, 1000
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from nanoconsole.tui.theme import Look, look
 from nanoconsole.tui.widgets.bars import KeyBar
 from nanocore.errors import NanoError
 from nanocore.runs import queue
+from nanocore.runs.queue_document import MOST_SLOTS
 
 if TYPE_CHECKING:
     from nanoconsole.tui.app import ConsoleApp
@@ -143,7 +144,10 @@ class QueueScreen(Question[str | None]):
         self._change("failure", lambda root, row: queue.set_options(root, row.run, stop_on_failure=not row.halts))
 
     def action_slots(self, by: int) -> None:
-        self._change("slots", lambda root, row: queue.set_options(root, row.run, slots=max(1, min(64, row.slots + by))))
+        def change(root: Path, row: Waiting) -> None:
+            queue.set_options(root, row.run, slots=max(1, min(MOST_SLOTS, row.slots + by)))
+
+        self._change("slots", change)
 
     def action_start(self) -> None:
         root = self.console.root
