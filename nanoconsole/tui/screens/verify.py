@@ -27,6 +27,13 @@ LOOKS = {
 MENDED = ("broken", "note")  # what a repair does something about, or says why not
 
 
+class Parts(OptionList):
+    """The list gives lines to the detail below it, and keeps its cursor in sight."""
+
+    def on_resize(self) -> None:
+        self.scroll_to_highlight()
+
+
 class VerifyScreen(ErrandScreen[Listed | None]):
     """Dismissed with the run to repair, None for escape. Of one run every part is listed, of several what is not whole."""
 
@@ -44,7 +51,7 @@ class VerifyScreen(ErrandScreen[Listed | None]):
         with Vertical(classes="dialog"):
             yield Static(Content.assemble(("Verify ", "bold"), (names, "bold $accent")))
             yield Static(id="errand")
-            yield OptionList()
+            yield Parts()
             yield Static(id="errand-detail")
         yield KeyBar()
 
