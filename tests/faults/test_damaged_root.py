@@ -25,6 +25,7 @@ from nanocore.runs.pack import pack_run
 from tests import command_line
 from tests.command_line import Nano
 from tests.queue_helpers import states
+from tests.quick import quick
 from tests.whole_run import whole_run
 
 nano = command_line.nano
@@ -136,7 +137,7 @@ def supervised(root: Path) -> int:
             lock.release()
 
 
-@pytest.mark.parametrize("name", QUEUE_FILES)
+@pytest.mark.parametrize("name", quick(QUEUE_FILES, "queue/queue.json", "queue/LOCK"))
 def test_whatever_lies_in_the_place_of_a_file_of_the_queue(name: str, nano: Nano, fresh: Callable[[], Path]) -> None:
     for put in (STRANGE | (BROKEN if name.endswith(".json") else {})).values():
         root = fresh()
@@ -149,7 +150,7 @@ def test_whatever_lies_in_the_place_of_a_file_of_the_queue(name: str, nano: Nano
         assert {"whole", "second"} <= {each.summary.name for each in index.look()[0].runs}
 
 
-@pytest.mark.parametrize("name", PRIVATE_FILES)
+@pytest.mark.parametrize("name", quick(PRIVATE_FILES, "trash"))
 def test_whatever_lies_in_the_place_of_what_else_lies_beside_the_runs(
     name: str, nano: Nano, fresh: Callable[[], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,7 +164,7 @@ def test_whatever_lies_in_the_place_of_what_else_lies_beside_the_runs(
             said(nano, line)
 
 
-@pytest.mark.parametrize("name", RUN_FILES)
+@pytest.mark.parametrize("name", quick(RUN_FILES, "run.json", "status.json"))
 def test_whatever_lies_in_the_place_of_a_file_of_a_run(name: str, nano: Nano, fresh: Callable[[], Path]) -> None:
     for put in (STRANGE | (BROKEN if name.endswith(".json") else {})).values():
         root = fresh()
