@@ -99,6 +99,10 @@ class CheckpointError(NanoError):
     exit_code = 5
 
 
+class CheckpointWarning(UserWarning):
+    """Told to Python users: a checkpoint that was to be loaded is damaged, and another one of its run was taken."""
+
+
 class ResourceError(NanoError):
     """Memory, disk or device is exhausted."""
 

@@ -29,7 +29,7 @@ For = Annotated[str, typer.Option("--for", metavar="TIME", help="Train this long
 From = Annotated[
     str,
     typer.Option(
-        "--from", metavar="RUN@STEP", help="Begin with a checkpoint of a run; without @STEP its last.",
+        "--from", metavar="RUN@STEP", help="Begin with a checkpoint of a run; without @STEP its last good one.",
         autocompletion=complete.runs,
     ),
 ]  # fmt: skip
@@ -133,7 +133,12 @@ def _parent(root: Path, origin: str, fresh_optimizer: bool) -> Parent | None:
 
     if fresh_optimizer and not origin:
         raise UsageError("--fresh-optimizer needs --from", fix="without a parent every optimizer is fresh")
-    return fork_point(root, origin, fresh_optimizer=fresh_optimizer) if origin else None
+    if not origin:
+        return None
+    parent, passed_over = fork_point(root, origin, fresh_optimizer=fresh_optimizer)
+    if passed_over:
+        say(passed_over)
+    return parent
 
 
 def _horizon(duration: str, sets: Sequence[str]) -> list[str]:

@@ -41,7 +41,7 @@ class Turn:
 @dataclass(frozen=True)
 class Talk:
     """A conversation as it stands. `computed` says what computes; `problem` why it failed; `notice` what takes long
-    before the first word.
+    before the first word; `passed_over` which checkpoint was to come first and is damaged.
     """
 
     model: Model
@@ -50,6 +50,7 @@ class Talk:
     computed: str = ""
     problem: str = ""
     notice: str = ""
+    passed_over: str = ""
 
     @property
     def busy(self) -> bool:
@@ -127,7 +128,8 @@ class Conversation:
         kind = answer.get("kind")
         if kind == "ready":
             self._began = self._clock()
-            self._set(state="writing", computed=_computed(answer), notice="")
+            passed_over = sanitize_line(str(answer.get("passed_over", "")), 300)
+            self._set(state="writing", computed=_computed(answer), notice="", passed_over=passed_over)
         elif kind == "text":
             self._write(str(answer.get("text", "")), answer.get("tokens"))
         elif kind == "reply":

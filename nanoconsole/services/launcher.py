@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nanocore.errors import CheckpointError, NanoError, UsageError
+from nanocore.errors import NanoError, UsageError
 from nanocore.runs.hints import to_type
 
 if TYPE_CHECKING:
@@ -115,22 +115,23 @@ def enqueue(
     return made
 
 
-def fork_point(root: Path, text: str, *, fresh_optimizer: bool = False) -> Parent:
-    """The parent that `RUN` or `RUN@STEP` names. Raises UsageError or CheckpointError when it does not exist."""
-    from nanocore.checkpoint.manifest import available, step_of
+def fork_point(root: Path, text: str, *, fresh_optimizer: bool = False) -> tuple[Parent, str]:
+    """The parent that `RUN` or `RUN@STEP` names, and which damaged checkpoints were passed over for it ("": none).
+
+    It is read and verified, so that a fork that cannot begin never takes a name: seconds where it is large. Raises
+    UsageError or CheckpointError when it does not exist or is damaged.
+    """
+    from nanocore.checkpoint.choose import choose, parse_step
+    from nanocore.checkpoint.manifest import step_of
     from nanocore.runs.create import Parent
     from nanocore.runs.layout import find_run
 
     name, _, wanted = text.partition("@")
     if wanted and not wanted.isdecimal():
         raise UsageError(f"{wanted!r} is not a step", where=name, fix="write RUN or RUN@STEP")
-    steps = [step_of(path) for path in available(find_run(root, name).checkpoints_dir)]
-    if not steps or (wanted and int(wanted) not in steps):
-        known = ", ".join(str(step) for step in sorted(steps)) or "none"
-        missing = f"no checkpoint of step {wanted}" if wanted else "no checkpoint"
-        raise CheckpointError(missing, where=name, fix=f"its checkpoints: {known}")
-    step = int(wanted) if wanted else max(steps)
-    return Parent(run=name, step=step, optimizer="fresh" if fresh_optimizer else "kept")
+    chosen = choose(find_run(root, name), parse_step(wanted or "latest"))
+    optimizer = "fresh" if fresh_optimizer else "kept"
+    return Parent(run=name, step=step_of(chosen.path), optimizer=optimizer), chosen.passed_over
 
 
 def check_fork(config: Config, parent: Config) -> None:

@@ -29,8 +29,9 @@ def title(name: str, talk: Talk) -> Content:
 
 
 def transcript(talk: Talk) -> Content:
-    """What was said and written, why it failed, or what takes so long before the first word."""
-    parts = [part for turn in talk.turns for part in _turn(turn)]
+    """What was said and written, why it failed, or what takes so long before the first word; above, what was passed over."""
+    parts = [Content.styled(f"! {talk.passed_over}", "$warning")] if talk.passed_over else []
+    parts += [part for turn in talk.turns for part in _turn(turn)]
     if talk.notice:
         parts.append(Content.styled(f"◐ {talk.notice}", "$axis"))
     if talk.problem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,7 +60,7 @@ class DraftActions(DraftName):
 
         assert draft.config is not None
         try:
-            parent = _parent(root, origin, draft.config)
+            parent = _parent(root, origin, [draft.config])
             if note := room_note(draft.config, root):
                 self.console.say(note, "warning")
             launched = launcher.launch(draft.config, root=root, preset=label(draft), name=name, parent=parent)
@@ -118,7 +119,8 @@ class DraftActions(DraftName):
         def put() -> str:
             from nanoconsole.services.launcher import enqueue
 
-            wanted = [replace(each, parent=_parent(root, origin, each.config)) for each in order.wanted]
+            parent = _parent(root, origin, [each.config for each in order.wanted])
+            wanted = [replace(each, parent=parent) for each in order.wanted]
             made = enqueue(
                 wanted, root=root, preset=preset,
                 slots=order.slots, stop_on_failure=order.stop_on_failure, restarts=order.restarts,
@@ -173,16 +175,18 @@ class DraftActions(DraftName):
             self.draft_changed()
 
 
-def _parent(root: Path, origin: str, config: Config) -> Parent | None:
-    """The checkpoint that a run begins with. Raises UsageError or CheckpointError when its configuration cannot."""
+def _parent(root: Path, origin: str, configs: Sequence[Config]) -> Parent | None:
+    """The checkpoint RUN@STEP that runs begin with. Raises UsageError or CheckpointError when one of them cannot."""
     from nanoconsole.services import launcher
     from nanocore.config.toml import load
     from nanocore.runs.layout import find_run
 
     if not origin:
         return None
-    parent = launcher.fork_point(root, origin)
-    launcher.check_fork(config, load(find_run(root, parent.run).config_file))
+    parent, _ = launcher.fork_point(root, origin)
+    before = load(find_run(root, parent.run).config_file)
+    for config in configs:
+        launcher.check_fork(config, before)
     return parent
 
 

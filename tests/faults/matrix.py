@@ -54,7 +54,7 @@ MATRIX: tuple[Row, ...] = (
     Row("run folder that cannot be written", "exit 2 before step 0, nothing half-made", (f"{SAVES}::test_a_folder_that_cannot_be_written_is_refused_before_anything_is_made",)),
     Row("too little free space at the launch", "a note with both figures", ("unit/test_services_room.py",)),
     Row("truncated file of a checkpoint", "found by its size; the one before is taken, and told", (f"{DAMAGED}::test_a_truncated_file_is_found_by_its_size", f"{FALLBACK}::test_the_checkpoint_before_is_taken_and_the_run_comes_out_the_same")),
-    Row("one bit flipped", "found by its hash; none loads silently", (f"{DAMAGED}::test_one_flipped_bit_anywhere_is_found", FALLBACK)),
+    Row("one bit flipped", "found by its hash; none loads silently", (f"{DAMAGED}::test_one_flipped_bit_anywhere_is_found", FALLBACK, "faults/test_passed_over.py")),
     Row("manifest missing, torn, or of a newer version", "not used, with the reason; exit 5 when no other is left", (f"{DAMAGED}::test_a_torn_manifest_is_found", f"{DAMAGED}::test_a_newer_version_says_so", f"{FALLBACK}::test_with_no_good_one_left_nothing_is_trained_and_nothing_is_touched")),
     Row("checkpoint of another configuration", "refused with the keys that differ, before anything is touched", ("integration/test_trainer.py::test_another_configuration_cannot_resume_a_run",)),
     Row("a stop anywhere", "bit-exact: every technique and preset, after every step, across ends of epochs, in the decay", (f"{EVERYWHERE}::test_a_run_stopped_after_every_step_equals_one_that_never_stopped", f"{EVERYWHERE}::test_so_does_every_preset", "integration/test_techniques_resume.py")),

@@ -198,9 +198,9 @@ def test_a_path_that_cannot_lie_in_a_run_is_refused_before_anything_is_written(
     assert not (tmp_path / "elsewhere").exists()
 
 
-def longer(path: Path) -> Path:
-    """A file with one byte more."""
-    path.write_bytes(path.read_bytes() + b"x")
+def longer(path: Path, more: bytes = b"x" * 512) -> Path:
+    """A file with something behind its end."""
+    path.write_bytes(path.read_bytes() + more)
     return path
 
 
@@ -231,6 +231,8 @@ LIES: dict[str, tuple[Callable[[Forged, Path], Path], str]] = {
     ),
     "something behind its end": (lambda f, p: longer(f.write(p, f.contents.files)), "goes on behind its end"),
     "the name of the run": (lambda f, p: f.write(p, f.contents.files, run="../../up"), "names no run"),
+    "zeros that are no whole block": (lambda f, p: longer(f.write(p, f.contents.files), bytes(513)), "behind its end"),
+    "zeros without end": (lambda f, p: longer(f.write(p, f.contents.files), bytes(1 << 20)), "behind its end"),
     "no configuration": (
         lambda f, p: f.write(p, [each for each in f.contents.files if each.name != "config.toml"]), "its config.toml is broken"
     ),
@@ -248,7 +250,21 @@ def test_an_archive_that_lies_is_refused_whole(name: str, packed: Path, tmp_path
     with pytest.raises(FormatError) as caught:
         unpack_run(tmp_path / "elsewhere", path)
     assert reason in str(caught.value) and "\n" not in str(caught.value)
+    assert caught.value.fix and str(tmp_path) not in str(caught.value)
     assert nothing_made(tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize(("name", "text"), [("config.toml", b"a = ["), ("notes.toml", b"a = ["), ("run.json", b"{")])
+def test_a_broken_document_is_named_inside_its_archive(name: str, text: bytes, packed: Path, tmp_path: Path) -> None:
+    forged, bad = Forged(packed), tmp_path / "bad.tar"
+    files = [each for each in forged.contents.files if each.name != name]
+    table = archive.encode(Contents("whole", "", 0.0, [*files, listed(name, text)]))
+    members = [part for part in forged.parts[1:] if part[0].name != name]
+    bad.write_bytes(packed_of((Member(archive.NAME, len(table)), table), *members, (Member(name, len(text)), text)))
+    with pytest.raises(FormatError) as caught:
+        unpack_run(tmp_path / "elsewhere", bad)
+    assert str(caught.value).startswith(f"bad.tar: its {name} is broken: ") and "mend the run" in caught.value.fix
+    assert str(tmp_path) not in str(caught.value) and nothing_made(tmp_path / "elsewhere")
 
 
 @pytest.mark.parametrize(
@@ -282,6 +298,40 @@ def test_extended_headers_of_another_tar_are_refused(packed: Path, tmp_path: Pat
     (tmp_path / "bad.tar").write_bytes(buffer.getvalue())
     with pytest.raises(FormatError, match="extended header"):
         unpack_run(tmp_path / "elsewhere", tmp_path / "bad.tar")
+
+
+@pytest.mark.parametrize("options", [(), ("-z",), ("-b", "512")])
+def test_the_files_of_one_packed_by_gnu_tar_are_a_run_too(
+    options: tuple[str, ...], sound: RunFolder, packed: Path, tmp_path: Path
+) -> None:
+    """It fills its last record with zeros: 10 KiB, or as many blocks as -b says."""
+    files, again = tmp_path / "files", tmp_path / "again.tar"
+    files.mkdir()
+    subprocess.run(["tar", "-xf", packed, "-C", files], check=True)
+    names = subprocess.run(["tar", "-tf", packed], capture_output=True, text=True, check=True).stdout.split()
+    subprocess.run(["tar", "--format=ustar", *options, "-cf", again, "-C", files, *names], check=True)
+    assert contents(unpack_run(tmp_path / "elsewhere", again)).keys() == contents(sound).keys()
+    subprocess.run(["tar", "--format=gnu", "-cf", again, "-C", files, *names], check=True)
+    with pytest.raises(FormatError, match=r"another tar format.*; pack the run with .* or .*--format=ustar"):
+        unpack_run(tmp_path / "other", again)
+
+
+def test_what_unpacks_to_more_than_200_times_its_size_is_refused(
+    run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same run passes where it is packed less tightly; the true limit begins at 64 MiB, which are slow to write."""
+    (run.samples_dir / "zeros").write_bytes(bytes(4 << 20))
+    raw = pack_run(run, tmp_path / "run.tar").path.read_bytes()
+    loose, tight = tmp_path / "loose.tgz", tmp_path / "tight.tgz"
+    loose.write_bytes(gzip.compress(raw, 0))
+    tight.write_bytes(gzip.compress(raw, 9))
+    assert tight.stat().st_size * unpack.MOST_RATIO < len(raw) - (1 << 20)
+    unpack_run(tmp_path / "small", tight)
+    monkeypatch.setattr(unpack, "SMALL", 1 << 20)
+    unpack_run(tmp_path / "large", loose)
+    with pytest.raises(FormatError, match=r"claims \d+ bytes in \d+, which no run is; pack the run as \.tar"):
+        unpack_run(tmp_path / "bomb", tight)
+    assert nothing_made(tmp_path / "bomb")
 
 
 def test_a_stream_that_gives_more_than_its_list_says_is_cut_short(packed: Path, tmp_path: Path) -> None:
@@ -353,7 +403,9 @@ def test_what_is_no_archive_is_one_line(content: bytes, nano: Nano, tmp_path: Pa
     assert (result.code, result.err.count("\n")) == (2, 1)
     os.mkfifo(tmp_path / "pipe.tar")
     assert nano("runs", "import", str(tmp_path / "pipe.tar")).code == 2
-    assert nano("runs", "import", str(tmp_path / "none.tar")).code == 2
+    for name, advice in (("none.tar", "check the path"), ("", "name a file that nanoconsole runs export wrote")):
+        refused = nano("runs", "import", str(tmp_path / name))
+        assert (refused.code, refused.err.count("\n")) == (2, 1) and advice in refused.err
 
 
 def test_a_size_beyond_octal_is_read_as_it_is_written() -> None:

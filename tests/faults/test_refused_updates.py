@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -210,6 +211,21 @@ def test_without_a_checkpoint_there_is_nothing_to_go_back_to(tmp_path: Path, poi
     run = trained(tmp_path, "training.on_nonfinite=rollback", code=4)
     status = read_status(run)
     assert status and "there is no checkpoint to go back to" in status.message
+
+
+def test_a_rollback_past_a_damaged_checkpoint_says_so(tmp_path: Path, poison: Callable[[Poison], None]) -> None:
+    newest = tmp_path / "tiny" / "checkpoints" / "step-00000006" / "model.safetensors"
+
+    def spoil(batch: int, met: int) -> float:
+        if batch == BAD:
+            os.truncate(newest, 100)
+        return NAN if batch == BAD else 1.0
+
+    poison(spoil)
+    run = trained(tmp_path, "training.on_nonfinite=rollback")
+    assert one(run, "rollback")["to_step"] == 3
+    said = [event["message"] for event in events_of(run, "warning") if "is damaged" in event["message"]]
+    assert len(said) == 1 and said[0].endswith("; step-00000003 is used")
 
 
 def test_a_run_killed_after_a_rollback_takes_the_same_way_again(

@@ -134,10 +134,23 @@ def test_the_hash_beside_a_file_is_that_of_sha256sum(folder: Path, tmp_path: Pat
     assert done.returncode == 0
     copy = Path(shutil.copy(folder / "maps.mhc", tmp_path / "maps.mhc"))
     assert check_export(copy) is False
-    shutil.copy(beside(folder / "maps.mhc"), beside(tmp_path / "other.mhc"))
-    shutil.copy(copy, tmp_path / "other.mhc")
-    with pytest.raises(FormatError, match="is not the hash of the file beside it"):
-        read_mhc(tmp_path / "other.mhc")
+
+
+def test_a_file_renamed_with_its_hash_is_told_how_to_make_the_hash_anew(folder: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copy(folder / "maps.mhc", tmp_path / "my maps.mhc"))
+    shutil.copy(beside(folder / "maps.mhc"), beside(other))
+    with pytest.raises(
+        FormatError, match="agrees with the hash beside it, which names another file; make it anew: "
+    ) as caught:
+        read_mhc(other)
+    subprocess.run(["sh", "-c", caught.value.fix.partition(": ")[2]], cwd=tmp_path, check=True)
+    assert check_export(other) is True
+    for line in (f"{'0' * 64}  maps.mhc\n", "none\n"):  # of another file, and of none: it may be damaged
+        beside(other).write_text(line)
+        with pytest.raises(
+            FormatError, match=r"the \.sha256 beside it does not hold its hash; fetch .* if you trust the file"
+        ):
+            read_mhc(other)
 
 
 def test_inspect_says_whether_a_file_could_be_verified(folder: Path, tmp_path: Path) -> None:

@@ -134,6 +134,16 @@ async def test_what_takes_long_before_the_first_word_is_said_and_no_longer(root:
         assert "measuring" not in await settled(pilot)
 
 
+async def test_a_damaged_checkpoint_that_was_passed_over_stands_above_the_talk(root: Path) -> None:
+    async with chatting(root, lay(root, "r")) as (_, pilot):
+        await settled(pilot, "i", "a", "enter")
+        FakeWorker.made[0].answer(
+            {**ready(), "passed_over": "r: step-9 is damaged \x1b[2J; step-5 is used"}, reply("b", 1, 1.0)
+        )
+        shown = await settled(pilot)
+        assert "! r: step-9 is damaged ␛[2J; step-5 is used" in shown and "● ready" in shown
+
+
 @pytest.mark.slow
 async def test_settings_reach_the_next_line_and_faults_stay_in_the_dialog(root: Path) -> None:
     async with chatting(root, lay(root, "r"), (100, 34)) as (_, pilot):

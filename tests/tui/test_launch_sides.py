@@ -19,6 +19,7 @@ from nanocore.config import toml
 from nanocore.config.resolve import resolve
 from nanocore.runs.facts import read_facts
 from nanocore.runs.layout import RunFolder, list_runs
+from tests.tui.checkpoint_scenes import damage, save
 from tests.tui.scenes import console, cursor_on, lay, look, seen
 
 pytestmark = pytest.mark.usefixtures("presets")
@@ -110,14 +111,9 @@ async def test_a_runs_configuration_is_saved_as_a_preset_never_in_place(root: Pa
         assert "this file exists" in await seen(pilot)
 
 
-async def test_a_fork_from_a_checkpoint_is_edited_before_it_begins(
-    root: Path, started: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_fork_from_a_checkpoint_is_edited_before_it_begins(root: Path, started: list[str]) -> None:
     run = earlier(root)
-    monkeypatch.setattr(
-        "nanocore.checkpoint.manifest.available",
-        lambda folder: [folder / "step-00000010"] if folder == run.checkpoints_dir else [],
-    )
+    save(run, 10)
     app = console(root)
     async with app.run_test(size=SIZE) as pilot:
         edit(app, str(run.config_file), "earlier@10")
@@ -130,18 +126,21 @@ async def test_a_fork_from_a_checkpoint_is_edited_before_it_begins(
         await done(pilot)
         parent = read_facts(list_runs(root)[-1]).parent
         assert started == ["tiny-cpu-0001"] and parent is not None and (parent.run, parent.step) == ("earlier", 10)
+        damage(run, 10)  # before another fork of it
+        edit(app, str(run.config_file), "earlier@10")
+        await done(pilot)
+        await pilot.press("ctrl+l")
+        assert "its checkpoint of step 10 is damaged" in await done(pilot)
+        assert len(started) == 1 and len(list_runs(root)) == 2
 
 
 async def test_a_fork_of_a_run_of_another_root_is_made_beside_it(
-    root: Path, tmp_path: Path, started: list[str], monkeypatch: pytest.MonkeyPatch
+    root: Path, tmp_path: Path, started: list[str]
 ) -> None:
     lab = tmp_path / "lab"
     run = earlier(lab)
     earlier(root, "tiny-cpu-0001")
-    monkeypatch.setattr(
-        "nanocore.checkpoint.manifest.available",
-        lambda folder: [folder / "step-00000010"] if folder == run.checkpoints_dir else [],
-    )
+    save(run, 10)
     app = console(root)
     async with app.run_test(size=SIZE) as pilot:
         edit(app, str(run.config_file), "earlier@10")
@@ -165,10 +164,7 @@ async def test_a_fork_waits_in_the_queue_as_a_fork(
 ) -> None:
     run = earlier(root)
     monkeypatch.setattr("nanocore.runs.queue.wake", lambda root: False)
-    monkeypatch.setattr(
-        "nanocore.checkpoint.manifest.available",
-        lambda folder: [folder / "step-00000010"] if folder == run.checkpoints_dir else [],
-    )
+    save(run, 10)
     app = console(root)
     async with app.run_test(size=SIZE) as pilot:
         edit(app, str(run.config_file), "earlier@10")

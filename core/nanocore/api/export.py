@@ -7,8 +7,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
-from nanocore.api.arguments import one_of, path_text, step_of
+from nanocore.api.arguments import one_of, path_text
 from nanocore.api.export_options import meant
+from nanocore.api.source import located
 from nanocore.checkpoint import manifest
 from nanocore.errors import UsageError
 from nanocore.export.blocks import Scheme
@@ -21,8 +22,8 @@ from nanocore.export.replace import refuse_place
 from nanocore.export.report import UNKNOWN, ExportReport, Facts, run_facts
 from nanocore.export.tensors import HeadType, ScaleMode
 from nanocore.infer.load import load_model
-from nanocore.infer.locate import Source, locate, named
-from nanocore.runs.layout import RunFolder, run_root
+from nanocore.infer.locate import Source
+from nanocore.runs.layout import RunFolder
 from nanocore.runs.text import sanitize_line
 
 To = Literal["gguf", "hf", "mhc"]
@@ -50,13 +51,13 @@ def export(
     `scheme` (else tq2_0), `scale_mode` (tensor), `head` (f16) and `architecture` (auto) are those of GGUF, `form` (plain)
     of a folder; see nanocore.export. A .mhc file holds static stream maps alone. Raises UsageError for an option that
     means nothing for `to`, for what cannot be written so, or for an output that exists without `force`; CheckpointError
-    without a checkpoint.
+    without a checkpoint. Where a damaged one was passed over for an earlier one, that is a CheckpointWarning.
     """
     one_of(To, to=to)
     given = {"scheme": scheme, "scale_mode": scale_mode, "head": head, "architecture": architecture, "form": form}
     options = _known(meant(given | {"license": license}, to))
     license = _licence(options.pop("license", UNKNOWN))
-    origin = _origin(locate(named(path_text(run), run_root()), step_of(step)))
+    origin = _origin(located(run, step))
     path = place_of(origin.checkpoint, to, None if output is None else _output(output))
     facts = origin.facts(path, license)
     refuse_place(path, folder=to == "hf", overwrite=force)  # before the work

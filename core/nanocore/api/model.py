@@ -9,16 +9,15 @@ from typing import Any, Literal, TypedDict, Unpack, overload
 
 from torch import Tensor
 
-from nanocore.api.arguments import one_of, path_text, step_of
+from nanocore.api.arguments import one_of
+from nanocore.api.source import located
 from nanocore.data.tokenizer import Tokenizer
 from nanocore.errors import UsageError
 from nanocore.infer.backend import Choice
 from nanocore.infer.generation import Generation
-from nanocore.infer.locate import locate, named
 from nanocore.infer.open import Opened, open_engine
 from nanocore.infer.request import Completion, Request
 from nanocore.infer.sampler import Sampling, number
-from nanocore.runs.layout import run_root
 
 
 class Settings(TypedDict, total=False):
@@ -108,11 +107,11 @@ def load(
 
     `step` chooses a run's checkpoint; "best" has the lowest held-out loss. `backend` "native" refuses where "auto"
     falls back to torch. `threads` 0 takes as many as this process may use, more are refused; torch's own number is
-    set too. Raises UsageError, CheckpointError or FormatError, each one line.
+    set too. Raises UsageError, CheckpointError or FormatError, each one line; where a damaged checkpoint was passed over
+    for an earlier one, that is a CheckpointWarning.
     """
     one_of(Choice, backend=backend)
-    source = locate(named(path_text(path), run_root()), step_of(step))
-    return Model(open_engine(source, backend=backend, threads=threads))
+    return Model(open_engine(located(path, step), backend=backend, threads=threads))
 
 
 def _request(

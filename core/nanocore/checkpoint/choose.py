@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from nanocore.checkpoint import manifest
+from nanocore.checkpoint.record import Problem, examine
 from nanocore.errors import CheckpointError, UsageError
 from nanocore.runs.curve import attempt_of, newest_attempts, usable, value
 from nanocore.runs.hints import to_type
@@ -14,6 +17,14 @@ from nanocore.runs.liveness import observe
 from nanocore.runs.records import Record, Tail
 
 HELD_OUT = "eval/ce"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A checkpoint that was verified. `passed_over` says which were to come first and cannot be used, "" where none."""
+
+    path: Path
+    passed_over: str = ""
 
 
 def parse_step(text: str) -> int | str:
@@ -25,29 +36,33 @@ def parse_step(text: str) -> int | str:
     return int(text)
 
 
-def choose(run: RunFolder, step: int | str = "latest") -> Path:
-    """The folder of the checkpoint that is meant, verified. Raises CheckpointError when there is none."""
+def choose(run: RunFolder, step: int | str = "latest") -> Chosen:
+    """The checkpoint that is meant, verified. Raises CheckpointError when there is none."""
     if step == "latest":
-        found = manifest.latest(run.checkpoints_dir)
+        found = newest(run)
         if found is None:
             raise _without_checkpoint(run)
         return found
-    return best(run) if step == "best" else _exactly(run, int(step))
+    return best(run) if step == "best" else Chosen(_exactly(run, int(step)))
 
 
-def best(run: RunFolder) -> Path:
+def newest(run: RunFolder) -> Chosen | None:
+    """The checkpoint of the highest step that verifies wholly."""
+    return _first_good(run, reversed(manifest.folders(run.checkpoints_dir)))
+
+
+def best(run: RunFolder) -> Chosen:
     """The checkpoint with the lowest held-out loss, of those that exist and were evaluated at their step; or the later.
 
     Raises CheckpointError when there is none.
     """
-    checkpoints = manifest.available(run.checkpoints_dir)
-    if not checkpoints:
+    if not manifest.available(run.checkpoints_dir):
         raise _without_checkpoint(run)
     losses = held_out_losses(run)
-    measured = [path for path in checkpoints if manifest.step_of(path) in losses]
-    for path in sorted(measured, key=lambda path: (losses[manifest.step_of(path)], -manifest.step_of(path))):
-        if not manifest.verify(path):
-            return path
+    measured = [path for path in manifest.folders(run.checkpoints_dir) if manifest.step_of(path) in losses]
+    best_first = sorted(measured, key=lambda path: (losses[manifest.step_of(path)], -manifest.step_of(path)))
+    if found := _first_good(run, best_first):
+        return found
     if measured:
         raise _all_damaged(run, measured)
     fix = "take the latest, or save and evaluate at the same steps (checkpoint.every, evaluation.every)"
@@ -83,12 +98,31 @@ def _evaluations(run: RunFolder) -> list[Record]:
     return found
 
 
+def _first_good(run: RunFolder, candidates: Iterable[Path]) -> Chosen | None:
+    """The first that verifies wholly. One that vanishes meanwhile was removed by a trainer, which is nobody's loss."""
+    failed: list[str] = []
+    for path in candidates:
+        problems = examine(path)
+        if not problems:
+            more = f" and {len(failed) - 1} more cannot be used" if len(failed) > 1 else ""
+            return Chosen(path, f"{run.name}: {failed[0]}{more}; {path.name} is used" if failed else "")
+        if path.is_dir():
+            failed.append(f"{path.name} {_words(problems[0])}")
+    return None
+
+
+def _words(problem: Problem) -> str:
+    return f"{'is damaged' if problem.kind == 'damaged' else 'cannot be used'} ({problem.text})"
+
+
 def _exactly(run: RunFolder, step: int) -> Path:
     path = manifest.step_folder(run.checkpoints_dir, step)
-    problems = manifest.verify(path) if path.is_dir() else [f"no checkpoint of step {step}"]
-    if problems:
+    if not path.is_dir():
         fix = f"{to_type(f'runs show {run.name}')} lists its checkpoints"
-        raise CheckpointError(problems[0], where=run.name, fix=fix)
+        raise CheckpointError(f"no checkpoint of step {step}", where=run.name, fix=fix)
+    if problems := examine(path):
+        fix = f"choose another: {to_type(f'checkpoints {run.name}')}"
+        raise CheckpointError(f"its checkpoint of step {step} {_words(problems[0])}", where=run.name, fix=fix)
     return path
 
 

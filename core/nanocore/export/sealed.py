@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 import struct
 from pathlib import Path
 from stat import S_ISREG
@@ -103,12 +104,22 @@ def check_beside(path: Path) -> bool:
         return False
     except OSError as error:
         raise FormatError(f"cannot be read: {error.strerror}", where=f"{where}.sha256") from None
-    match = _BESIDE.fullmatch(line)
-    if match is None or match.group(2) != os.fsencode(path.name):
-        raise FormatError("is not the hash of the file beside it", where=f"{where}.sha256", fix="remove it")
-    if hash_of(path, where) != match.group(1).decode():
-        raise FormatError(ALTERED, where=where, fix=AGAIN)
-    return True
+    match, found = _BESIDE.fullmatch(line), hash_of(path, where)
+    if match is not None and match.group(2) == os.fsencode(path.name):
+        if found != match.group(1).decode():
+            raise FormatError(ALTERED, where=where, fix=AGAIN)
+        return True
+    if match is not None and found == match.group(1).decode():
+        what = "agrees with the hash beside it, which names another file"
+        raise FormatError(what, where=where, fix=f"make it anew: {_anew(path)}")
+    fix = f"{AGAIN}, or make it anew if you trust the file: {_anew(path)}"
+    raise FormatError("the .sha256 beside it does not hold its hash", where=where, fix=fix)
+
+
+def _anew(path: Path) -> str:
+    """What to type, in the folder of a file, to write its hash beside it."""
+    name = shlex.quote(sanitize_line(path.name))
+    return f"sha256sum {name} > {name}.sha256"
 
 
 def write_beside(path: Path) -> None:

@@ -60,7 +60,7 @@ class Contents:
 
     `architecture` is the name that an exported file has, or would have; `description` says in words what a checkpoint
     computes. `bytes` on disk are those of all `parts`: the model's weights, a checkpoint's optimizer state, the rest.
-    `integrity`: whether the bytes were found to be those that were written.
+    `integrity`: whether the bytes were found to be those that were written. `passed_over`: as of Source.
     """
 
     kind: str
@@ -71,6 +71,7 @@ class Contents:
     facts: dict[str, Any]
     description: str = ""
     integrity: str = UNVERIFIED
+    passed_over: str = ""
     tensors: list[TensorFacts] = field(default_factory=list)
 
     @property
@@ -133,6 +134,7 @@ def _checkpoint(source: Source) -> Contents:
     facts = {"vocabulary": vocabulary, **described(config)}
     name, parts = stock_architecture(config)[0] or "nanoconsole", _parts(source.path)
     found = Contents("checkpoint", source.label, str(source.path), name, parts, facts, in_words(config), VERIFIED)
+    found.passed_over = source.passed_over
     found.tensors.extend(tensors)
     return found
 

@@ -17,11 +17,15 @@ GGUF_MAGIC, HF_CONFIG = b"GGUF", "config.json"
 
 @dataclass(frozen=True)
 class Source:
-    """A model on disk: a checkpoint folder, a GGUF file or a folder for transformers; `label` names it in messages."""
+    """A model on disk: a checkpoint folder, a GGUF file or a folder for transformers; `label` names it in messages.
+
+    `passed_over` says which checkpoints of the run were to come first and cannot be used; who locates tells it.
+    """
 
     kind: Literal["checkpoint", "gguf", "hf"]
     path: Path
     label: str
+    passed_over: str = ""
 
 
 def named(text: str, root: Path) -> Path:
@@ -52,8 +56,8 @@ def locate(path: Path, step: int | str = "latest") -> Source:
     path = _existing(path)
     run = RunFolder(path)
     if run.run_file.is_file():
-        checkpoint = choose(run, step)
-        return Source("checkpoint", checkpoint, f"{run.name} {checkpoint.name}")
+        chosen = choose(run, step)
+        return Source("checkpoint", chosen.path, f"{run.name} {chosen.path.name}", chosen.passed_over)
     if step != "latest":
         raise UsageError("only a run has steps to choose from", where=str(path), fix="leave out --step")
     if (path / manifest.MANIFEST).is_file():

@@ -13,10 +13,10 @@ from typing import Annotated, Any
 
 import msgspec
 
-from nanocore.errors import FormatError
-from nanocore.runs.documents import Flawed, check_version
+from nanocore.runs.documents import Flawed, Newer, check_version
 from nanocore.runs.integrity import Finding
 from nanocore.runs.layout import RunFolder, valid_name
+from nanocore.runs.tar import refusal
 from nanocore.runs.text import sanitize, sanitize_line
 from nanocore.seal import ZEROS, json_agrees, seal_json
 
@@ -24,9 +24,9 @@ SCHEMA = 1
 NAME = "nanoconsole-run.json"
 MOST_BYTES = 32 << 20  # of this document
 MOST_FILES = 100_000
+FEWER = "remove samples or TensorBoard files from the run, and pack it again"
 MOST_PARTS, LONGEST_PART, LONGEST_NAME = 8, 200, 255
 GZIPPED = (".tar.gz", ".tgz")
-DAMAGED = "fetch or pack it again"
 _ANY = RunFolder(Path())  # its properties are names
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -97,17 +97,19 @@ def encode(contents: Contents) -> bytes:
 def decode(raw: bytes, where: str) -> Contents:
     """The document of bytes. Raises FormatError for one that is damaged, or whose files cannot be those of a run."""
     if not json_agrees(raw):
-        raise FormatError("is damaged: its list of files was altered (SHA-256 differs)", where=where, fix=DAMAGED)
+        raise refusal("is damaged: its list of files was altered (SHA-256 differs)", where)
     try:
         document = msgspec.json.decode(raw, type=dict[str, Any])  # names as they are: a cleaned one is another file's
         check_version(msgspec.convert(document["schema"], int), SCHEMA)
         contents = msgspec.convert(document, Contents)
+    except Newer as flaw:
+        raise refusal(str(flaw), where, fix="import it with that version") from None
     except (Flawed, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
-        raise FormatError(f"its list of files is none ({sanitize_line(str(error), 120)})", where=where) from None
+        raise refusal(f"its list of files is none ({sanitize_line(str(error), 120)})", where) from None
     if not valid_name(contents.run):
-        raise FormatError("names no run", where=where)
+        raise refusal("names no run", where)
     if len(contents.files) > MOST_FILES:
-        raise FormatError(f"claims {len(contents.files)} files, and {MOST_FILES} are allowed", where=where)
+        raise refusal(f"claims {len(contents.files)} files, and {MOST_FILES} are allowed", where, fix=FEWER)
     _check_files(contents.files, where)
     return contents
 
@@ -134,11 +136,11 @@ def problem_of(name: str) -> str:
 def _check_files(files: list[PackedFile], where: str) -> None:
     names = {file.name for file in files}
     if len(names) != len(files):
-        raise FormatError("holds a file twice", where=where)
+        raise refusal("holds a file twice", where)
     for file in files:
         if reason := problem_of(file.name):
-            raise FormatError(f"holds {sanitize_line(file.name, 80)!r}, which {reason}", where=where)
+            raise refusal(f"holds {sanitize_line(file.name, 80)!r}, which {reason}", where)
         if any(file.name[:i] in names for i, sign in enumerate(file.name) if sign == "/"):
-            raise FormatError(f"holds {file.name!r} inside a file", where=where)
+            raise refusal(f"holds {file.name!r} inside a file", where)
         if not _SHA256.fullmatch(file.sha256):
-            raise FormatError(f"has no hash of {file.name!r}", where=where)
+            raise refusal(f"has no hash of {file.name!r}", where)

@@ -83,7 +83,7 @@ def _config_problem(run: RunFolder) -> str:
     try:
         load(run.config_file)
     except ConfigError as error:
-        return error.problems[0]
+        return error.problems[0].replace(f"{run.path}{os.sep}", "")  # what it is of is told beside
     return ""
 
 

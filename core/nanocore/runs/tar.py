@@ -15,6 +15,8 @@ BLOCK = 512
 END = bytes(2 * BLOCK)
 MOST_NAME, MOST_PREFIX = 100, 155
 MAGIC = b"ustar\x0000"
+MOST_END = 1 << 20  # bytes behind the first block of zeros: tar fills its last record, of 10 KiB or what -b says
+AGAIN = "fetch it again, or pack the run again with nanoconsole runs export"
 OCTAL_SIZE = 8**11  # beyond it the size is a binary number, as GNU tar writes it
 KINDS = {
     b"1": "a hard link",
@@ -62,19 +64,22 @@ def read_member(stream: BinaryIO, where: str) -> Member | None:
     stream raises."""
     block = take(stream, BLOCK, where)
     if block == bytes(BLOCK):
-        if take(stream, BLOCK, where) != bytes(BLOCK) or stream.read(1):
-            raise FormatError("goes on behind its end", where=where)
-        return None
-    if block[257:265] != MAGIC or _number(block[148:156].rstrip(b"\0 "), where) != _checksum(block):
-        raise FormatError("is damaged: a header's checksum is wrong", where=where)
+        return _end(stream, where)
+    if _number(block[148:156].rstrip(b"\0 "), where) != _checksum(block):
+        raise refusal("is no archive, or damaged: a header's checksum is wrong", where)
+    if block[257:265] != MAGIC:
+        what = "is of another tar format, and archives of runs are of ustar"
+        raise refusal(
+            what, where, fix="pack the run with nanoconsole runs export, or these files with tar --format=ustar"
+        )
     if block[156:157] != b"0":
         kind = KINDS.get(block[156:157], "something that is no file")
-        raise FormatError(f"holds {kind}, and a run is packed as plain files", where=where)
+        raise refusal(f"holds {kind}, and a run is packed as plain files", where)
     prefix, name = block[345:500].split(b"\0", 1)[0], block[:100].split(b"\0", 1)[0]
     try:
         text = (prefix + b"/" + name if prefix else name).decode()
     except UnicodeDecodeError:
-        raise FormatError("holds a name that is not UTF-8", where=where) from None
+        raise refusal("holds a name that is not UTF-8", where) from None
     return Member(text, _size(block[124:136], where))
 
 
@@ -82,8 +87,22 @@ def take(stream: BinaryIO, size: int, where: str) -> bytes:
     """Exactly so many bytes. Raises FormatError where there are fewer."""
     found = stream.read(size)
     if len(found) != size:
-        raise FormatError("ends in the middle", where=where)
+        raise refusal("ends in the middle", where)
     return found
+
+
+def refusal(what: str, where: str, *, fix: str = AGAIN) -> FormatError:
+    """Why an archive cannot be used, and what to do."""
+    return FormatError(what, where=where, fix=fix)
+
+
+def _end(stream: BinaryIO, where: str) -> None:
+    """The second block of zeros and those that fill the last record. Raises FormatError where anything else follows."""
+    rest = stream.read(MOST_END + 1)
+    if len(rest) < BLOCK:
+        raise refusal("ends in the middle", where)
+    if len(rest) > MOST_END or len(rest) % BLOCK or rest.strip(b"\0"):
+        raise refusal("goes on behind its end, where only blocks of zeros may follow", where)
 
 
 def _split(name: bytes) -> tuple[bytes, bytes]:
@@ -108,5 +127,5 @@ def _size(field: bytes, where: str) -> int:
 
 def _number(field: bytes, where: str) -> int:
     if not field or field.strip(b"01234567"):
-        raise FormatError("is damaged: a header's number is none", where=where)
+        raise refusal("is no archive, or damaged: a header's number is none", where)
     return int(field, 8)

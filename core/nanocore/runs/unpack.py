@@ -21,7 +21,7 @@ from typing import BinaryIO, cast
 
 import msgspec
 
-from nanocore.errors import DISK_FULL, FormatError, NanoError, ResourceError, UsageError, remedy
+from nanocore.errors import DISK_FULL, NanoError, ResourceError, UsageError, remedy
 from nanocore.runs import archive
 from nanocore.runs.archive import Contents, Counted, PackedFile, Progress, unheard
 from nanocore.runs.create import update_run
@@ -29,13 +29,14 @@ from nanocore.runs.documents import write_document
 from nanocore.runs.integrity import verify_run
 from nanocore.runs.layout import RunFolder, check_name, private
 from nanocore.runs.status import ALIVE_STATES, read_status
-from nanocore.runs.tar import padding, read_member, take
+from nanocore.runs.tar import padding, read_member, refusal, take
 from nanocore.runs.temporaries import OLD
 from nanocore.runs.text import sanitize_line
 
 MOST_RATIO = 200  # bytes out of one packed; runs have at most 20, a bomb 1,000
 SMALL = 64 << 20  # bytes below which no ratio is a bomb
 _CHUNK = 1 << 20
+_NAME = "name a file that nanoconsole runs export wrote"
 
 
 def unpack_run(root: Path, path: Path, *, name: str = "", progress: Progress = unheard) -> RunFolder:
@@ -66,13 +67,15 @@ def _stream(path: Path, where: str) -> Iterator[tuple[BinaryIO, int]]:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as raw:
             status = os.fstat(raw.fileno())
             if not S_ISREG(status.st_mode):
-                raise FormatError("is not a regular file", where=where)
+                raise refusal("is not a regular file", where, fix=_NAME)
             zipped = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
             with gzip.GzipFile(fileobj=raw) if zipped else raw as stream:
                 yield cast(BinaryIO, stream), status.st_size
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise FormatError(f"is damaged ({sanitize_line(str(error), 80)})", where=where, fix=archive.DAMAGED) from None
+        raise refusal(f"is damaged ({sanitize_line(str(error), 80)})", where) from None
+    except IsADirectoryError:
+        raise refusal("is a folder", where, fix=_NAME) from None
     except OSError as error:
         raise _not_unpacked(error, where) from None
 
@@ -80,15 +83,15 @@ def _stream(path: Path, where: str) -> Iterator[tuple[BinaryIO, int]]:
 def _not_unpacked(error: OSError, where: str) -> NanoError:
     what = f"cannot be unpacked: {error.strerror or sanitize_line(str(error), 80)}"
     kind = ResourceError if error.errno in DISK_FULL else UsageError
-    return kind(what, where=where, fix=remedy(error))
+    return kind(what, where=where, fix=remedy(error) or "check the path")
 
 
 def _contents(stream: BinaryIO, where: str) -> Contents:
     first = read_member(stream, where)
     if first is None or first.name != archive.NAME:
-        raise FormatError("is no archive of a run", where=where, fix="nanoconsole runs export writes one")
+        raise refusal("is no archive of a run", where, fix="nanoconsole runs export writes one")
     if first.size > archive.MOST_BYTES:
-        raise FormatError("has a list of files larger than any run's", where=where)
+        raise refusal("has a list of files larger than any run's", where, fix=archive.FEWER)
     raw = take(stream, first.size, where)
     _skip_padding(stream, first.size, where)
     return archive.decode(raw, where)
@@ -104,7 +107,7 @@ def _refuse_bomb(contents: Contents, packed: int, where: str) -> None:
     """How much it may be: no stream gives more than its list says, so the list decides."""
     if contents.bytes > SMALL and contents.bytes > MOST_RATIO * packed:
         what = f"claims {contents.bytes} bytes in {packed}, which no run is"
-        raise FormatError(what, where=where)
+        raise refusal(what, where, fix="pack the run as .tar, which is not gzipped")
 
 
 @contextmanager
@@ -143,11 +146,11 @@ def _unpack(run: RunFolder, stream: BinaryIO, contents: Contents, where: str, pr
         member = read_member(stream, where)
         if member is None or (member.name, member.size) != (file.name, file.bytes):
             found = "ends" if member is None else f"holds {sanitize_line(member.name, 80)!r} of {member.size} bytes"
-            raise FormatError(f"{found} where its list has {file.name!r} of {file.bytes}", where=where)
+            raise refusal(f"{found} where its list has {file.name!r} of {file.bytes}", where)
         _unpack_file(run.path / file.name, stream, file, where, counted)
         _skip_padding(stream, file.bytes, where)
     if (more := read_member(stream, where)) is not None:
-        raise FormatError(f"holds {sanitize_line(more.name, 80)!r}, which is not in its list", where=where)
+        raise refusal(f"holds {sanitize_line(more.name, 80)!r}, which is not in its list", where)
 
 
 def _unpack_file(path: Path, stream: BinaryIO, file: PackedFile, where: str, counted: Counted) -> None:
@@ -164,12 +167,12 @@ def _unpack_file(path: Path, stream: BinaryIO, file: PackedFile, where: str, cou
         target.flush()
         os.fsync(target.fileno())
     if digest.hexdigest() != file.sha256:
-        raise FormatError(f"its {file.name} was altered (SHA-256 differs)", where=where, fix=archive.DAMAGED)
+        raise refusal(f"its {file.name} was altered (SHA-256 differs)", where)
 
 
 def _skip_padding(stream: BinaryIO, size: int, where: str) -> None:
     if take(stream, padding(size), where).strip(b"\0"):
-        raise FormatError("holds bytes between its files", where=where)
+        raise refusal("holds bytes between its files", where)
 
 
 def _settle(run: RunFolder, contents: Contents) -> None:
@@ -182,9 +185,11 @@ def _settle(run: RunFolder, contents: Contents) -> None:
 
 
 def _refuse_broken(run: RunFolder, where: str, progress: Progress) -> None:
+    """All files are those of the list, so it was packed as it is: fetching it again would not help."""
     for finding in archive.heard(verify_run(run), progress):
         if finding.state == "broken":
-            raise FormatError(f"its {finding.part} is broken: {finding.detail}", where=where, fix=archive.DAMAGED)
+            what = f"its {finding.part} is broken: {finding.detail}"
+            raise refusal(what, where, fix="mend the run and pack it again with nanoconsole runs export")
 
 
 def _place(run: RunFolder, target: RunFolder) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nanocore.checkpoint.manifest import latest
+from nanocore.checkpoint.choose import newest
 from nanocore.checkpoint.state import load_checkpoint
 from nanocore.errors import DivergedError
 from nanocore.train.checkpoints import stored_progress
@@ -21,8 +21,10 @@ def roll_back(job: Job, reason: str) -> None:
     checkpoint, or the run went back to it too often.
     """
     where = f"step {job.reporter.step}"
-    found = latest(job.run.checkpoints_dir) if job.world.rank == 0 else None
-    name = broadcast_json(found.name if found else "")
+    found = newest(job.run) if job.world.rank == 0 else None
+    if found and found.passed_over:
+        job.reporter.warn(found.passed_over)
+    name = broadcast_json(found.path.name if found else "")
     if not name:
         raise DivergedError(f"{reason}; there is no checkpoint to go back to", where=where)
     checkpoint = load_checkpoint(job.run.checkpoints_dir / name)

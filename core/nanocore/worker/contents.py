@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nanocore.infer.locate import locate, refuse_empty
+from nanocore.infer.locate import refuse_empty
 from nanocore.worker.channel import Channel, Record
+from nanocore.worker.source import located
 
 TENSOR_FILES = (".mhc", ".safetensors")  # tensors that are no model by themselves
 
@@ -17,7 +18,7 @@ def inspect(request: Record, channel: Channel) -> None:
         from nanocore.infer.tensor_files import tensor_file
 
         return channel.answer({"kind": "done", "contents": tensor_file(path).table()})
-    source = locate(path, step)
+    source = located(request, channel)
     from nanocore.infer.contents import contents
 
     return channel.answer({"kind": "done", "contents": contents(source).table()})

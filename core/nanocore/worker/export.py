@@ -7,23 +7,24 @@ from pathlib import Path
 
 from nanocore.export.place import checkpoint_of, place_of
 from nanocore.export.replace import refuse_place
-from nanocore.infer.locate import locate
 from nanocore.worker.channel import Channel, Record
+from nanocore.worker.source import located
 
-OPTIONS = ("to", "step", "output", "scheme", "scale_mode", "head", "architecture", "form", "license", "force")
+OPTIONS = ("to", "output", "scheme", "scale_mode", "head", "architecture", "form", "license", "force")
 
 
 def export(request: Record, channel: Channel) -> None:
-    _refuse(request)  # before torch: a mistake is told at once
+    checkpoint = _meant(request, channel)  # before torch: a mistake is told at once
     from nanocore.api.export import export as write
 
-    report = write(request["source"], **{key: request[key] for key in OPTIONS if key in request})
+    report = write(checkpoint, **{key: request[key] for key in OPTIONS if key in request})
     channel.answer({"kind": "done", **asdict(report), "path": str(report.path), "types": dict(report.types)})
 
 
-def _refuse(request: Record) -> None:
-    """Raise UsageError for what is no checkpoint, and for a place that an export must not take."""
-    checkpoint = checkpoint_of(locate(Path(request["source"]), request.get("step", "latest")))
+def _meant(request: Record, channel: Channel) -> Path:
+    """The checkpoint. Raises UsageError for what is none, and for a place that an export must not take."""
+    checkpoint = checkpoint_of(located(request, channel))
     to, output = request.get("to", "gguf"), request.get("output")
     path = place_of(checkpoint, to, Path(output).expanduser().absolute() if output else None)
     refuse_place(path, folder=to == "hf", overwrite=bool(request.get("force")))
+    return checkpoint

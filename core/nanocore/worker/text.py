@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nanocore.infer.locate import locate
 from nanocore.infer.refusals import refuse_speculation
 from nanocore.worker.channel import Channel, Record
+from nanocore.worker.source import located
 
 if TYPE_CHECKING:
     from nanocore.data.tokenizer import Tokenizer
@@ -27,7 +26,7 @@ TOKENS = 200
 
 def generate(request: Record, channel: Channel) -> None:
     """The text after `prompt`, in pieces, then `done`; or after each of `prompts`, which are read side by side."""
-    asked, opened = _opened(request)
+    asked, opened = _opened(request, channel)
     engine, began = opened.engine, time.monotonic()
     if "prompts" in request:
         completions = engine.complete(request["prompts"], asked)
@@ -47,7 +46,7 @@ def chat(request: Record, channel: Channel) -> None:
     reply, from 0, draws with seed + i. Beside `say` stands what is to be otherwise for this reply: `tokens`, `stop` and
     what Sampling takes; with `fresh` the conversation begins anew.
     """
-    _, opened = _opened(request)
+    _, opened = _opened(request, channel)
     engine, text, turn = opened.engine, str(request.get("text", "")), 0
     channel.answer({"kind": "ready", **_model(opened)})
     while isinstance((record := channel.next()).get("say"), str):
@@ -64,8 +63,8 @@ def chat(request: Record, channel: Channel) -> None:
     channel.answer({"kind": "done"})
 
 
-def _opened(request: Record) -> tuple[Request, Opened]:
-    source = locate(Path(request["source"]), request.get("step", "latest"))  # before torch: a mistake is told at once
+def _opened(request: Record, channel: Channel) -> tuple[Request, Opened]:
+    source = located(request, channel)  # before torch: a mistake is told at once
     if request.get("speculate"):
         refuse_speculation(source)
     from nanocore.infer.open import open_engine
@@ -95,9 +94,10 @@ def _written(generation: Generation, answer: Callable[[Record], None]) -> Comple
 
 
 def _model(opened: Opened) -> Record:
-    """What computed: `checkpoint` is the folder's or file's name."""
-    backend = opened.engine.backend
-    return {"checkpoint": opened.source.path.name, "backend": backend.name, "reason": backend.reason}
+    """What computed: `checkpoint` is the folder's or file's name, `passed_over` tells of damaged ones."""
+    source, backend = opened.source, opened.engine.backend
+    model = {"checkpoint": source.path.name, "passed_over": source.passed_over}
+    return model | {"backend": backend.name, "reason": backend.reason}
 
 
 def _told(completion: Completion, asked: Request, tokenizer: Tokenizer) -> Record:
