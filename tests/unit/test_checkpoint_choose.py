@@ -21,8 +21,12 @@ def run_with(tmp_path: Path, *steps: int) -> RunFolder:
     run = make_run(tmp_path)
     for step in steps:
         target = manifest.step_folder(run.checkpoints_dir, step)
-        manifest.commit(lambda folder: (folder / "model").write_bytes(b"weights") and None, target, {"step": step})
+        manifest.commit(_write, target, {"step": step})
     return run
+
+
+def _write(folder: Path) -> None:
+    (folder / "model").write_bytes(b"weights")
 
 
 def test_latest_is_the_last_and_a_number_is_that_step(tmp_path: Path) -> None:
