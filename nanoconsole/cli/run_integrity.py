@@ -28,16 +28,19 @@ def verify(names: Some = None, runs: Runs = None, json: Json = False) -> None:
     """Read everything in runs and hold it against what was written.
 
     Configuration, status and notes, every line of the records, and size and hash of every file of the checkpoints and exports.
-    Nothing is changed. Exit code 5 when something is broken. What no hash is recorded of is called unverified; a torn line
-    and what a killed process left are notes.
+    Nothing is changed. Exit code 5 when something is broken, also a folder that has the name of a run and no run.json.
+    What no hash is recorded of is called unverified; torn or lost records, what a killed process left, and that a run has
+    no checkpoint left are notes.
     """
     from nanocore.errors import CheckpointError
     from nanocore.runs.hints import to_type
     from nanocore.runs.integrity import verify_run
-    from nanocore.runs.layout import find_run, list_runs, run_root
+    from nanocore.runs.layout import list_runs, run_root
+    from nanocore.runs.orphans import find_folder, orphans
 
     root = run_root(runs)
-    chosen = [find_run(root, name) for name in dict.fromkeys(names)] if names else list_runs(root)
+    every = [find_folder(root, name) for name in dict.fromkeys(names or ())]
+    chosen = every or [*list_runs(root), *orphans(root)]
     found = [finding for run in chosen for finding in verify_run(run)]
     broken = [finding for finding in found if finding.state == "broken"]
     if json:
@@ -54,14 +57,16 @@ def verify(names: Some = None, runs: Runs = None, json: Json = False) -> None:
 def repair(run: Run, dry: Dry = False, runs: Runs = None, json: Json = False) -> None:
     """Put a run in order that nobody works on.
 
-    Broken checkpoints and exports move to the trash, from where they can be moved back; what killed processes left is removed;
-    a damaged status is written anew from the records. Nothing that is good is touched. A run at work is refused (75).
+    Broken checkpoints and exports move to the trash, from where `runs restore` brings them back; what killed processes left
+    is removed; a damaged or missing status is written anew from the records. Nothing that is good is touched. What it
+    cannot mend is told, also that no checkpoint is left: such a run is not resumed. A run at work is refused (75).
     """
-    from nanocore.runs.layout import find_run, run_root
+    from nanocore.runs.layout import run_root
+    from nanocore.runs.orphans import find_folder
     from nanocore.runs.repair import repair as put_in_order
 
     root = run_root(runs)
-    actions = put_in_order(root, find_run(root, run), dry=dry)
+    actions = put_in_order(root, find_folder(root, run), dry=dry)
     if json:
         return emit({"run": run, "dry_run": dry, "actions": [asdict(action) for action in actions]})
     if not actions:

@@ -63,6 +63,7 @@ def list_all(
     from nanocore.runs.layout import run_root
 
     root = run_root(runs)
+    _tell_orphans(root)
     found, hidden = _found(root, condition, sort, reverse, archived)
     if json:
         return emit(list(map(_document, found)))
@@ -72,6 +73,13 @@ def list_all(
         say(f"runs in {root}")
     table(("run", "state", "step", "loss", "bits/byte", "tok/s", "left", "started", "tags"), map(_row, found))
     return say(f"{hidden} archived; see them with --archived") if hidden and not archived else None
+
+
+def _tell_orphans(root: Path) -> None:
+    from nanocore.runs.orphans import orphans
+
+    if names := [run.name for run in orphans(root)]:
+        say(f"not listed, for there is no run.json: {', '.join(names)}; see {to_type('runs verify')}")
 
 
 def _found(root: Path, condition: str, sort: str, reverse: bool, archived: bool) -> tuple[list[Listed], int]:

@@ -62,7 +62,7 @@ def discard_all(runs: Iterable[RunFolder]) -> Outcome:
 
 
 def restore_all(runs: Iterable[Discarded]) -> Outcome:
-    """Move runs out of the trash; the results are the runs that they are again."""
+    """Move runs and parts of runs out of the trash; each by its path, with the run that it is or belongs to."""
     outcome = Outcome()
     for run in runs:
         back = RunFolder(run.root / run.name)

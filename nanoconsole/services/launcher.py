@@ -147,8 +147,10 @@ def restart(run: RunFolder, sets: Sequence[str] = ()) -> Launched:
 
     `sets` changes what may change, and becomes the run's configuration once the trainer was able to use it.
 
-    Raises BusyError while a trainer has the run, UsageError for a key that needs a new run, and when all is done.
+    Raises BusyError while a trainer has the run, UsageError for a key that needs a new run, and when all is done,
+    CheckpointError when it had checkpoints and none is left.
     """
+    from nanocore.checkpoint.lost import lost_place
     from nanocore.config.toml import load, save
     from nanocore.runs.liveness import busy_error, lock_owner
     from nanocore.runs.spawn import spawn_trainer
@@ -161,6 +163,8 @@ def restart(run: RunFolder, sets: Sequence[str] = ()) -> Launched:
     if sets:
         config = _continued(run, config, sets)
     _refuse_if_done(run, config, changed=bool(sets))
+    if lost := lost_place(run):
+        raise lost
     if sets:
         save(config, run.next_config_file)
     step, parent = _beginning(run)

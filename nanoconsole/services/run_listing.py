@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nanocore.errors import NanoError
 from nanocore.runs.layout import RunFolder, list_runs
+from nanocore.runs.orphans import orphans
 from nanocore.runs.text import sanitize_line
 
 SETTLED = 10.0  # seconds after which a new folder has its run.json, and a root at rest is listed rarely
@@ -27,7 +28,7 @@ class Listing:
         self.problem = ""
 
     def runs(self, *, reading: bool = False) -> dict[RunFolder, str]:
-        """Every run with the label of its root; `problem` then says why some root cannot be listed.
+        """Every run with the label of its root; `problem` then says why some root, or a folder in it, is not listed.
 
         While the runs listed before are still read, which `reading` says, a root is listed again only when its folder changed.
         """
@@ -41,6 +42,8 @@ class Listing:
         for root, label in self._roots:
             try:
                 self._runs |= dict.fromkeys(list_runs(root), label)
+                if names := [run.name for run in orphans(root)]:
+                    problems.append(f"not listed, for there is no run.json: {', '.join(names)}")
             except NanoError as error:
                 problems.append(sanitize_line(str(error)))
         self.problem = "; ".join(problems)

@@ -72,7 +72,7 @@ class SeveralRuns(RunActions):
         def restore() -> str:
             from nanoconsole.services.batch import restore_all
 
-            return restore_all([run]).told("is a run again")
+            return restore_all([run]).told(f"is back in {run.run}" if run.part else "is a run again")
 
         self._do(restore)
 

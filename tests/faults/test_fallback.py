@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,3 +70,16 @@ def test_with_no_good_one_left_nothing_is_trained_and_nothing_is_touched(run: Ru
     assert "none of its 3 checkpoints can be used" in status_of(run).message
     assert {path: path.read_bytes() for path in run.checkpoints_dir.rglob("*") if path.is_file()} == before
     assert len(steps_of(run)) == trained
+
+
+def test_with_none_left_a_run_that_saved_some_is_refused_and_one_that_never_did_begins(run: RunFolder) -> None:
+    for path in folders(run.checkpoints_dir):
+        shutil.rmtree(path)
+    trained = len(steps_of(run))
+    assert train(run) == 5
+    assert "no checkpoint is left" in status_of(run).message and "of step 6" in status_of(run).message
+    assert len(steps_of(run)) == trained
+    never = [line for line in run.events_file.read_text().splitlines() if '"checkpoint"' not in line]
+    run.events_file.write_text("\n".join(never) + "\n")
+    assert train(run) == 0
+    assert len(steps_of(run)) == 2 * trained

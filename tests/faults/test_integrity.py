@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -9,17 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from nanocore.checkpoint.manifest import latest, step_folder
+from nanocore.checkpoint.manifest import commit, latest, step_folder
+from nanocore.config.toml import dump
+from nanocore.config.validate import build
 from nanocore.errors import BusyError
 from nanocore.runs.integrity import verify_run
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import acquire, observe
+from nanocore.runs.records import RecordWriter
 from nanocore.runs.repair import repair
-from nanocore.runs.status import read_status
 from nanocore.runs.temporaries import OLD
 from nanocore.runs.trash import trash_dir
 from tests import command_line
 from tests.command_line import Nano
+from tests.run_helpers import make_run, status_of
 from tests.tui.checkpoint_scenes import damage, save
 from tests.whole_run import contents, whole_run
 
@@ -72,6 +76,43 @@ def test_what_is_broken_is_named_and_ends_with_exit_code_5(run: RunFolder, nano:
     assert result.err.count("\n") == 1 and f"runs repair {run.name}" in result.err
 
 
+@pytest.mark.parametrize("part", ["run.json", "config.toml", "status.json", "metrics.jsonl", "events.jsonl"])
+def test_a_file_that_is_missing_is_broken_where_the_run_trained(run: RunFolder, nano: Nano, part: str) -> None:
+    (run.path / part).unlink()
+    result = nano("runs", "verify", run.name, "--json")
+    broken = [finding["part"] for finding in result.data["findings"] if finding["state"] == "broken"]
+    assert (result.code, broken) == (5, [part])
+
+
+def test_a_configuration_without_a_key_is_broken(run: RunFolder) -> None:
+    run.config_file.write_text("schema = 1\n")
+    assert states(run)["config.toml"] == "broken"
+
+
+def test_a_configuration_that_is_not_the_checkpoint_s_is_broken(run: RunFolder) -> None:
+    trained = {"model": {"d_model": 64, "n_heads": 4}, "checkpoint": {"every": 7}}
+    (step_folder(run.checkpoints_dir, 30) / "manifest.json").unlink()
+    config = json.dumps({"schema": 1, "step": 20, "state": {"config": build(trained).model_dump()}})
+    shutil.rmtree(step_folder(run.checkpoints_dir, 20))
+    commit(lambda folder: (folder / "state.json").write_text(config), step_folder(run.checkpoints_dir, 20), {})  # type: ignore[arg-type, return-value]
+    run.config_file.write_text(dump(build(trained | {"checkpoint": {"every": 9}})))
+    assert states(run)["config.toml"] == "whole"
+    run.config_file.write_text("[model]\nn_heads = 4\n")  # cut
+    found = {finding.part: finding.detail for finding in verify_run(run) if finding.state == "broken"}
+    assert "not what step-00000020 was trained with: model.d_model 64 -> " in found["config.toml"]
+
+
+def test_records_that_were_emptied_are_a_note(run: RunFolder) -> None:
+    for path in (run.metrics_file, run.events_file):
+        path.write_bytes(b"")
+    found = {finding.part: (finding.state, finding.detail) for finding in verify_run(run)}
+    assert found["metrics.jsonl"] == found["events.jsonl"] == ("note", "0 records, though it trained")
+
+
+def test_a_run_that_never_started_is_whole_without_status_and_records(tmp_path: Path) -> None:
+    assert states(make_run(tmp_path)) == {"run.json": "whole", "config.toml": "whole"}
+
+
 def test_a_torn_line_and_what_a_killed_save_left_are_notes(run: RunFolder, nano: Nano) -> None:
     with run.metrics_file.open("ab") as file:
         file.write(b'{"step":31,"lo')
@@ -121,13 +162,28 @@ def test_repair_moves_the_broken_away_and_keeps_the_good(run: RunFolder, nano: N
     assert (again.code, again.err) == (0, f"{run.name}: nothing to repair\n")
 
 
-def test_the_only_checkpoint_is_moved_and_can_be_moved_back(run: RunFolder) -> None:
+def test_that_no_checkpoint_is_left_is_told_and_no_resume_begins_at_step_0(run: RunFolder, nano: Nano) -> None:
     for step in (10, 20, 30):
         damage(run, step)
-    actions = repair(run.path.parent, run)
-    assert latest(run.checkpoints_dir) is None and len(actions) == 3
-    Path(actions[0].place).rename(step_folder(run.checkpoints_dir, 10))
-    assert states(run)["checkpoints/step-00000010"] == "broken"
+    planned = repair(nano.root, run, dry=True)
+    actions = repair(nano.root, run)
+    assert [(each.part, each.done, each.why) for each in actions] == [(e.part, e.done, e.why) for e in planned]
+    assert len(actions) == 4 and latest(run.checkpoints_dir) is None
+    assert actions[-1].part == "checkpoints" and "none is left" in actions[-1].done
+    assert "of step 30" in actions[-1].why and f"train {run.name}" in actions[-1].why
+    assert states(run)["checkpoints"] == "note"
+    before = contents(run)
+    refused = nano("resume", run.name, "--set", "training.steps=80")
+    assert (refused.code, refused.err.count("\n")) == (5, 1) and "no checkpoint is left" in refused.err
+    assert contents(run) == before
+    assert nano("runs", "restore", f"{run.name}/checkpoints/step-00000010").code == 0
+    assert states(run)["checkpoints/step-00000010"] == "broken" and "checkpoints" not in states(run)
+
+
+def test_a_run_that_never_saved_a_checkpoint_has_lost_none(run: RunFolder) -> None:
+    shutil.rmtree(run.checkpoints_dir)
+    run.events_file.write_text('{"schema":1,"kind":"started","step":0,"attempt":1}\n')
+    assert set(states(run).values()) == {"whole"} and repair(run.path.parent, run) == []
 
 
 def test_what_a_newer_version_wrote_stays(run: RunFolder) -> None:
@@ -152,13 +208,55 @@ def test_what_died_is_swept_and_what_may_live_stays(run: RunFolder) -> None:
     assert (mine.exists(), dead.exists(), young.exists()) == (True, False, True)
 
 
-def test_a_status_that_cannot_be_read_is_written_anew_from_the_records(run: RunFolder) -> None:
-    BREAK["status.json"](run)
+ENDS = {
+    "finished": ({"exit_code": 0}, ("finished", 0, 30, "")),
+    "stopped": ({"exit_code": 143}, ("stopped", 143, 500, "")),
+    "diverged": ({"exit_code": 4, "message": "loss is nan"}, ("diverged", 4, 500, "loss is nan")),
+    "crashed": ({"message": "unexpected error"}, ("crashed", 1, 500, "unexpected error")),
+    "crashed, as its console saw": (
+        {"exit_code": -9},
+        ("crashed", None, 500, "killed by SIGKILL, perhaps because memory ran out"),
+    ),
+    "none": ({}, ("crashed", None, 500, "")),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_status_is_written_anew_as_the_records_tell_it(run: RunFolder, end: str, gone: bool) -> None:
+    facts, expected = ENDS[end]
+    events = RecordWriter(run.events_file)
+    events.write({"kind": "started", "step": 0, "attempt": 2})
+    events.write({"kind": end.partition(",")[0], "step": 30, "attempt": 2, **facts})
+    events.close()
+    run.config_file.write_text(dump(build({"training": {"steps": 500}})))
+    run.status_file.unlink() if gone else BREAK["status.json"](run)
     assert observe(run).state == "unknown"
     (action,) = repair(run.path.parent, run)
-    status = read_status(run)
-    assert status is not None and (status.state, status.step, status.attempt) == ("crashed", 30, 1)
-    assert Path(action.place).read_bytes() == b"\0" * 40
+    status = status_of(run)
+    message = status.message if end != "none" else ""
+    assert (status.state, status.exit_code, status.steps, message) == expected
+    assert (status.step, status.tokens, status.attempt) == (30, 30, 2)
+    assert end != "none" or "ended without a word" in status.message
+    assert gone or Path(action.place).read_bytes() == b"\0" * 40
+    assert set(states(run).values()) == {"whole"}
+
+
+def test_a_damaged_status_of_a_run_that_never_began_goes_away(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    run.status_file.write_text("{")
+    (action,) = repair(run.path.parent, run)
+    assert (action.part, action.done) == ("status.json", "moved to the trash")
+    assert observe(run).state == "created"
+
+
+def test_missing_records_begin_anew_and_the_run_can_be_packed(run: RunFolder, nano: Nano) -> None:
+    run.metrics_file.unlink()
+    assert nano("runs", "export", run.name, str(nano.root / "x.tar")).code == 2
+    (action,) = repair(run.path.parent, run)
+    assert (action.part, action.done) == ("metrics.jsonl", "begun anew, empty")
+    assert states(run)["metrics.jsonl"] == "note"
+    assert nano("runs", "export", run.name, str(nano.root / "x.tar")).code == 0
 
 
 def test_what_only_a_copy_can_mend_is_told_and_left(run: RunFolder) -> None:

@@ -8,8 +8,9 @@ from nanoconsole.services.settings import Settings
 from nanoconsole.services.settings_schema import SETTINGS
 from nanoconsole.tui.app import ConsoleApp
 from nanoconsole.tui.screens.trash import TrashScreen
+from nanocore.checkpoint.manifest import step_folder
 from nanocore.runs.layout import list_runs
-from nanocore.runs.trash import discard
+from nanocore.runs.trash import discard, to_trash
 from tests.tui.scenes import NOW, console, lay, look, seen
 
 
@@ -55,3 +56,19 @@ async def test_a_name_that_is_taken_and_an_empty_trash_are_told(root: Path) -> N
         await pilot.press("enter")
         await app.workers.wait_for_complete()
         assert "arunnamed'old'existsalready" in unbroken(await seen(pilot))
+
+
+async def test_what_a_repair_put_away_is_brought_back_to_its_run(root: Path) -> None:
+    run = lay(root, "mended", steps=5)
+    home = step_folder(run.checkpoints_dir, 5)
+    home.mkdir(parents=True, exist_ok=True)
+    to_trash(root, home, "mended-step-00000005")
+    app = console(root)
+    async with app.run_test(size=(100, 24)) as pilot:
+        await pilot.press("T")
+        await app.workers.wait_for_complete()
+        assert "mended/checkpoints/step-00000005" in await seen(pilot)
+        await pilot.press("enter")
+        await app.workers.wait_for_complete()
+        assert "step-00000005 is back in mended" in await seen(pilot)
+    assert home.is_dir()

@@ -155,6 +155,7 @@ async def test_a_refusal_is_one_line_in_the_dialog_which_stays(root: Path) -> No
 
 async def test_a_run_at_work_is_verified_and_neither_repaired_nor_exported(root: Path) -> None:
     run = lay(root, "busy", state="running", steps=5)
+    run.events_file.touch()
     save(run, 40, 80)
     damage(run, 40)
     with at_work(run):

@@ -13,7 +13,7 @@ from nanocore.runs.create import Parent, create_run
 from nanocore.runs.layout import list_runs
 from nanocore.runs.liveness import acquire
 from nanocore.runs.status import StatusWriter
-from nanocore.runs.trash import discard, discarded, trash_dir
+from nanocore.runs.trash import Discarded, discard, discarded, restore, to_trash, trash_dir
 from tests import command_line
 from tests.command_line import Nano
 from tests.run_helpers import exit_code, fork, make_run
@@ -53,6 +53,39 @@ def test_of_several_the_last_deleted_comes_back_unless_its_folder_is_named(nano:
     nano("runs", "restore", "twice-20260101-120000")
     assert run.sample_file(1).read_text() == "0"
     assert [one.path.name for one in discarded(nano.root)] == ["twice-20260201-120000"]
+
+
+def test_a_part_that_a_repair_put_away_is_listed_and_goes_back_to_its_run(nano: Nano, tmp_path: Path) -> None:
+    run, named_alike = make_run(tmp_path, "a"), make_run(tmp_path, "a-step-00000010")
+    home, part = step_folder(run.checkpoints_dir, 10), "a/checkpoints/step-00000010"
+    commit(lambda folder: (folder / "x").write_text("kept"), home, {})  # type: ignore[arg-type, return-value]
+    place = to_trash(nano.root, home, "a-step-00000010")
+    assert (place / "x").read_text() == "kept" and not home.exists()
+    (listed,) = nano("runs", "trash", "--json").data
+    assert (listed["run"], listed["part"]) == ("a", "checkpoints/step-00000010")
+    assert nano("runs", "restore", "a").code == nano("runs", "restore", "a-step-00000010").code == 2  # no such runs
+    lock = acquire(run)
+    assert nano("runs", "restore", part).code == 75
+    lock.release()
+    home.mkdir()
+    assert "is there already" in nano("runs", "restore", part).err
+    home.rmdir()
+    back = nano("runs", "restore", part)
+    assert (back.code, back.err, (home / "x").read_text()) == (0, f"{part} is back\n", "kept")
+    assert list(trash_dir(nano.root).iterdir()) == [] and named_alike.run_file.is_file()
+
+
+def test_links_inside_of_the_trash_lead_nowhere(nano: Nano, tmp_path: Path) -> None:
+    run = make_run(tmp_path, "a")
+    (tmp_path / "away" / "step-00000010").mkdir(parents=True)
+    place = trash_dir(nano.root) / "a-x-20260101-120000" / "a"
+    place.mkdir(parents=True)
+    (place / "checkpoints").symlink_to(tmp_path / "away")
+    assert discarded(nano.root) == []
+    part = Discarded(nano.root, "a/checkpoints/step-00000010", 0.0, place.parent)
+    with pytest.raises(UsageError, match="is a symbolic link"):
+        restore(part)
+    assert not step_folder(run.checkpoints_dir, 10).exists()
 
 
 def test_what_is_not_in_the_trash_is_one_line(nano: Nano, tmp_path: Path) -> None:

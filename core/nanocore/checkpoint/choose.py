@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nanocore.checkpoint import manifest
+from nanocore.checkpoint.lost import lost_place
 from nanocore.checkpoint.record import Problem, examine
 from nanocore.errors import CheckpointError, UsageError
 from nanocore.runs.curve import attempt_of, newest_attempts, usable, value
@@ -130,6 +131,8 @@ def _without_checkpoint(run: RunFolder) -> CheckpointError:
     """The refusal of a run without a whole checkpoint: one at work can be asked for one, any other is resumed."""
     if found := manifest.folders(run.checkpoints_dir):
         return _all_damaged(run, found)
+    if lost := lost_place(run):
+        return lost
     state = observe(run)
     if state.at_work:
         return CheckpointError("has no checkpoint yet", where=run.name, fix=f"ask: {to_type(f'checkpoint {run.name}')}")

@@ -56,7 +56,8 @@ def commit(build: Callable[[Path], None], target: Path, facts: dict[str, Any]) -
     """
     temporary = _beside(target, "tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+    target.parent.mkdir(exist_ok=True)  # but not the run's folder, which was moved away where it is not there
+    temporary.mkdir()
     try:
         failpoint("checkpoint.begin")
         build(temporary)

@@ -8,6 +8,7 @@ from nanocore.config.fields import changed
 from nanocore.config.paths import anchored
 from nanocore.config.schema import Config
 
+_SHOWN = 3  # conflicts in one line
 # What a resumed run may change (whole sections, and keys); anything else makes it another experiment.
 RESUMABLE = (
     "about",
@@ -58,6 +59,12 @@ TENSOR_KEYS = (
 
 def may_change_on_resume(key: str) -> bool:
     return key in RESUMABLE or key.partition(".")[0] in RESUMABLE
+
+
+def some(conflicts: list[str]) -> str:
+    """The first few of them in one line, so that what to do about them is not cut off behind it."""
+    more = f" and {len(conflicts) - _SHOWN} more" if len(conflicts) > _SHOWN else ""
+    return f"{', '.join(conflicts[:_SHOWN])}{more}"
 
 
 def resume_conflicts(before: Config, after: Config) -> list[str]:

@@ -20,6 +20,7 @@ from nanocore.runs.facts import SCHEMA, load_facts
 from nanocore.runs.hints import to_type
 from nanocore.runs.layout import RunFolder, check_name
 from nanocore.runs.liveness import observe
+from nanocore.runs.orphans import is_orphan
 from nanocore.runs.status import FINAL_STATES
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def _claim(root: Path, preset: str, name: str) -> RunFolder:
         try:
             run.path.mkdir()
         except FileExistsError:
-            raise UsageError(f"a run named {name!r} exists already", where=str(root), fix=_free(run)) from None
+            raise _taken(run) from None
         return run
     for candidate in _numbered(root, stem(preset)):
         try:
@@ -121,6 +122,16 @@ def _claim(root: Path, preset: str, name: str) -> RunFolder:
             continue
         return RunFolder(candidate)
     raise UsageError("no number is left for a new run", where=str(root), fix="give it a name with --name")
+
+
+def _taken(run: RunFolder) -> UsageError:
+    """The refusal of a name that is taken: what has it, and what to do about it."""
+    if is_orphan(run):
+        what = f"a folder without a run.json has the name {run.name!r}"
+        fix = f"choose another name, or move the folder to the trash: {to_type(f'runs delete {run.name}')}"
+    else:
+        what, fix = f"a run named {run.name!r} exists already", _free(run)
+    return UsageError(what, where=str(run.path.parent), fix=fix)
 
 
 def _free(run: RunFolder) -> str:

@@ -6,29 +6,48 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from nanocore.checkpoint.manifest import folders, leftovers
+import msgspec
+
+from nanocore.checkpoint.lost import lost_place
+from nanocore.checkpoint.manifest import available, folders, leftovers
 from nanocore.checkpoint.record import examine
 from nanocore.errors import ConfigError, FormatError, UsageError
 from nanocore.export.sealed import beside, check_export
-from nanocore.runs.documents import Flawed
+from nanocore.runs.documents import Flawed, read_document
 from nanocore.runs.facts import load_facts
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import observe
 from nanocore.runs.notes import read_notes
+from nanocore.runs.orphans import is_orphan
 from nanocore.runs.records import Tail
-from nanocore.runs.status import load_status
+from nanocore.runs.status import load_status, read_status
 from nanocore.runs.temporaries import dead_temporaries
 from nanocore.runs.text import sanitize_line
+from nanocore.runs.traces import began
+
+if TYPE_CHECKING:
+    from nanocore.config.schema import Config
 
 State = Literal["whole", "broken", "unverified", "note"]
 UNKNOWN = "not verified: no hash of it is recorded"
 
 
+class _State(msgspec.Struct):
+    config: dict[str, Any]
+
+
+class _Document(msgspec.Struct):
+    """The part of a checkpoint's state.json that says by which configuration it was trained."""
+
+    state: _State
+
+
 @dataclass(frozen=True)
 class Finding:
-    """One part of a run. "unverified": nothing says what it should be; "note": it costs nothing, and is worth knowing."""
+    """One part of a run. "unverified": nothing says what it should be; "note": nothing has to be done, and it is worth
+    knowing."""
 
     run: str
     part: str
@@ -39,9 +58,10 @@ class Finding:
 def verify_run(run: RunFolder) -> Iterator[Finding]:
     """Every part of a run, each after it was read whole: slow for large checkpoints. Changes nothing, raises nothing."""
     yield from documents(run)
-    for path in (run.metrics_file, run.layers_file, run.events_file):
-        yield from (_found(run, path, *told) for told in _records(path))
+    yield from records(run)
     yield from (_found(run, path, *_checkpoint(path)) for path in folders(run.checkpoints_dir))
+    if lost := lost_place(run):
+        yield _found(run, run.checkpoints_dir, "note", f"{lost.what}, {lost.fix}")
     yield from exports(run)
     yield from _left(run)
 
@@ -58,6 +78,14 @@ def documents(run: RunFolder) -> Iterator[Finding]:
             yield _found(run, path, "broken" if reason else "whole", reason)
 
 
+def records(run: RunFolder) -> Iterator[Finding]:
+    """Metrics, telemetry of layers, events: all that is in them, and that they are there in a run that trained."""
+    trained = _trained(run)
+    for path in (run.metrics_file, run.events_file, run.layers_file):
+        needed = trained and path != run.layers_file  # of layers there need not be any
+        yield from (_found(run, path, *told) for told in _records(path, needed=needed))
+
+
 def exports(run: RunFolder) -> Iterator[Finding]:
     """What lies in `exports`, by its hashes."""
     for path in _inside(run.exports_dir):
@@ -66,38 +94,63 @@ def exports(run: RunFolder) -> Iterator[Finding]:
 
 def _found(run: RunFolder, path: Path, state: State, detail: str = "") -> Finding:
     part = sanitize_line(str(path.relative_to(run.path)), 120)
-    return Finding(run.name, part, state, sanitize_line(detail, 200))
+    return Finding(run.name, part, state, sanitize_line(detail, 300))
 
 
 def _facts_problem(run: RunFolder) -> str:
     try:
         load_facts(run)
     except UsageError as error:
-        return error.what
+        free = f"; put a copy back, or free its name with `runs delete {run.name}`" if is_orphan(run) else ""
+        return f"{error.what}{free}"
     return ""
 
 
 def _config_problem(run: RunFolder) -> str:
-    from nanocore.config.toml import load  # pydantic, which readers of runs do not need
+    from nanocore.config.toml import parse, read_text
+    from nanocore.config.validate import build  # pydantic, which readers of runs do not need
 
+    where = str(run.config_file)
     try:
-        load(run.config_file)
+        table = parse(read_text(run.config_file), where=where)
+        config = build(table, where=where)
     except ConfigError as error:
         return error.problems[0].replace(f"{run.path}{os.sep}", "")  # what it is of is told beside
-    return ""
+    return _not_as_trained(run, config) if table.keys() - {"schema"} else "is empty, and would be read as the defaults"
+
+
+def _not_as_trained(run: RunFolder, config: Config) -> str:
+    """What differs from the newest checkpoint's own copy so that no resume would take it; a file that was cut between two
+    sections is read with their defaults."""
+    from nanocore.config.continuation import resume_conflicts, some
+    from nanocore.config.validate import build
+
+    checkpoints = available(run.checkpoints_dir)
+    document = read_document(checkpoints[-1] / "state.json", _Document) if checkpoints else None
+    try:
+        conflicts = resume_conflicts(build(document.state.config), config) if document else []
+    except ConfigError:  # of an earlier or later version
+        return ""
+    return f"is not what {checkpoints[-1].name} was trained with: {some(conflicts)}" if conflicts else ""
 
 
 def _status_problem(run: RunFolder) -> str:
     try:
-        load_status(run)
+        return "is missing" if load_status(run) is None and began(run) else ""
     except Flawed as flaw:
         return str(flaw)
-    return ""
 
 
-def _records(path: Path) -> Iterator[tuple[State, str]]:
-    """A crash may tear a line, which readers pass over: worth a note, and no more."""
+def _trained(run: RunFolder) -> bool:
+    status = read_status(run)
+    return bool(folders(run.checkpoints_dir)) or (status is not None and status.step > 0)
+
+
+def _records(path: Path, *, needed: bool) -> Iterator[tuple[State, str]]:
+    """A crash may tear a line, and a full disk may lose all: worth a note, and no more. The file itself is `needed`."""
     if not os.path.lexists(path):
+        if needed:
+            yield "broken", "is missing, though it trained"
         return
     if not path.is_file() or not os.access(path, os.R_OK):
         yield "broken", "cannot be read"
@@ -106,7 +159,8 @@ def _records(path: Path) -> Iterator[tuple[State, str]]:
     while (found := len(tail.read())) or tail.pending:
         count += found
     passed = f", {tail.skipped} torn lines passed over" if tail.skipped else ""
-    yield "note" if tail.skipped else "whole", f"{count} records{passed}"
+    lost = ", though it trained" if needed and not count else ""
+    yield "note" if passed or lost else "whole", f"{count} records{passed}{lost}"
 
 
 def _checkpoint(path: Path) -> tuple[State, str]:

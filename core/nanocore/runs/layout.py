@@ -162,7 +162,12 @@ def alerts_lock(root: Path) -> Path:
 
 
 def list_runs(root: Path) -> list[RunFolder]:
-    """All runs under `root`, by name; [] when it does not exist. A symbolic link is not a run."""
+    """All runs under `root`, by name; [] when it does not exist. Raises UsageError when it cannot be read."""
+    return [run for run in folders_in(root) if run.run_file.is_file()]
+
+
+def folders_in(root: Path) -> list[RunFolder]:
+    """All folders under `root` that have the name of a run, by name, as `list_runs`. A symbolic link is none."""
     try:
         with os.scandir(root) as entries:
             names = [entry.name for entry in entries if valid_name(entry.name) and entry.is_dir(follow_symlinks=False)]
@@ -172,8 +177,7 @@ def list_runs(root: Path) -> list[RunFolder]:
         raise UsageError(
             f"cannot be read: {error.strerror}", where=str(root), fix="choose another folder with --runs"
         ) from None
-    runs = (RunFolder(root / name) for name in sorted(names))
-    return [run for run in runs if run.run_file.is_file()]
+    return [RunFolder(root / name) for name in sorted(names)]
 
 
 def find_run(root: Path, name: str) -> RunFolder:
@@ -187,7 +191,7 @@ def find_run(root: Path, name: str) -> RunFolder:
         return run
     if run.path.is_dir():
         what = f"no run named {name!r}: its folder holds no run.json that is a regular file"
-        raise UsageError(what, where=str(root), fix="put a copy of run.json back")
+        raise UsageError(what, where=str(root), fix="put a copy of run.json back, or move the folder away")
     names = [each.name for each in list_runs(root)]
     near = difflib.get_close_matches(name, names, n=1)
     fix = f"did you mean {near[0]}?" if near else f"see {to_type('runs list')}"

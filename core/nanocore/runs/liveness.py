@@ -15,7 +15,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from nanocore.checkpoint.manifest import available
 from nanocore.errors import BusyError, UsageError, remedy
 from nanocore.files import open_regular, read_regular
 from nanocore.runs.documents import Flawed, write_whole
@@ -24,6 +23,7 @@ from nanocore.runs.layout import RunFolder
 from nanocore.runs.postmortem import cause_of_death, witnessed_exit
 from nanocore.runs.status import ALIVE_STATES, Status, load_status, read_status
 from nanocore.runs.text import sanitize_line
+from nanocore.runs.traces import began
 
 _FLOCK = "hhqqi"  # struct flock of 64-bit Linux: type, whence, start, length, pid
 _START_LIMIT = 30.0  # seconds from the launch to the lock; the interpreter needs 0.1
@@ -180,7 +180,7 @@ def _state_without_status(run: RunFolder, flaw: str) -> RunState:
     """A run that was never started has neither status nor anything that a trainer leaves."""
     if flaw:
         return RunState("unknown", reason=f"its status {flaw}")
-    if run.metrics_file.exists() or run.events_file.exists() or available(run.checkpoints_dir):
+    if began(run):
         return RunState("unknown", reason="its status cannot be read: it is missing")
     return RunState("created", reason="created, never started")
 

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from nanocore.checkpoint.lost import place_lost
 from nanocore.checkpoint.manifest import folders, leftovers, sweep
 from nanocore.checkpoint.record import examine
 from nanocore.errors import ResourceError, remedy
-from nanocore.runs.curve import newest_attempts
 from nanocore.runs.documents import Flawed, Newer, Unreadable, write_document
-from nanocore.runs.integrity import documents, exports
+from nanocore.runs.integrity import documents, exports, records
 from nanocore.runs.layout import RunFolder
-from nanocore.runs.records import read_all
+from nanocore.runs.rebuild import rebuilt
+from nanocore.runs.records import RecordWriter
 from nanocore.runs.resting import refuse_work, resting
-from nanocore.runs.status import Status, known_attempts, load_status
+from nanocore.runs.status import load_status
 from nanocore.runs.temporaries import dead_temporaries, remove
 from nanocore.runs.text import sanitize_line
+from nanocore.runs.traces import began, last_saved
 from nanocore.runs.trash import to_trash
 
-_KEEP = 1 << 16  # bytes at the end of metrics and events that tell the last step and attempt
+STAYS = "stays broken"  # what a repair does about what it cannot mend
 
 
 @dataclass(frozen=True)
@@ -38,13 +41,16 @@ def repair(root: Path, run: RunFolder, *, dry: bool = False) -> list[Action]:
     """Repair a run of `root` that nobody works on; with `dry` say only what would be done.
 
     Broken checkpoints are moved into the trash, from which they can be moved back: none is deleted. One that a newer
-    version wrote, or that the system does not let be read, stays. A status that cannot be read is written anew from the
-    records. Raises BusyError while the run is in use, ResourceError when something cannot be moved or removed.
+    version wrote, or that the system does not let be read, stays. A status that cannot be read or is missing is written
+    anew from the records, and missing records begin anew, empty. What stays broken is told, and so is that no checkpoint
+    is left of a run that had some. Raises BusyError while the run is in use, ResourceError when something cannot be moved or removed.
     """
     refuse_work(run, "repair")
     with nullcontext() if dry else resting(run, "repair"):
         try:
-            return [*_swept(run, dry), *_quarantined(root, run, dry), *_status(root, run, dry), *_hopeless(run)]
+            moved = [*_swept(run, dry), *_quarantined(root, run, dry)]
+            mended = [*_status(root, run, dry), *_records(run, dry)]
+            return [*moved, *mended, *_hopeless(run, mended), *_placeless(run, moved)]
         except OSError as error:
             raise ResourceError(f"cannot be repaired: {error.strerror}", where=run.name, fix=remedy(error)) from None
 
@@ -80,28 +86,42 @@ def _away(move: Callable[[], Path], dry: bool) -> str:
 
 
 def _status(root: Path, run: RunFolder, dry: bool) -> list[Action]:
-    """A damaged status hides what became of the run; its records tell the step and the attempt."""
+    """A damaged or missing status hides what became of the run; its records tell it. One that never began has none."""
     try:
-        load_status(run)
-        return []
+        if load_status(run) is not None or not began(run):
+            return []
+        why = "is missing"
     except (Newer, Unreadable):
         return []
     except Flawed as flaw:
-        place = _away(lambda: to_trash(root, run.status_file, f"{run.name}-status"), dry)
-        if not dry:
-            write_document(run.status_file, _rebuilt(run))
-        return [Action(run.status_file.name, "written anew from the records", str(flaw), place)]
+        why = str(flaw)
+    lies = os.path.lexists(run.status_file)
+    place = _away(lambda: to_trash(root, run.status_file, f"{run.name}-status"), dry) if lies else ""
+    if began(run) and not dry:
+        write_document(run.status_file, rebuilt(run))
+    done = "written anew from the records" if began(run) else "moved to the trash"
+    return [Action(run.status_file.name, done, why, place)]
 
 
-def _hopeless(run: RunFolder) -> list[Action]:
+def _records(run: RunFolder, dry: bool) -> list[Action]:
+    """Records that are gone do not come back; an empty file is what readers and a next attempt go on from."""
+    gone = [each for each in records(run) if each.state == "broken" and not os.path.lexists(run.path / each.part)]
+    for each in gone if not dry else []:
+        RecordWriter(run.path / each.part).close()
+    return [Action(each.part, "begun anew, empty", each.detail) for each in gone]
+
+
+def _hopeless(run: RunFolder, mended: list[Action]) -> list[Action]:
     """What only a copy from elsewhere can mend."""
-    broken = [each for each in documents(run) if each.state == "broken" and each.part != run.status_file.name]
-    return [Action(each.part, "stays broken: put a copy back", each.detail) for each in broken]
+    done = {run.status_file.name, *(action.part for action in mended)}
+    broken = [each for each in (*documents(run), *records(run)) if each.state == "broken" and each.part not in done]
+    return [Action(each.part, f"{STAYS}: put a copy back", each.detail) for each in broken]
 
 
-def _rebuilt(run: RunFolder) -> Status:
-    records = newest_attempts(read_all(run.metrics_file, keep=_KEEP))
-    known = known_attempts([*records, *read_all(run.events_file, keep=_KEEP)])
-    message = "its status was damaged and written anew by a repair"
-    step = records[-1]["step"] if records else 0
-    return Status(state="crashed", phase="ended", step=step, attempt=max(known, default=1), message=message)
+def _placeless(run: RunFolder, moved: list[Action]) -> list[Action]:
+    """That nothing is left to go on from, where all checkpoints were damaged or gone before."""
+    away = {action.part for action in moved}
+    if any(f"checkpoints/{path.name}" not in away for path in folders(run.checkpoints_dir)):
+        return []
+    step = last_saved(run)
+    return [Action("checkpoints", f"{STAYS}: none is left", place_lost(run, step))] if step else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -93,13 +94,15 @@ class StatusWriter:
 
     A daemon thread adds one to `alive` each second and writes, so a reader sees that the process lives even when one
     step takes minutes, and keeps the log within its bound; `update`, called by the main thread, adds one to `progress`, so it sees that work goes on.
-    A full disk never ends training: `failure` says why the last write failed.
+    A full disk never ends training: `failure` says why the last write failed. Once the run's folder is another or none,
+    `vanished` is true and nothing is written any more: whatever has the path now is not this process's.
     """
 
     def __init__(self, run: RunFolder, *, attempt: int, **first: Any) -> None:
         """`first` sets fields of Status, such as steps=1000. The file exists when this returns. Raises OSError."""
         me = Identity.mine()
         self._path, self._log = run.status_file, run.log_file
+        self._home, self.vanished = _inode(run.path), False
         self._status = Status(
             pid=me.pid, start_ticks=me.start_ticks, boot_id=me.boot_id, host=me.host, attempt=attempt, **first
         )
@@ -147,8 +150,26 @@ class StatusWriter:
     def _write(self, *, durable: bool = False) -> None:
         self._status = msgspec.structs.replace(self._status, updated=time.time())
         try:
+            if self.vanished or _moved(self._path.parent, self._home):
+                self.vanished = True
+                return
             write_document(self._path, self._status, durable=durable)
             self.failure = ""
         except OSError as error:
             self.failure = error.strerror or os.strerror(error.errno or 0)
         self._written = time.monotonic()
+
+
+def _inode(folder: Path) -> tuple[int, int]:
+    facts = folder.stat()
+    return facts.st_dev, facts.st_ino
+
+
+def _moved(folder: Path, home: tuple[int, int]) -> bool:
+    """Whether a folder is not the one it was; one that cannot be looked at for another reason may still be."""
+    try:
+        return _inode(folder) != home
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False

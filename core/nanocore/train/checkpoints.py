@@ -8,14 +8,16 @@ from typing import Any
 
 import torch
 
+from nanocore.checkpoint.lost import lost_place
 from nanocore.checkpoint.manifest import folders, latest, step_folder, verify
 from nanocore.checkpoint.retention import retain_by
 from nanocore.checkpoint.state import Checkpoint, load_checkpoint, save_checkpoint
-from nanocore.config.continuation import fork_conflicts, resume_conflicts
+from nanocore.config.continuation import fork_conflicts, resume_conflicts, some
 from nanocore.config.schema import Config
 from nanocore.config.validate import build as build_config
 from nanocore.errors import CheckpointError, ResourceError, UsageError
 from nanocore.runs.forks import waiting_forks
+from nanocore.runs.hints import to_type
 from nanocore.runs.layout import RunFolder
 from nanocore.train.distributed import broadcast_json
 from nanocore.train.failure import then_resume
@@ -94,7 +96,7 @@ def machine_facts(job: Job) -> dict[str, Any]:
 def own_checkpoint(run: RunFolder, config: Config, reporter: Reporter) -> Checkpoint | None:
     """The newest good checkpoint of this run, or None before the first; those passed over are told.
 
-    CheckpointError where there are some and none is good, and for another configuration.
+    CheckpointError where there are some and none is good, where none is left, and for another configuration.
     """
     path, found = latest(run.checkpoints_dir), folders(run.checkpoints_dir)
     broken = found if path is None else found[found.index(path) + 1 :]
@@ -102,16 +104,22 @@ def own_checkpoint(run: RunFolder, config: Config, reporter: Reporter) -> Checkp
         reporter.warn(f"{each.name} is not used: {next(iter(verify(each)), 'it changes just now')}")
     if path is None:
         if not found:
+            if (lost := lost_place(run)) is not None:
+                raise lost
             return None
         what = f"none of its {len(found)} checkpoints can be used: {next(iter(verify(found[-1])), '')}"
-        raise CheckpointError(what, where=run.name, fix="put a copy back, or move them away to begin anew")
+        raise CheckpointError(
+            what,
+            where=run.name,
+            fix=f"put a copy back, or begin a new run with its settings: {to_type(f'train {run.name}')}",
+        )
     checkpoint = load_checkpoint(path)
     conflicts = resume_conflicts(build_config(checkpoint.state["config"], where=str(path.name)), config)
     if conflicts:
         raise CheckpointError(
-            f"was trained with another configuration: {', '.join(conflicts)}",
+            f"was trained with another configuration: {some(conflicts)}",
             where=path.name,
-            fix=f"start a new run with --from {run.name}",
+            fix=f"put {run.config_file.name} back as it was, or start a new run with --from {run.name}",
         )
     return checkpoint
 

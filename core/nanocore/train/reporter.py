@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from nanocore.errors import ResourceError
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.metrics import find_metric
 from nanocore.runs.records import RecordWriter
@@ -24,7 +25,7 @@ class Reporter:
 
     def __init__(self, run: RunFolder | None, status: StatusWriter | None, attempt: int) -> None:
         self.attempt, self.step = attempt, 0
-        self._status = status
+        self._status, self._name = status, run.name if run else ""
         self._metrics = RecordWriter(run.metrics_file) if run else None
         self._layers = RecordWriter(run.layers_file) if run else None
         self._events = RecordWriter(run.events_file) if run else None
@@ -83,7 +84,11 @@ class Reporter:
         self._guard(lambda board: board.text(tag, text, self.step))
 
     def status(self, **fields: Any) -> None:
+        """Raises ResourceError once the run's folder is gone: what is trained from then on could not be saved."""
         if self._status is not None:
+            if self._status.vanished:
+                fix = "move it back, then resume the run"
+                raise ResourceError("its folder was deleted or moved away while it trained", where=self._name, fix=fix)
             if self._lost:
                 fields["message"] = fields.get("message") or self._losses()
             self._status.update(**fields)

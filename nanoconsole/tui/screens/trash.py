@@ -1,4 +1,4 @@
-"""The deleted runs of all roots, the last deleted first; choosing one makes it a run again."""
+"""The deleted runs of all roots, and what repairs put away, the last first; choosing one brings it back."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from nanoconsole.tui.widgets.bars import KeyBar
 from nanocore.runs.text import sanitize_line
 from nanocore.runs.trash import Discarded
 
-MOST = 500  # runs that are listed
-NOTHING = "The trash is empty. Runs that are deleted (D) can be brought back from here."
+MOST = 500  # that are listed
+NOTHING = "The trash is empty. Runs that are deleted (D), and what a repair puts away, can be brought back from here."
 
 
 class TrashScreen(Question[Discarded | None]):
@@ -64,4 +64,4 @@ def _counted(runs: Sequence[Discarded]) -> str:
 
 
 def _row(run: Discarded, now: float) -> Content:
-    return Content.assemble((run.name, "bold"), (f"  deleted {age(run.deleted, now)}", "$axis"))
+    return Content.assemble((sanitize_line(run.name), "bold"), (f"  deleted {age(run.deleted, now)}", "$axis"))
