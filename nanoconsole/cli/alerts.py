@@ -29,7 +29,7 @@ FOUND = 3  # exit code: a check found something
 INTERVAL = 1.0  # seconds between two looks
 
 OneRun = Annotated[
-    str, typer.Argument(metavar="[RUN]", help="Name of a run; all when left out.", autocompletion=complete.runs)
+    str, typer.Argument(metavar="RUN", help="Name of a run; all when left out.", autocompletion=complete.runs)
 ]
 RuleName = Annotated[str, typer.Argument(metavar="RULE", help="Name of a rule, as loss_spike.")]
 OpenOnly = Annotated[bool, typer.Option("--open", help="Only those that still last.")]

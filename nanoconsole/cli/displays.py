@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nanoconsole.services.alert_log import Alert
     from nanocore.runs.records import Record
 
+BEGINNING = ("starting", "preparing", "building")  # phases before an attempt's first step
 SPARSE = 10.0  # seconds between two records that are told on a slow line
 TOLD = ("checkpoint", "warning", "health", "nonfinite", "resumed", "paused")  # how it ended is the last line's to say
 
@@ -124,7 +125,7 @@ class LineDisplay(_Plain):
         """Preparation is told by phase, not by percent; once steps are counted their lines say enough."""
         text = f"{view.run.name}: {view.stall or view.activity}"
         phase = re.sub(r"\d+", "", text)
-        if phase != self._phase and (not view.step or view.ended or view.stall):
+        if phase != self._phase and (view.state.phase in BEGINNING or not view.step or view.ended or view.stall):
             self._phase = phase
             tell(f"{text}{result(view)}" if view.ended else text)
 

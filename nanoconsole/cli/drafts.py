@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nanoconsole.services.draft import Draft
 
 As = Annotated[
-    str, typer.Argument(metavar="[NAME|FILE]", help="An own preset's name or a new file; without, TARGET itself.")
+    str, typer.Argument(metavar="NAME|FILE", help="An own preset's name or a new file; without, TARGET itself.")
 ]
 About = Annotated[str, typer.Option("--about", metavar="TEXT", help="Description of the preset.")]
 

@@ -32,10 +32,11 @@ def follow(
     As JSON `facts` about a launch are the first line. When nobody reads any more, what goes on is said on stderr.
 
     Ctrl-C asks the trainer to stop with a checkpoint and waits for it: 130 when it has, else the trainer's exit code.
-    A second Ctrl-C leaves it alone, which is 130 too.
+    A second Ctrl-C ends only the following, which is 130 too: the stop that was asked for stays in force.
     """
     from nanocore.runs.control import send
 
+    asked = False
     try:
         if as_json and facts:
             emit_line({"kind": "run", **facts})
@@ -45,16 +46,26 @@ def follow(
                 return _until_end(view, display, board)
             except KeyboardInterrupt:
                 send(run, "stop")
-                display.note(f"stopping {run.name} with a checkpoint; Ctrl-C again leaves it alone")
+                asked = True
+                display.note(
+                    f"stopping {run.name} with a checkpoint; Ctrl-C again ends only this command, not the stop"
+                )
             code = _until_end(view, display)
             return INTERRUPTED if _saved(view) else code
     except KeyboardInterrupt:
-        look, stop = to_type(f"watch {run.name}"), to_type(f"stop {run.name}")
-        say(f"{run.name} still runs; look: {look}; stop it: {stop} [--kill]")
+        say(_left(run, asked))
         return INTERRUPTED
     except OutputError:
         _say_it_goes_on(run)
         raise
+
+
+def _left(run: RunFolder, asked: bool) -> str:
+    """What becomes of a run that is followed no more, and how to look on; `asked` says that it was told to stop."""
+    look, stop = to_type(f"watch {run.name}"), to_type(f"stop {run.name}")
+    if asked:
+        return f"{run.name}: the stop stays in force: it saves and ends; look: {look}; end it at once: {stop} --kill"
+    return f"{run.name} still runs; look: {look}; stop it: {stop}"
 
 
 def watch(run: RunFolder, *, as_json: bool = False, sparse: bool = False) -> int:

@@ -76,21 +76,25 @@ def list_entries(runs: Runs = None, json: Json = False) -> None:
 
     What runs and waits in its order, and what ended.
     """
-    from nanoconsole.services.waiting import silence
+    from nanoconsole.services.waiting import held, silence
     from nanocore.runs.queue import read_queue, supervisor_pid
 
     root = _awake(runs)
     found = read_queue(root)
     entries = sorted(found.entries, key=lambda entry: entry.state in ("running", "waiting"))
     stalls = [silence(root, entry, time.time()) for entry in entries]
+    holds = [held(entry, found.halted) for entry in entries]
     if json:
-        rows = [{**_facts(entry), "stall": stall} for entry, stall in zip(entries, stalls, strict=True)]
+        rows = [
+            {**_facts(entry), "reason": hold or entry.reason, "stall": stall}
+            for entry, stall, hold in zip(entries, stalls, holds, strict=True)
+        ]
         return emit({"halted": found.halted, "supervisor": supervisor_pid(root), "entries": rows})
     if found.halted:
         say(f"halted: {found.halted}; go on with: {to_type('queue start')}")
     if not entries:
         return say(f"the queue is empty; add to it with: {to_type('queue add tiny-cpu')}")
-    table(("run", "state", "place", "slots", "experiment", "since", "reason"), _rows(entries, stalls))
+    table(("run", "state", "place", "slots", "experiment", "since", "reason"), _rows(entries, stalls, holds))
     stuck = next((entry.run for entry, stall in zip(entries, stalls, strict=True) if stall), "")
     return say(f"{stuck} keeps its place until it ends; end it: {to_type(f'stop {stuck} --kill')}") if stuck else None
 
@@ -187,13 +191,14 @@ def _facts(entry: Entry) -> dict[str, Any]:
     return msgspec.to_builtins(entry)
 
 
-def _rows(entries: list[Entry], stalls: list[str]) -> list[tuple[Any, ...]]:
+def _rows(entries: list[Entry], stalls: list[str], holds: list[str]) -> list[tuple[Any, ...]]:
     from nanoconsole.services import format
 
     rows, place, now = [], 0, time.time()
-    for entry, stall in zip(entries, stalls, strict=True):
+    for entry, stall, hold in zip(entries, stalls, holds, strict=True):
         place += entry.state == "waiting"
         since = format.age(entry.ended or entry.added or None, now)
         shown = place if entry.state == "waiting" else None
-        rows.append((entry.run, entry.state, shown, entry.slots, entry.experiment, since, entry.reason or stall))
+        state = "held" if hold else entry.state
+        rows.append((entry.run, state, shown, entry.slots, entry.experiment, since, hold or entry.reason or stall))
     return rows

@@ -33,7 +33,8 @@ def resume(
     """Continue a paused or ended run.
 
     A paused one goes on at once, an ended one starts again from its last checkpoint, and one that was only created
-    starts. A run that fails in its first seconds is reported with its exit code. Exit 75 while it trains.
+    starts. One that fails before it has loaded its checkpoint, or within four seconds of preparing text or building
+    the model, is reported with its exit code. With --follow, Ctrl-C is as in `train`. Exit 75 while it trains.
 
     --set may change training.steps, tokens or duration and the sections logging, evaluation, checkpoint and hardware
     of an ended run, and what leaves the curve as it is, such as training.accumulation (docs/configuration.md lists

@@ -14,7 +14,7 @@ from nanoconsole.cli.output import emit, say, table
 if TYPE_CHECKING:
     from nanocore.runs.integrity import Finding
 
-Some = Annotated[list[str] | None, typer.Argument(metavar="[RUN...]", help="Names of runs; without one all are verified.", autocompletion=complete.runs)]  # fmt: skip
+Some = Annotated[list[str] | None, typer.Argument(metavar="RUN", help="Names of runs; without one all are verified.", autocompletion=complete.runs)]  # fmt: skip
 Dry = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Names = Annotated[list[str], typer.Argument(metavar="RUN...", help="Names of runs.", autocompletion=complete.runs)]
 Add = Annotated[list[str] | None, typer.Option("--add", metavar="TAG", help="Add a tag; may be repeated.")]
 Remove = Annotated[list[str] | None, typer.Option("--remove", metavar="TAG", help="Remove a tag; may be repeated.")]
-Text = Annotated[str | None, typer.Argument(metavar="[TEXT]", help='The note; "" removes it. Without it the note is printed.')]  # fmt: skip
+Text = Annotated[str | None, typer.Argument(metavar="TEXT", help='The note; "" removes it. Without it the note is printed.')]  # fmt: skip
 
 
 def register(group: typer.Typer) -> None:

@@ -72,9 +72,10 @@ def train(
     """Train a preset, a file or a run's settings.
 
     With --follow, Ctrl-C stops the training with a checkpoint (exit 130; the trainer's own code when that fails). A
-    second Ctrl-C leaves the training alone and ends only this command (exit 130 too).
-    With --detach the name of the run is all that is printed, once it trains or has had a few seconds to fail. Either
-    way the training outlives this command. A run made with --create-only is started by `resume RUN` or by torchrun.
+    second Ctrl-C ends only this command (exit 130 too): the stop stays in force, the run saves and ends.
+    With --detach the name of the run is all that is printed: once it trains, or, when it has loaded its checkpoint and
+    prepares text or builds the model, after four seconds of that. What fails later is told by `runs show`. Either way
+    the training outlives this command. A run made with --create-only is started by `resume RUN` or by torchrun.
     """
     from nanoconsole.services.launcher import restart
     from nanoconsole.services.room import room_note
@@ -106,7 +107,7 @@ def _tell_created(run: RunFolder, *, as_json: bool) -> None:
 def beside(launched: Launched, root: Path, *, follow: bool, tensorboard: bool, as_json: bool) -> None:
     """Say what was started, then stay with it until it ends (and leave with its exit code) or return.
 
-    Without `follow` raises NanoError when the trainer fails in its first seconds.
+    Without `follow` raises NanoError when the trainer fails before `confirm` lets it go.
     """
     from nanoconsole.services.launcher import confirm
     from nanoconsole.services.tensorboard import Companion
@@ -115,7 +116,7 @@ def beside(launched: Launched, root: Path, *, follow: bool, tensorboard: bool, a
     board = Companion(run, root) if tensorboard else None
     facts = {"run": run.name, "path": str(run.path), "pid": launched.pid, "step": launched.step}
     facts |= {"parent": launched.parent} if launched.parent else {}
-    say(f"{run.name}: training from {launched.start} in {run.path} (process {launched.pid})")
+    say(f"{run.name}: {launched.start}; folder {run.path}, process {launched.pid}")
     say(f"look: {to_type(f'watch {run.name}')}; stop: {to_type(f'stop {run.name}')}")
     if follow:
         from nanoconsole.cli.follow import follow as stay

@@ -17,26 +17,32 @@ if TYPE_CHECKING:
     from nanocore.runs.create import Parent
     from nanocore.runs.layout import RunFolder
 
-CONFIRMATION = 4.0  # seconds for which a launch that is not followed waits for an early failure; torch loads in two
+CONFIRMATION = 4.0  # seconds of each later phase for which a launch that is not followed waits for an early failure
 INTERVAL = 0.05  # seconds between two looks
 
 
 @dataclass(frozen=True)
 class Launched:
-    """A started trainer: its run, its process id, the run's own step it begins at, and the checkpoint a fork begins with.
+    """A started trainer: its run, its process id, the step of its newest checkpoint, and the checkpoint a fork begins with.
 
-    `parent` is RUN@STEP, "" for a run that begins anew or goes on from a checkpoint of its own.
+    `parent` is RUN@STEP, "" for a run that begins anew or goes on from a checkpoint of its own. `resumes` says that it
+    has such ones; which of them is good only the trainer finds out, so `step` is 0 where none looks whole.
     """
 
     run: RunFolder
     pid: int
     step: int
     parent: str = ""
+    resumes: bool = False
 
     @property
     def start(self) -> str:
-        """Where it begins: `step 60`, or `first@60, at its own step 0`."""
-        return f"{self.parent}, at its own step {self.step}" if self.parent else f"step {self.step}"
+        """What is known of its beginning: `resuming, newest checkpoint step 60`, `starting from first@60, ...`."""
+        if self.parent:
+            return f"starting from {self.parent}, at its own step {self.step}"
+        if self.resumes:
+            return f"resuming, newest checkpoint step {self.step}" if self.step else "resuming"
+        return f"starting at step {self.step}"
 
 
 def launch(
@@ -55,21 +61,37 @@ def launch(
 
 
 def confirm(run: RunFolder) -> None:
-    """Return when the trainer trains, has ended well, or has neither done so nor failed within `CONFIRMATION`.
+    """Return when the trainer trains, has ended well, or was in one phase on the way there for as long as is waited for.
 
     Raises NanoError with the reason and the trainer's exit code when it has failed.
     """
     from nanocore.runs.liveness import observe
     from nanocore.runs.postmortem import known_exit
+    from nanocore.runs.spawn import hear_witness
 
-    deadline = time.monotonic() + CONFIRMATION
-    while (state := observe(run)).state == "starting" and time.monotonic() < deadline:
+    phase, since = "", time.monotonic()
+    while (state := observe(run)).state == "starting" and time.monotonic() - since < _patience(phase):
+        if state.phase != phase:
+            phase, since = state.phase, time.monotonic()
         time.sleep(INTERVAL)
     if state.state in ("crashed", "diverged"):
+        hear_witness(run)
+        state = observe(run)
         fix = f"the end of its log: {to_type(f'runs show {run.name}')}"
-        error = NanoError(f"failed at once: {state.reason}", where=run.name, fix=fix)
+        error = NanoError(f"failed at once: {state.reason.removeprefix(f'{run.name}: ')}", where=run.name, fix=fix)
         error.exit_code = max(1, (known_exit(run, state.status) if state.status else None) or 1)
         raise error
+
+
+def _patience(phase: str) -> float:
+    """Seconds for which a launch waits in a phase.
+
+    In the first one torch and the checkpoint are loaded, in two seconds or, on a busy machine, in many times that; it
+    is waited for until it counts as stalled. Text is prepared for minutes at times: that is not.
+    """
+    from nanocore.runs.stall import PHASE_LIMITS
+
+    return PHASE_LIMITS["starting"] if phase in ("", "starting") else CONFIRMATION
 
 
 @dataclass(frozen=True)
@@ -167,9 +189,9 @@ def restart(run: RunFolder, sets: Sequence[str] = ()) -> Launched:
         raise lost
     if sets:
         save(config, run.next_config_file)
-    step, parent = _beginning(run)
+    step, parent, resumes = _beginning(run)
     pid = spawn_trainer(run, threads=config.hardware.threads, nice=config.hardware.nice)
-    return Launched(run, pid, step, parent)
+    return Launched(run, pid, step, parent, resumes)
 
 
 def _refuse_if_done(run: RunFolder, config: Config, *, changed: bool) -> None:
@@ -188,15 +210,15 @@ def _refuse_if_done(run: RunFolder, config: Config, *, changed: bool) -> None:
     refuse_if_done(config, progress, where=run.name)
 
 
-def _beginning(run: RunFolder) -> tuple[int, str]:
-    """The step of the run's last checkpoint; without one 0, and RUN@STEP when it begins with its parent's."""
-    from nanocore.checkpoint.manifest import available, step_of
+def _beginning(run: RunFolder) -> tuple[int, str, bool]:
+    """The step of the newest checkpoint that looks whole, else 0; RUN@STEP of a parent it begins with; whether it has own."""
+    from nanocore.checkpoint.manifest import available, folders, step_of
     from nanocore.runs.facts import load_facts
 
-    if checkpoints := available(run.checkpoints_dir):
-        return max(map(step_of, checkpoints)), ""
+    if folders(run.checkpoints_dir):
+        return max(map(step_of, available(run.checkpoints_dir)), default=0), "", True
     parent = load_facts(run).parent
-    return 0, f"{parent.run}@{parent.step}" if parent else ""
+    return 0, f"{parent.run}@{parent.step}" if parent else "", False
 
 
 def _continued(run: RunFolder, config: Config, sets: Sequence[str]) -> Config:

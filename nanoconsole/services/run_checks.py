@@ -21,6 +21,11 @@ from nanocore.runs.text import sanitize_line
 RECENT_BYTES = 1 << 17  # of the records that were there before the console: some 300, more than any window
 GIB = 1 << 30
 MEMORY_EXIT = 6
+UNWRITTEN = (
+    "could not be saved",
+    "can be written",
+    "cannot be written",
+)  # how a trainer says that it ended for want of room
 BAD_ENDS = ("crashed", "diverged")
 
 
@@ -164,6 +169,8 @@ def _section(state: RunState) -> str:
     """Where the page of troubles treats such an end."""
     if state.state == "diverged":
         return "nan-divergence"
+    if any(words in state.reason for words in UNWRITTEN):
+        return "disk-full"
     code = state.status.exit_code if state.status else None
     memory = code == MEMORY_EXIT or "memory" in state.reason
     return "out-of-memory" if memory else "crashed"

@@ -64,20 +64,30 @@ def read(root: Path, now: float | None = None, stalls: Mapping[str, str] = NO_ST
     for entry in entries:
         place += entry.state == "waiting"
         stall = stalls.get(entry.run, "") or silence(root, entry, moment)
-        rows.append(_row(entry, place if entry.state == "waiting" else 0, moment, stall))
+        rows.append(_row(entry, place if entry.state == "waiting" else 0, moment, stall, found.halted))
     return QueueView(tuple(rows), sanitize_line(found.halted), supervised)
 
 
 def silence(root: Path, entry: queue.Entry, now: float) -> str:
     """That a running entry's trainer has said nothing for long, as one look can tell; "" for all others."""
-    status = read_status(RunFolder(root / entry.run)) if entry.state == "running" else None
+    working = entry.state == "running" and not entry.again
+    status = read_status(RunFolder(root / entry.run)) if working else None
     if status is None or not status.updated or now - status.updated <= HEART_LIMIT:
         return ""
     return f"stalled: does not react for {duration(now - status.updated)}"
 
 
-def _row(entry: queue.Entry, place: int, now: float, stall: str) -> Waiting:
-    texts = [sanitize_line(text) for text in (entry.run, entry.state, entry.experiment, entry.reason)]
+def held(entry: queue.Entry, halted: str) -> str:
+    """What keeps a run that would be started again after an accident while the queue is `halted`; "" for all others."""
+    if not (halted and entry.again and entry.state == "running"):
+        return ""
+    cause = entry.reason.partition(": ")[2]
+    return f"held while the queue is halted, restart {entry.restarted} of {entry.restarts}: {cause}"
+
+
+def _row(entry: queue.Entry, place: int, now: float, stall: str, halted: str) -> Waiting:
+    reason = held(entry, halted) or entry.reason
+    texts = [sanitize_line(text) for text in (entry.run, entry.state, entry.experiment, reason)]
     run, state, experiment, reason = texts
     since = age(entry.ended or entry.added or None, now)
     return Waiting(

@@ -86,9 +86,9 @@ class DraftActions(DraftName):
         def start() -> str:
             from nanoconsole.services.launcher import restart
 
-            step = restart(run, sets).step
+            launched = restart(run, sets)
             self.app.call_from_thread(self._started, run)
-            return f"{run.name} goes on from step {step}"
+            return f"{run.name}: {launched.start}"
 
         self.guarded("launch", start)
 

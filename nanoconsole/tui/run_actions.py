@@ -65,7 +65,7 @@ class RunActions(ConsoleScreen):
         def start() -> str:
             from nanoconsole.services.launcher import restart
 
-            return f"{run.name} goes on from step {restart(run).step}"
+            return f"{run.name}: {restart(run).start}"
 
         self._do(start)
 

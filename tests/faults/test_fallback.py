@@ -68,6 +68,9 @@ def test_with_no_good_one_left_nothing_is_trained_and_nothing_is_touched(run: Ru
     assert train(run) == 5
     assert (status_of(run).state, status_of(run).exit_code) == ("crashed", 5)
     assert "none of its 3 checkpoints can be used" in status_of(run).message
+    assert (status_of(run).step, status_of(run).steps) == (6, 6) and status_of(
+        run
+    ).tokens  # what it had trained is known
     assert {path: path.read_bytes() for path in run.checkpoints_dir.rglob("*") if path.is_file()} == before
     assert len(steps_of(run)) == trained
 

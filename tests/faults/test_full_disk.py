@@ -77,6 +77,7 @@ def test_a_write_that_the_training_needs_ends_it_with_its_reason_and_exit_code_6
     assert train(run) == 6
     status = status_of(run)
     assert (status.state, status.exit_code) == ("crashed", 6)
+    assert (status.step, status.steps, status.tokens) == (0, 2, 0)  # what is known of it before its first step
     advice = "raise the limit of file sizes" if reason == errno.EFBIG else "free some space"
     assert status.message.startswith(f"run.json: nothing more can be written: {os.strerror(reason)}; {advice}")
     assert status.message.endswith(", then resume the run")

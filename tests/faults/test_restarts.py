@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
+from nanoconsole.services import waiting
 from nanocore.runs import queue, restart, supervisor
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import RunState, observe
@@ -124,6 +126,11 @@ def test_a_run_that_waits_to_start_again_can_be_cancelled(root: Path, monkeypatc
     entry = queue.read_queue(root).entries[0]
     assert (entry.state, entry.restarted) == ("running", 1) and "1 of 3" in entry.reason
     assert not supervisor.concerns(root, entry, halted=False)
+    assert waiting.read(root).entries[0].reason.startswith("starts again in 600 s, 1 of 3: crashed: ")
+    queue.halt(root)
+    shown = waiting.read(root, now=time.time() + 300.0).entries[0]  # its status is old, but nobody is to write it
+    assert (shown.reason[:49], shown.stall) == ("held while the queue is halted, restart 1 of 3: c", "")
+    queue.start(root)
     queue.cancel(root, "waits")
     supervise(root)
     assert states(root) == {"waits": "cancelled"}

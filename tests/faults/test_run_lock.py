@@ -137,6 +137,26 @@ def test_a_trainer_whose_lock_file_was_deleted_still_counts(run: RunFolder) -> N
     acquire(run).release()
 
 
+def test_a_trainer_that_let_go_of_the_lock_without_a_last_word_is_ending(run: RunFolder) -> None:
+    """As on a full disk: its status says that it runs, and it needs a second to leave the interpreter."""
+    from nanocore.runs.status import StatusWriter
+
+    def train() -> None:
+        log = run.log_file.open("a")
+        lock = acquire(run)
+        StatusWriter(run, attempt=1).update(state="running")
+        lock.release()
+        log.write("more")
+        signal.pause()
+
+    trainer = fork(train)
+    wait_for(lambda: observe(run).text == "running (ending)")
+    assert (observe(run).alive, observe(run).pid) == (True, trainer)
+    os.kill(trainer, signal.SIGKILL)
+    exit_code(trainer)
+    assert observe(run).state == "crashed"
+
+
 def test_a_copy_of_a_run_at_work_is_not_at_work_and_stopping_it_leaves_the_trainer_alone(
     run: RunFolder, tmp_path: Path
 ) -> None:

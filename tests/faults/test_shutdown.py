@@ -18,8 +18,9 @@ from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import observe
 from nanocore.runs.steer import SAVE_SECONDS
 from nanocore.train import build, evaluate, measure, signals
+from nanocore.train.orders import Orders
 from tests.forked import end, in_phase, start_real
-from tests.run_helpers import events_of, exit_code, status_of, wait_for
+from tests.run_helpers import events_of, exit_code, fork, status_of, wait_for
 from tests.techniques import SMALL
 from tests.tiny import new_run, train
 
@@ -140,12 +141,25 @@ def test_a_second_signal_ends_at_once_and_leaves_the_last_checkpoint(tmp_path: P
     time.sleep(0.1)  # the same signal twice at once is one
     os.kill(pid, signal.SIGINT)
     assert exit_code(pid) == 130
-    assert observe(run).state == "crashed"
+    assert observe(run).text == "crashed: ended at once by a second signal, SIGINT, without saving"
+    assert "second signal, SIGINT" in run.log_file.read_text().splitlines()[-1]
     assert saved(run) == 3
     resumed = start(run)
     in_phase(run, "training", resumed)
     os.kill(resumed, signal.SIGTERM)
     assert exit_code(resumed) == 143
+
+
+def test_words_that_cannot_be_written_do_not_delay_a_forced_end() -> None:
+    def trainer() -> None:
+        orders = Orders(unsaved=True, forced=lambda *_: time.sleep(60))  # a disk that does not answer
+        with signals.listening(orders):
+            for _ in range(2):
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(0.1)
+            time.sleep(50)
+
+    assert exit_code(fork(trainer)) == 143
 
 
 def test_nothing_of_a_killed_trainer_lives_on(tmp_path: Path, start: Start) -> None:

@@ -43,7 +43,7 @@ def test_ctrl_c_stops_with_a_checkpoint_and_exits_130(tmp_path: Path) -> None:
     assert events_of(run, "checkpoint")[-1]["step"] == steps_of(run)[-1]
 
 
-def test_a_second_ctrl_c_leaves_the_trainer_alone_and_says_how_to_stop_it(tmp_path: Path) -> None:
+def test_a_second_ctrl_c_ends_the_command_and_the_stop_stays_in_force(tmp_path: Path) -> None:
     console = start_console(tmp_path, "train", "tiny-cpu", *STEPS, deaf=1)
     run = following(console, tmp_path, "2/")
     console.send_signal(signal.SIGINT)
@@ -53,8 +53,10 @@ def test_a_second_ctrl_c_leaves_the_trainer_alone_and_says_how_to_stop_it(tmp_pa
     console.send_signal(signal.SIGINT)
     _, err = console.communicate(timeout=20)
     assert console.returncode == 130
-    assert f"nanoconsole --runs {run.path.parent} stop {run.name}" in err
+    assert "the stop stays in force" in err and "still runs" not in err
+    assert f"nanoconsole --runs {run.path.parent} stop {run.name} --kill" in err
     assert observe(run).alive
+    assert (run.control_dir / "stop").exists()
 
 
 def test_ctrl_c_in_watch_ends_only_the_watching(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

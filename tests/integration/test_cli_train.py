@@ -93,7 +93,7 @@ def test_create_only_makes_a_run_that_resume_starts(nano: Nano) -> None:
     assert nano("runs", "list").out.splitlines()[1].split()[:2] == [run.name, "created"]
     started = nano("resume", run.name, "--json")
     assert (started.code, started.data["step"], started.data["parent"]) == (0, 0, "parent@10")
-    assert f"{run.name}: training from parent@10, at its own step 0 in " in started.err
+    assert f"{run.name}: starting from parent@10, at its own step 0; folder {run.path}, process " in started.err
     wait_for(lambda: observe(run).state == "finished", "the end")
     second = nano("train", "tiny-cpu", "--create-only", "--name", "second", "--json").data
     assert second == {"run": "second", "path": str(nano.root / "second")}
@@ -210,8 +210,10 @@ def test_stop_kill_keeps_the_last_checkpoint_and_resume_restarts_from_it(nano: N
     wait_for(lambda: events_of(run, "checkpoint"), "a checkpoint")
     assert nano("stop", run.name, "--kill", "--now").code == 2
     assert nano("stop", run.name, "--kill", "--json").data["ended_by"] == "SIGKILL"
-    assert observe(run).state == "crashed"
-    restarted = nano("resume", run.name, "--json").data
+    assert observe(run).text == "crashed: killed on request, without saving"
+    again = nano("resume", run.name, "--json")
+    restarted = again.data
+    assert f"{run.name}: resuming, newest checkpoint step {restarted['step']}; folder " in again.err
     assert restarted["step"] % 10 == 0
     assert restarted["step"] > 0
     wait_for(lambda: observe(run).state == "running", "going on")

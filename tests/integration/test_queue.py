@@ -167,8 +167,10 @@ def test_cancelling_drops_a_waiting_run_and_stops_a_running_one_with_a_checkpoin
     assert observe(working).state == "stopped"
     assert events_of(working, "checkpoint")[-1]["step"] == steps_of(working)[-1]
     assert observe(waiting).state == "created"
-    with pytest.raises(UsageError, match="is not in the queue"):
+    with pytest.raises(UsageError, match="working: has ended already: cancelled; see "):
         queue.cancel(root, "working")
+    with pytest.raises(UsageError, match="is not in the queue"):
+        queue.cancel(root, "never")
 
 
 def test_a_run_that_is_deleted_or_finished_before_its_turn_stops_nothing(root: Path) -> None:

@@ -133,7 +133,7 @@ def test_a_suspended_trainer_is_woken_to_save(run: RunFolder, monkeypatch: pytes
     pid = start_fake(run, monkeypatch, steps=LONG, fault="suspend@5")
     wait_for(lambda: steps_of(run) == [1, 2, 3, 4] and " T " in Path(f"/proc/{pid}/stat").read_text())
     assert observe(run).alive
-    assert force_stop(run, patience=2.0) == "SIGCONT"
+    assert force_stop(run) == "SIGTERM"
     assert ended(run) == "stopped"
 
 
@@ -143,7 +143,7 @@ def test_a_deaf_trainer_is_killed(run: RunFolder, monkeypatch: pytest.MonkeyPatc
     assert force_stop(run, patience=0.1) == "SIGKILL"
     wait_until_ended(run)
     assert Identity.of(pid) is None
-    assert observe(run).state == "crashed"
+    assert observe(run).text == "crashed: killed on request: it had not saved within 0.1 s"
 
 
 def test_a_trainer_that_is_still_to_come_is_killed_when_it_has_come(

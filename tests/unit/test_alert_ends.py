@@ -18,6 +18,11 @@ scene = alert_scenes.scene
     ("state", "fields", "section"),
     [
         ("crashed", {"message": "out of memory: 3 GiB wanted", "exit_code": 6}, "out-of-memory"),
+        (
+            "crashed",
+            {"message": "3 checkpoints in a row could not be saved; free some space", "exit_code": 6},
+            "disk-full",
+        ),
         ("crashed", {"message": "killed by SIGKILL, perhaps because memory ran out"}, "out-of-memory"),
         ("crashed", {"message": "RuntimeError: \x1b]0;x\x07 no", "exit_code": 1}, "crashed"),
         ("diverged", {"message": "non-finite loss", "exit_code": 4}, "nan-divergence"),
@@ -72,4 +77,4 @@ def test_every_section_that_an_alert_names_is_in_the_page() -> None:
     anchors = {
         "".join(sign for sign in title.lower().replace(" ", "-") if sign.isalnum() or sign == "-") for title in titles
     }
-    assert {rule.section for rule in RULES} | {"crashed", "nan-divergence", "out-of-memory"} <= anchors
+    assert {rule.section for rule in RULES} | {"crashed", "disk-full", "nan-divergence", "out-of-memory"} <= anchors

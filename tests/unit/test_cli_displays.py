@@ -15,10 +15,12 @@ from nanoconsole.cli.live import LiveDisplay
 from nanoconsole.cli.output import table
 from nanoconsole.cli.view import RunView
 from nanocore.runs.create import update_run
+from nanocore.runs.documents import write_document
 from nanocore.runs.layout import RunFolder
+from nanocore.runs.liveness import RunState, acquire
 from nanocore.runs.records import RecordWriter
 from nanocore.runs.status import StatusWriter
-from tests.run_helpers import make_run
+from tests.run_helpers import make_run, status_of_me
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m [/] [@click=app.quit]quit[/] [red]"
 
@@ -162,6 +164,19 @@ def test_tables_align_numbers_to_the_right_and_neutralise_cells(capsys: pytest.C
     assert "\x1b" not in lines[2]
 
 
+def test_what_a_resumed_run_does_before_its_first_step_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(tmp_path)
+    lock, display = acquire(run), LineDisplay(1)
+    for phase in ("starting", "preparing", "building"):
+        write_document(run.status_file, status_of_me(state="starting", phase=phase, step=40, steps=99, attempt=2))
+        display.show(RunView(run))
+    lock.release()
+    told = [f"{run.name}: starting{phase}" for phase in ("", " (preparing)", " (building)")]
+    assert capsys.readouterr().out.splitlines() == told
+
+
 def test_why_a_run_crashed_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     crashed = {"kind": "crashed", "step": 0, "message": "no file matches *.md"}
     run = run_with(tmp_path, events=(crashed,), state="crashed", message="no file matches *.md")
@@ -185,7 +200,7 @@ def test_a_slow_line_gets_the_newest_record_now_and_then_and_what_happened_at_on
             "activity": "",
             "sample": ["x"],
         }
-        display.show(SimpleNamespace(**facts, run=SimpleNamespace(name="r"), state=None, measures={}))  # type: ignore[arg-type]
+        display.show(SimpleNamespace(**facts, run=SimpleNamespace(name="r"), state=RunState("running"), measures={}))  # type: ignore[arg-type]
         return capsys.readouterr().out
 
     first = told({"step": 1, "loss/ce": 3.0}, {"step": 2, "eval/bits_per_byte": 1.5}, {"step": 3, "loss/ce": 2.0})

@@ -193,10 +193,16 @@ def test_ctrl_c_is_130_only_when_the_run_was_saved(
     assert [command.name for command in Inbox(run, 1).poll()] == ["stop"]
 
 
-def test_a_second_ctrl_c_is_130_and_leaves_the_run_alone(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_ctrl_c_is_130_and_says_that_the_stop_stays_in_force(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     lock = at_work(run)
     between_looks(monkeypatch, interrupt, interrupt)
     assert module.follow(run) == 130
+    first, second = capsys.readouterr().err.splitlines()
+    assert "Ctrl-C again ends only this command, not the stop" in first
+    assert second.startswith("a-run: the stop stays in force: it saves and ends; look: ")
+    assert [command.name for command in Inbox(run, 1).poll()] == ["stop"]
     lock.release()
 
 

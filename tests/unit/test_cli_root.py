@@ -35,6 +35,7 @@ def test_every_verb_has_help_with_examples_and_json(capsys: pytest.CaptureFixtur
     assert run([*verb, "--help"]) == 0
     text = capsys.readouterr().out
     assert "Examples:" in text
+    assert "[[" not in text.partition("Examples:")[0]
     assert f"$ nanoconsole {' '.join(verb)}" in text
     assert "--json" in text or verb == ["config", "edit"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -116,3 +117,17 @@ def test_a_damaged_number_of_an_attempt_is_none(tmp_path: Path, number: object) 
     RecordWriter(run.events_file).write({"kind": "started", "attempt": 4})
     RecordWriter(run.events_file).write({"kind": "started", "attempt": number})
     assert next_attempt(run) == 5
+
+
+def test_a_status_that_cannot_be_written_at_all_says_why_by_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is advised depends on it."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "status.json")
+
+    monkeypatch.setattr("nanocore.runs.status.write_document", full)
+    with pytest.raises(OSError, match="No space left") as refused:
+        StatusWriter(make_run(tmp_path), attempt=1)
+    assert (refused.value.errno, refused.value.filename) == (errno.ENOSPC, None)

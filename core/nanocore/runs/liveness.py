@@ -27,6 +27,7 @@ from nanocore.runs.traces import began
 
 _FLOCK = "hhqqi"  # struct flock of 64-bit Linux: type, whence, start, length, pid
 _START_LIMIT = 30.0  # seconds from the launch to the lock; the interpreter needs 0.1
+_LOCK = RunFolder(Path()).lock_file.name
 _MOST_SIGNED = 4096  # bytes of LOCK: pid, host and time
 _held: dict[Path, tuple[int, RunLock]] = {}  # by this process; the pid tells a forked child that it holds nothing
 
@@ -158,9 +159,8 @@ def observe(run: RunFolder) -> RunState:
         status, flaw = None, str(error)
     if owner is not None:
         return _held_state(status, owner)
-    if status is not None and _works_without_lock(run, status):
-        reason = "it works without the run's lock"
-        return RunState(status.state, status.phase, alive=True, pid=status.pid, reason=reason, status=status)
+    if status is not None and (files := _works_without_lock(run, status)):
+        return _unlocked_state(status, files)
     if _is_gone(run):
         return RunState("gone", reason="its folder was deleted or moved")
     return _idle_state(run, status) if status is not None else _state_without_status(run, flaw)
@@ -211,26 +211,38 @@ def _is_coming(run: RunFolder, status: Status) -> bool:
     return status.pid == 0 and recent and witnessed_exit(run, status.attempt) is None
 
 
-def _works_without_lock(run: RunFolder, status: Status) -> bool:
-    """Whether exactly the process that wrote the status still works here, its lock lost (LOCK deleted, or a faulty
-    disk). In a copy of the folder it does not: its files are those of the original."""
-    return status.state in ALIVE_STATES and status.identity.lives() and _has_open(status.pid, run.path)
+def _works_without_lock(run: RunFolder, status: Status) -> set[str]:
+    """The files of the run that exactly the process which wrote its status still has open, though nobody holds the lock.
+
+    In a copy of the folder it has none: its files are those of the original.
+    """
+    here = status.state in ALIVE_STATES and status.identity.lives()
+    return _open_files(status.pid, run.path) if here else set()
 
 
-def _has_open(pid: int, folder: Path) -> bool:
-    """Whether a process has a file of a folder open, also a deleted one; when that cannot be seen it may have."""
+def _unlocked_state(status: Status, files: set[str]) -> RunState:
+    """A process that has LOCK open has lost the lock (LOCK was deleted, or the disk is faulty); else it let it go as its
+    last act, and could not write its last word."""
+    lost = _LOCK in files
+    phase, reason = (status.phase, "it works without the run's lock") if lost else ("ending", "")
+    return RunState(status.state, phase, alive=True, pid=status.pid, reason=reason, status=status)
+
+
+def _open_files(pid: int, folder: Path) -> set[str]:
+    """Names of the files of a folder that a process has open, also of deleted ones; LOCK when that cannot be seen."""
     inside = Path(os.path.realpath(folder))
     try:
         links = list(Path(f"/proc/{pid}/fd").iterdir())
     except FileNotFoundError:
-        return False
+        return set()
     except OSError:
-        return True
+        return {_LOCK}
+    found: set[str] = set()
     for link in links:
         with suppress(OSError):  # closed since
-            if link.readlink().is_relative_to(inside):
-                return True
-    return False
+            if (target := link.readlink()).is_relative_to(inside):
+                found.add(target.name.removesuffix(" (deleted)"))
+    return found
 
 
 def _dead(run: RunFolder, status: Status) -> RunState:

@@ -61,7 +61,9 @@ class Queue(msgspec.Struct):
         for index, entry in enumerate(self.entries):
             if entry.run == run and entry.state in PENDING:
                 return index
-        raise UsageError("is not in the queue", where=run, fix=f"see {to_type('queue list')}")
+        ended = next((entry.state for entry in reversed(self.entries) if entry.run == run), "")
+        what = f"has ended already: {ended}" if ended else "is not in the queue"
+        raise UsageError(what, where=run, fix=f"see {to_type('queue list')}")
 
     def pending(self, state: str = "") -> list[Entry]:
         """The entries that wait or run, or those in one of the two states."""

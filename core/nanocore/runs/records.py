@@ -5,13 +5,16 @@ from __future__ import annotations
 import errno
 import math
 import os
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from stat import S_ISFIFO
 from typing import Any
 
 import msgspec
 
+from nanocore.runs.layout import RunFolder
 from nanocore.runs.lines import LineReader
 from nanocore.runs.text import sanitize_data
 
@@ -58,6 +61,14 @@ class RecordWriter:
 
     def close(self) -> None:
         os.close(self._descriptor)
+
+
+def leave(run: RunFolder, event: Record) -> None:
+    """Append an event by another process than the trainer, with the time; on a full disk it is lost."""
+    with suppress(OSError):
+        events = RecordWriter(run.events_file)
+        events.write({**event, "time": time.time()})
+        events.close()
 
 
 def encode(record: Record) -> bytes:

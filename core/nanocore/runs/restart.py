@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 
 import msgspec
 
@@ -11,7 +10,7 @@ from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import RunState
 from nanocore.runs.postmortem import known_exit
 from nanocore.runs.queue import Entry
-from nanocore.runs.records import RecordWriter
+from nanocore.runs.records import leave
 
 FIRST_PAUSE = 10.0  # seconds; each further one is twice as long
 LONGEST_PAUSE = 600.0
@@ -38,11 +37,8 @@ def postponed(run: RunFolder, entry: Entry, state: RunState) -> Entry:
     seconds, restart = pause(entry.restarted), entry.restarted + 1
     message = f"starts again in {seconds:.0f} s, {restart} of {entry.restarts}: {state.text}"
     status = state.status
-    record = {"kind": "restart", "step": status.step if status else 0, "attempt": status.attempt if status else 0}
-    with suppress(OSError):
-        events = RecordWriter(run.events_file)
-        events.write({**record, "time": time.time(), "seconds": seconds, "message": message})
-        events.close()
+    place = {"step": status.step if status else 0, "attempt": status.attempt if status else 0}
+    leave(run, {"kind": "restart", **place, "seconds": seconds, "message": message})
     return msgspec.structs.replace(entry, restarted=restart, again=time.time() + seconds, reason=message)
 
 

@@ -18,7 +18,8 @@ from nanocore.runs.facts import load_facts
 from nanocore.runs.identity import boot_id, host_name
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import busy_error, observe
-from nanocore.runs.records import RecordWriter
+from nanocore.runs.postmortem import CRASHED
+from nanocore.runs.records import leave
 from nanocore.runs.status import ALIVE_STATES, Status, load_status, next_attempt, read_status
 
 MOST_THREADS = 8
@@ -44,7 +45,7 @@ def spawn_trainer(run: RunFolder, *, module: str = "nanocore.train", threads: in
 
     Its output goes to a file, never to a pipe, so that neither the end of this process nor that of the terminal
     reaches it. Raises BusyError when a trainer works on the run, UsageError when its run.json is damaged or a newer
-    version wrote it, ResourceError when no process can be started.
+    version wrote it, ResourceError when no process can be started or the folder cannot be written.
     """
     _refuse_if_busy(run)
     _refuse_if_newer(run)
@@ -179,15 +180,18 @@ def _heart_beats(run: RunFolder) -> bool:
 def _announce(run: RunFolder) -> int:
     """Write that a trainer is coming, so that every reader sees `starting` at once; returns its attempt.
 
-    A disk too full for this is left to the trainer, which reports it.
+    Where not even that can be written no trainer could begin: ResourceError.
     """
     attempt, previous = next_attempt(run), read_status(run) or Status()
     coming = Status(
         host=host_name(), boot_id=boot_id(), attempt=attempt, step=previous.step, steps=previous.steps,
         tokens=previous.tokens, updated=time.time(), launched=time.monotonic(),
     )  # fmt: skip
-    with suppress(OSError):
+    try:
         write_document(run.status_file, coming, durable=False)
+    except OSError as error:
+        what, advice = f"the run folder cannot be written: {error.strerror}", remedy(error) or "put that right"
+        raise ResourceError(what, where=run.name, fix=f"{advice}, then resume the run") from None
     return attempt
 
 
@@ -200,8 +204,4 @@ def _witness(run: RunFolder, process: subprocess.Popen[bytes], attempt: int) -> 
     if status.pid != process.pid and (status.pid, status.attempt) != (0, attempt):
         return  # another trainer has the run, or was announced already
     attempt = max(attempt, status.attempt)  # a trainer that went back to a checkpoint began another
-    record = {"kind": "crashed", "step": status.step, "attempt": attempt, "time": time.time(), "exit_code": code}
-    with suppress(OSError):
-        events = RecordWriter(run.events_file)
-        events.write(record)
-        events.close()
+    leave(run, {"kind": CRASHED, "step": status.step, "attempt": attempt, "exit_code": code})

@@ -110,9 +110,8 @@ class StatusWriter:
         self._ended = threading.Event()
         self._written = 0.0
         self.failure = ""
-        self._write(durable=True)
-        if self.failure:
-            raise OSError(self.failure)
+        if (fault := self._write(durable=True)) is not None:
+            raise OSError(fault.errno, self.failure)
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         self._thread.start()
 
@@ -147,17 +146,20 @@ class StatusWriter:
                 self._write()
             cap_log(self._log)
 
-    def _write(self, *, durable: bool = False) -> None:
+    def _write(self, *, durable: bool = False) -> OSError | None:
+        """Why it could not be written, None when it was."""
+        fault = None
         self._status = msgspec.structs.replace(self._status, updated=time.time())
         try:
             if self.vanished or _moved(self._path.parent, self._home):
                 self.vanished = True
-                return
+                return None
             write_document(self._path, self._status, durable=durable)
             self.failure = ""
         except OSError as error:
-            self.failure = error.strerror or os.strerror(error.errno or 0)
+            fault, self.failure = error, error.strerror or os.strerror(error.errno or 0)
         self._written = time.monotonic()
+        return fault
 
 
 def _inode(folder: Path) -> tuple[int, int]:

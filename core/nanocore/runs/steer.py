@@ -16,9 +16,11 @@ from nanocore.runs.hints import to_type
 from nanocore.runs.identity import Identity
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import RunState, observe
+from nanocore.runs.postmortem import KILLED
+from nanocore.runs.records import leave
+from nanocore.runs.status import read_status
 
 SAVE_SECONDS = 30.0  # what a trainer may take to finish its step and save after SIGTERM
-_WAKE_SECONDS = 5.0
 _LOOK_SECONDS = 0.1
 _DEATH_SECONDS = 10.0
 
@@ -42,19 +44,20 @@ def wait_until_ended(run: RunFolder) -> None:
 
 
 def force_stop(run: RunFolder, *, patience: float = SAVE_SECONDS) -> str:
-    """End the trainer: SIGTERM, wait `patience` seconds for it to save, SIGCONT (it may be suspended), SIGKILL.
+    """End the trainer: SIGTERM, SIGCONT (a suspended one hears nothing else), `patience` seconds to save, SIGKILL.
 
-    Returns the signal that ended it: "SIGTERM", "SIGCONT" or "SIGKILL". Raises UsageError when no process of this
-    host holds the run, ResourceError when it cannot be signalled.
+    Returns the signal that ended it, "SIGTERM" or "SIGKILL"; the run's events say that the latter was asked for. Raises
+    UsageError when no process of this host holds the run, ResourceError when it cannot be signalled.
     """
     with _trainer(run) as process:
-        for name, number, wait in (
-            ("SIGTERM", signal.SIGTERM, patience),
-            ("SIGCONT", signal.SIGCONT, min(patience, _WAKE_SECONDS)),
-            ("SIGKILL", signal.SIGKILL, _DEATH_SECONDS),
-        ):
-            if _signal_and_wait(process, number, wait):
-                return name
+        _signal(process, signal.SIGTERM)
+        _signal(process, signal.SIGCONT)
+        if _ends(process, patience):
+            return "SIGTERM"
+        _tell_kill(run, f": it had not saved within {patience:g} s" if patience else ", without saving")
+        _signal(process, signal.SIGKILL)
+        if _ends(process, _DEATH_SECONDS):
+            return "SIGKILL"
     raise ResourceError(
         "the trainer cannot be killed: it hangs inside the kernel", where=run.name, fix="check its disk"
     )
@@ -89,13 +92,24 @@ def _arrived(run: RunFolder) -> RunState:
     return state
 
 
-def _signal_and_wait(process: int, number: signal.Signals, seconds: float) -> bool:
-    """Send a signal and say whether the process ended within `seconds`."""
+def _tell_kill(run: RunFolder, why: str) -> None:
+    """Say in the events that the kill was asked for: before it, because after it every reader asks what happened."""
+    if (status := read_status(run)) is not None:
+        message = f"killed on request{why}"
+        leave(run, {"kind": KILLED, "step": status.step, "attempt": status.attempt, "message": message})
+
+
+def _signal(process: int, number: signal.Signals) -> None:
+    """Send a signal to a process that may have ended since."""
     try:
         signal.pidfd_send_signal(process, number)
     except ProcessLookupError:
-        return True
+        pass
     except PermissionError:
         raise ResourceError("the trainer belongs to another user", fix="stop it as that user") from None
+
+
+def _ends(process: int, seconds: float) -> bool:
+    """Whether the process has ended, within `seconds`."""
     ended, _, _ = select.select([process], [], [], seconds)
     return bool(ended)

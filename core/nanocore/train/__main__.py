@@ -22,7 +22,7 @@ from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import acquire
 from nanocore.runs.pace import calibration
 from nanocore.runs.staging import accept, configuration_file, discard
-from nanocore.runs.status import StatusWriter, next_attempt, read_status
+from nanocore.runs.status import Status, StatusWriter, next_attempt, read_status
 from nanocore.train.failure import explained, unwritable
 from nanocore.train.orders import Orders
 from nanocore.train.reporter import Reporter
@@ -60,7 +60,7 @@ def _as_owner(run: RunFolder, orders: Orders) -> int:
     lock = acquire(run)
     try:
         reporter = _open(run, orders)
-        orders.farewell = partial(_abandon, run, reporter)
+        orders.farewell, orders.forced = partial(_abandon, run, reporter), reporter.forced
         ending = Ending("crashed", 1, "it ended without a reason")
         try:
             ending = _guarded(run, reporter, orders)
@@ -87,7 +87,8 @@ def _open(run: RunFolder, orders: Orders) -> Reporter:
     try:
         sweep(run.checkpoints_dir)
         attempt = next_attempt(run)
-        status = StatusWriter(run, attempt=attempt)
+        known = read_status(run) or Status()  # until this attempt makes a step, the run is where it was
+        status = StatusWriter(run, attempt=attempt, step=known.step, steps=known.steps, tokens=known.tokens)
         orders.inbox = Inbox(run, attempt)
         orders.inbox.discard_stale()
         reporter = Reporter(run, status, attempt)
@@ -120,27 +121,31 @@ def _guarded(run: RunFolder, reporter: Reporter, orders: Orders) -> Ending:
 
 
 def _crashed(reporter: Reporter, error: Exception) -> Ending:
-    """A fault of the program itself."""
-    for line in "".join(traceback.format_exception(error)).splitlines():
-        reporter.log(line, "ERROR")
+    """A fault of the program itself. Its log ends with the reason: on a full disk that is all that is left of it."""
     message = f"unexpected error: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
     reporter.event("crashed", message=message)
+    for line in "".join(traceback.format_exception(error)).splitlines():
+        reporter.log(line, "ERROR")
     return Ending("crashed", 1, message)
 
 
 def _ended(reporter: Reporter, error: NanoError) -> Ending:
     stopped = isinstance(error, StopRequested)
     state = "stopped" if stopped else "diverged" if isinstance(error, DivergedError) else "crashed"
-    reporter.log(str(error), "INFO" if stopped else "ERROR")
     reporter.event(state, message=str(error), exit_code=error.exit_code)
+    reporter.log(str(error), "INFO" if stopped else "ERROR")
     return Ending(state, error.exit_code, str(error))
 
 
 def _train(run: RunFolder, reporter: Reporter, orders: Orders) -> Outcome:
+    from nanocore.config.toml import load
+    from nanocore.train.horizon import planned
+
+    config = load(configuration_file(run))
+    reporter.status(steps=planned(config, run))
     import torch
 
     orders.raise_if_stopped()
-    from nanocore.config.toml import load
     from nanocore.runs.spawn import thread_count
     from nanocore.train.build import build
     from nanocore.train.calibrate import calibrate
@@ -148,7 +153,6 @@ def _train(run: RunFolder, reporter: Reporter, orders: Orders) -> Outcome:
     from nanocore.train.hardware import choose_machine
     from nanocore.train.loop import train
 
-    config = load(configuration_file(run))
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     torch.set_num_threads(max(1, thread_count(config.hardware.threads) // processes))
     machine = choose_machine(config.hardware, int(os.environ.get("LOCAL_RANK", "0")))

@@ -7,7 +7,8 @@ import math
 from nanocore.config.schema import Config, seconds
 from nanocore.errors import UsageError
 from nanocore.optim.schedule import phase
-from nanocore.train.progress import Progress
+from nanocore.runs.layout import RunFolder
+from nanocore.train.progress import Progress, newest_progress
 
 UNKNOWN_STEPS = 1_000_000_000  # the stable phase of any schedule, until the throughput is known
 CALIBRATION_SECONDS = 60.0
@@ -51,6 +52,12 @@ class Horizon:
 def planned_steps(config: Config, progress: Progress) -> int | None:
     """The steps planned before the resume, unless another length of time is asked for now."""
     return progress.horizon if progress.duration == config.training.duration and progress.horizon else None
+
+
+def planned(config: Config, run: RunFolder) -> int:
+    """The steps that the run is to have, its checkpoints' plan included; 0 while that is not known."""
+    horizon = Horizon(config, planned_steps(config, newest_progress(run)))
+    return horizon.steps if horizon.known else 0
 
 
 def refuse_if_done(config: Config, progress: Progress, *, where: str) -> None:

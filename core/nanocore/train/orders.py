@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from nanocore.train.distributed import World
 
 
-def _silent(_exit_code: int) -> None:
+def _silent(*_: object) -> None:
     """There is nobody yet to leave a word to."""
 
 
@@ -34,6 +34,7 @@ class Orders:
     exit_code: int = 0
     unsaved: bool = False
     farewell: Callable[[int], object] = _silent  # leaves the last word, when the process ends from within a phase
+    forced: Callable[[str, int], object] = _silent  # says that a second signal ended it, without waiting for anybody
     early: list[Command] = field(default_factory=list)  # taken before the loop could acknowledge them
 
     def poll(self) -> list[Command]:

@@ -5,8 +5,11 @@ The other ranks hold a reporter without a run folder, whose methods do nothing.
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -52,9 +55,8 @@ class Reporter:
     def log(self, message: str, level: str = "INFO") -> None:
         """One line on stdout, which is the run's log: time, level, step, message."""
         if self._status is not None:
-            stamp = datetime.now().strftime("%Y-%m-%d %H:%M:%S")
             try:
-                print(f"{stamp} {level:<7} step {self.step}: {message}", flush=True)
+                print(self._line(message, level), end="", flush=True)
             except OSError as error:
                 self._lose("log lines", error.strerror or str(error))
 
@@ -101,6 +103,17 @@ class Reporter:
         self._guard(lambda board: board.close())
         if self._status is not None:
             self._status.finish(state, exit_code, message or self._losses())
+
+    def forced(self, name: str, exit_code: int) -> None:
+        """Say that a second signal ends the process. It takes no lock and no buffer, which another thread may hold."""
+        message = f"ended at once by a second signal, {name}, without saving"
+        if self._events is not None:
+            self._events.write({"kind": "crashed", **self._stamp(), "message": message, "exit_code": exit_code})
+        with suppress(OSError, ValueError):  # a log on a full disk; none
+            os.write(sys.stdout.fileno(), self._line(message, "ERROR").encode())
+
+    def _line(self, message: str, level: str) -> str:
+        return f"{datetime.now().strftime('%Y-%m-%d %H:%M:%S')} {level:<7} step {self.step}: {message}\n"
 
     def _stamp(self) -> dict[str, Any]:
         return {"step": self.step, "attempt": self.attempt, "time": time.time()}

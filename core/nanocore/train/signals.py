@@ -19,6 +19,7 @@ from nanocore.train.orders import Orders
 SIGNAL_EXIT = {signal.SIGINT: 130, signal.SIGTERM: 143}
 GRACE = 20.0  # seconds for a phase in which there is nothing to save
 _LOOK = 0.2
+_WORDS = 0.5  # seconds; two lines take milliseconds
 
 
 class SignalWatch:
@@ -53,8 +54,17 @@ class SignalWatch:
             heard += 1
             code = SIGNAL_EXIT[signal.Signals(byte[0])]
             if heard > 1:
-                os._exit(code)
+                self._force(signal.Signals(byte[0]).name, code)
             threading.Thread(target=self._wait, args=(code,), name="grace", daemon=True).start()
+
+    def _force(self, name: str, code: int) -> None:
+        """End now; the words about it get a moment, which a disk that does not answer cannot prolong."""
+        try:
+            words = threading.Thread(target=self._orders.forced, args=(name, code), name="words", daemon=True)
+            words.start()
+            words.join(_WORDS)
+        finally:
+            os._exit(code)
 
     def _wait(self, code: int) -> None:
         """Give the phase its time; steps that no checkpoint has are waited for as long as it takes."""

@@ -198,5 +198,6 @@ def _detail(row: Waiting) -> Content:
         free = " It keeps its place in the queue until it ends: enter opens it, S there ends it, by force if need be."
         return Content.assemble((row.run, "bold"), (f"  {row.stall}.", "$warning"), (free, "$foreground"))
     again = f"; starts again at most {row.restarts} times" if row.restarts else ""
-    words = f"{side}; {failure}{again}" if row.state in queue.PENDING else row.reason
+    pending = f"{side}; {failure}{again}" if row.state in queue.PENDING else ""
+    words = "; ".join(part for part in (row.reason, pending) if part)
     return Content.assemble((row.run, "bold"), (f"  {words}" if words else "", "$axis"))

@@ -1,0 +1,76 @@
+"""What is said of a launch, and how long one that is not followed waits for an early failure."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+from pathlib import Path
+
+import pytest
+
+from nanoconsole.services import launcher
+from nanocore.checkpoint import manifest
+from nanocore.errors import NanoError, ResourceError
+from nanocore.runs import spawn
+from nanocore.runs.layout import RunFolder
+from nanocore.runs.liveness import RunState
+from tests.run_helpers import make_run
+
+
+def saved(run: RunFolder, step: int) -> Path:
+    """A checkpoint of a step; its folder."""
+
+    def build(folder: Path) -> None:
+        (folder / "state.json").write_text("{}")
+
+    target = manifest.step_folder(run.checkpoints_dir, step)
+    manifest.commit(build, target, {"step": step})
+    return target
+
+
+def test_what_a_resume_says_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which checkpoint is good only the trainer finds out."""
+    monkeypatch.setattr(spawn, "spawn_trainer", lambda *_, **__: 1)
+    run = make_run(tmp_path)
+    assert launcher.restart(run).start == "starting at step 0"
+    folders = [saved(run, step) for step in (10, 20)]
+    assert launcher.restart(run).start == "resuming, newest checkpoint step 20"
+    for folder in folders:
+        (folder / "state.json").write_bytes(b"")
+    assert launcher.restart(run).start == "resuming"
+
+
+def launched(monkeypatch: pytest.MonkeyPatch, run: RunFolder, *looks: tuple[str, str], last: str) -> None:
+    """Confirm a launch that is seen so many times in each phase, 0.02 s apart; the last state stays."""
+    states = (RunState(state, phase, reason="no checkpoint") for state, phase in looks)
+    seen = itertools.chain(states, itertools.repeat(RunState(last, reason="no checkpoint")))
+    monkeypatch.setattr("nanocore.runs.liveness.observe", lambda _: next(seen))
+    monkeypatch.setattr(launcher, "INTERVAL", 0.02)
+    monkeypatch.setattr(launcher, "CONFIRMATION", 0.1)
+    launcher.confirm(run)
+
+
+def test_a_trainer_that_loads_its_checkpoint_is_waited_for_however_busy_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(NanoError, match="failed at once: no checkpoint"):
+        launched(monkeypatch, make_run(tmp_path), *[("starting", "starting")] * 15, last="crashed")
+
+
+def test_one_that_prepares_text_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = [("starting", "starting")] * 2 + [("starting", "preparing")] * 100
+    launched(monkeypatch, make_run(tmp_path), *looks, last="crashed")
+
+
+def test_a_launch_that_cannot_even_be_announced_is_refused_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    run = make_run(tmp_path)
+    monkeypatch.setattr(spawn, "write_document", full)
+    with pytest.raises(ResourceError, match="cannot be written: No space left on device; free some space, then resume"):
+        spawn.spawn_trainer(run, module="tests.fake_trainer")
+    assert not run.log_file.exists()  # nothing was started
