@@ -63,8 +63,8 @@ def list_all(
     from nanocore.runs.layout import run_root
 
     root = run_root(runs)
-    _tell_orphans(root)
     found, hidden = _found(root, condition, sort, reverse, archived)
+    _tell_orphans(root)
     if json:
         return emit(list(map(_document, found)))
     if not found:

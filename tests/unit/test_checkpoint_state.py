@@ -38,6 +38,7 @@ def umask() -> Iterator[None]:
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunFolder:
+    (tmp_path / "run").mkdir()
     return RunFolder(tmp_path / "run")
 
 
