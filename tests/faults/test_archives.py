@@ -27,6 +27,7 @@ from nanocore.runs.tar import END, Member, header, padding, read_member
 from nanocore.runs.unpack import unpack_run
 from tests import command_line
 from tests.command_line import Nano
+from tests.quick import quick
 from tests.tui.checkpoint_scenes import damage
 from tests.whole_run import contents, whole_run
 
@@ -366,7 +367,7 @@ def test_a_name_that_was_claimed_meanwhile_stays_with_whoever_did(
     assert list((root / "whole").iterdir()) == [] and nothing_made(root)
 
 
-@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("zipped", quick((False, True), True))
 def test_one_flipped_bit_anywhere_is_found_or_changes_nothing(
     packed: Path, sound: RunFolder, tmp_path: Path, zipped: bool
 ) -> None:

@@ -24,6 +24,7 @@ import json, os, signal, sys
 from pathlib import Path
 from nanocore.config.sections import Data
 from nanocore.data.prepare import prepare
+from tests.quick import quick
 
 settings, cache, deadly = json.loads(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 
@@ -60,7 +61,7 @@ def entries(cache: Path) -> list[str]:
     return sorted(path.name for path in (cache / "corpora").iterdir())
 
 
-@pytest.mark.parametrize("deadly", ["encode begin", "encode end"])
+@pytest.mark.parametrize("deadly", quick(("encode begin", "encode end"), "encode end"))
 def test_a_kill_leaves_nothing_half_written(tmp_path: Path, settings: dict[str, object], deadly: str) -> None:
     cache = tmp_path / "cache"
     assert child(settings, cache, deadly).wait() == -9

@@ -35,7 +35,12 @@ def restarts_of(run: RunFolder) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("fault", "words"), [("kill", "killed by SIGKILL"), ("segv", "killed by SIGSEGV"), ("exit", "exit code 7")]
+    ("fault", "words"),
+    [
+        ("kill", "killed by SIGKILL"),
+        pytest.param("segv", "killed by SIGSEGV", marks=pytest.mark.slow),
+        pytest.param("exit", "exit code 7", marks=pytest.mark.slow),
+    ],
 )
 def test_a_run_that_has_accidents_comes_to_its_end(
     root: Path, monkeypatch: pytest.MonkeyPatch, fault: str, words: str

@@ -21,6 +21,7 @@ from nanocore.runs.layout import RunFolder, cache_root
 from nanocore.train import loop
 from nanocore.train.job import Job
 from tests.forked import start_real
+from tests.quick import quick
 from tests.reduced import reduced
 from tests.run_helpers import exit_code
 from tests.state_of import state_of
@@ -137,7 +138,7 @@ def test_a_kill_inside_accumulation_or_a_save_costs_steps_and_changes_nothing(
     assert state_of(run) == expected
 
 
-@pytest.mark.parametrize("part", ["measure", "write_sample"])
+@pytest.mark.parametrize("part", quick(("measure", "write_sample"), "measure"))
 def test_a_kill_in_the_last_evaluation_or_sample_costs_neither(
     part: str, folder: Path, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,7 @@ from nanocore.runs.steer import SAVE_SECONDS
 from nanocore.train import build, evaluate, measure, signals
 from nanocore.train.orders import Orders
 from tests.forked import end, in_phase, start_real
+from tests.quick import quick
 from tests.run_helpers import events_of, exit_code, fork, status_of, wait_for
 from tests.techniques import SMALL
 from tests.tiny import new_run, train
@@ -102,7 +103,7 @@ def _slow_evaluation() -> None:
     pytest.MonkeyPatch().setattr(evaluate, "_loss", slow)
 
 
-@pytest.mark.parametrize("phase", ["preparing", "building"])
+@pytest.mark.parametrize("phase", quick(("preparing", "building"), "building"))
 def test_a_library_that_hears_nothing_is_left_when_there_is_nothing_to_save(
     tmp_path: Path, start: Start, phase: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

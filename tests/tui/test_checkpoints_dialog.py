@@ -101,6 +101,7 @@ async def test_export_writes_in_a_worker(run: RunFolder, monkeypatch: pytest.Mon
         assert FakeWorker.made[1].request["output"] == str(Path("here.gguf").absolute())
 
 
+@pytest.mark.slow
 async def test_an_export_is_told_for_as_long_as_it_works(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
 

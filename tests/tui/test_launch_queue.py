@@ -95,6 +95,7 @@ async def test_a_sweep_is_planned_while_it_is_typed_and_queued_as_a_grid(root: P
         assert [entry.slots for entry in queue.read_queue(root).pending()] == [3] * 4
 
 
+@pytest.mark.slow
 async def test_a_draft_with_faults_is_not_queued_and_escape_queues_nothing(root: Path) -> None:
     app = console(root)
     async with app.run_test(size=SIZE) as pilot:
@@ -154,6 +155,7 @@ async def test_the_queue_is_ordered_shared_halted_and_started_again(root: Path, 
         assert app.opened is not None and app.opened.name == "b" and app.current_mode == "live"
 
 
+@pytest.mark.slow
 async def test_a_stalled_run_is_marked_with_how_its_place_is_freed(root: Path, nano: Nano) -> None:
     for name, updated in (("stuck", NOW - 300), ("busy", NOW)):
         lay(root, name, state="running", steps=1, updated=updated)

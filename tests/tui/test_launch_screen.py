@@ -125,6 +125,7 @@ async def test_changes_survive_a_look_at_another_preset(root: Path) -> None:
         assert "tiny-cpu ◆" in await seen(pilot)
 
 
+@pytest.mark.slow
 async def test_a_click_changes_a_switch_and_chooses_a_field(root: Path) -> None:
     app = console(root)
     async with app.run_test(size=SIZE) as pilot:

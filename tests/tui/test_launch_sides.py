@@ -134,6 +134,7 @@ async def test_a_fork_from_a_checkpoint_is_edited_before_it_begins(root: Path, s
         assert len(started) == 1 and len(list_runs(root)) == 2
 
 
+@pytest.mark.slow
 async def test_a_fork_of_a_run_of_another_root_is_made_beside_it(
     root: Path, tmp_path: Path, started: list[str]
 ) -> None:

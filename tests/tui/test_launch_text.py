@@ -84,6 +84,7 @@ async def test_what_is_typed_reaches_the_form_the_cost_and_the_launch(root: Path
         assert toml.load(list_runs(root)[0].config_file).model.n_layers == 6
 
 
+@pytest.mark.slow
 async def test_what_was_typed_just_before_a_launch_is_launched(root: Path, started: list[str]) -> None:
     app = console(root)
     async with app.run_test(size=SIZE) as pilot:
@@ -194,6 +195,7 @@ async def test_a_hostile_text_is_shown_as_what_it_is(root: Path) -> None:
         assert not any(bad in text for bad in "\x1b\x9b\u202e\x00")
 
 
+@pytest.mark.slow
 async def test_a_huge_text_is_a_fault_and_the_editor_goes_on(root: Path) -> None:
     app = console(root)
     async with app.run_test(size=(100, 30)) as pilot:
@@ -208,6 +210,7 @@ async def test_a_huge_text_is_a_fault_and_the_editor_goes_on(root: Path) -> None
         assert "not pasted" in await done(pilot) and len(area(app).text) < 100
 
 
+@pytest.mark.slow
 async def test_a_text_that_cannot_be_edited_in_place_says_so(root: Path) -> None:
     file = root.parent / "own.toml"
     file.write_text("training.steps = 600\ntraining.seed = 4\n[model]\nn_layers = 3\n")

@@ -52,6 +52,7 @@ async def test_a_name_that_will_be_refused_is_marked_while_it_is_typed(root: Pat
         assert app.focused is not line
 
 
+@pytest.mark.slow
 async def test_a_refused_value_is_typed_anew(root: Path) -> None:
     app = console(root)
     async with app.run_test(size=SMALL) as pilot:

@@ -56,6 +56,7 @@ async def test_a_choice_is_applied_and_saved_at_once(root: Path) -> None:
         assert load().theme == app.theme == "nano-dark"
 
 
+@pytest.mark.slow
 async def test_of_many_quick_changes_the_last_one_is_kept(root: Path) -> None:
     async with opened(root) as (app, pilot):
         await pilot.press(*["right"] * 8)
@@ -97,6 +98,7 @@ async def test_escape_leaves_the_line_and_then_the_dialog(root: Path) -> None:
     assert not settings_file().exists()
 
 
+@pytest.mark.slow
 async def test_words_are_typed_as_in_a_shell_and_kept_as_a_list(root: Path) -> None:
     async with opened(root) as (app, pilot):
         await cursor_on(app, pilot, "alerts.command")
