@@ -18,13 +18,13 @@ from nanocore.config.sections import Data
 from nanocore.data import cache as cache_module
 from nanocore.data.prepare import Corpus, prepare
 from nanocore.errors import DataError, ResourceError
+from tests.quick import quick
 
 CHILD = """
 import json, os, signal, sys
 from pathlib import Path
 from nanocore.config.sections import Data
 from nanocore.data.prepare import prepare
-from tests.quick import quick
 
 settings, cache, deadly = json.loads(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 
