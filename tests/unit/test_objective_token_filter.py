@@ -117,7 +117,7 @@ def assert_same(mine: dict[str, Tensor], theirs: dict[str, Tensor], tolerance: f
     "sections",
     [
         {},
-        {"model": {"linear": "float"}},
+        pytest.param({"model": {"linear": "float"}}, marks=pytest.mark.slow),
         {"model": {"activation": "relu2", "sub_norm": True, "tie_embeddings": False}},
         {"mhc": {"streams": 2}},
         {"mhc": {"streams": 4, "dynamic": True}},

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from nanocore.errors import CheckpointError
 from nanocore.model.roles import Role
 from nanocore.optim.optimizers import Optimizers
+from tests.quick import quick
 from tests.tiny import tiny_config
 
 GALORE = ("galore.rank_fraction=0.25", "galore.refresh_every=3")
@@ -85,7 +86,7 @@ def equal(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
 
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", quick(FORMS, "float32", "int8", "galore int8 projector", "everything"))
 def test_a_restored_optimizer_continues_bit_for_bit_between_two_refreshes(form: str, device: str) -> None:
     model, optimizers = build(*FORMS[form], device=device)
     run(model, optimizers, range(5))
@@ -100,7 +101,7 @@ def test_a_restored_optimizer_continues_bit_for_bit_between_two_refreshes(form: 
     assert equal(optimizers.state_tensors(), restored.state_tensors())
 
 
-@pytest.mark.parametrize("slot", SLOTS)
+@pytest.mark.parametrize("slot", quick(SLOTS, "momentum_codes", "projector_codes", "refresh_counters"))
 def test_no_slot_is_idle(slot: str) -> None:
     """A step reads every slot: with another value in one of them, it ends elsewhere."""
     ends = []
@@ -230,7 +231,7 @@ def test_experts_are_never_projected() -> None:
     assert "matrices.0.projector" in optimizers.state_tensors()
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", quick(FORMS, "float32", "int8", "galore", "everything"))
 def test_every_form_fits_a_linear_map(form: str) -> None:
     model, optimizers = build(*FORMS[form], "optimizer.matrix_lr=0.5", shapes=((32, 48),))
     torch.manual_seed(0)
