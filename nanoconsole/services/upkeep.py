@@ -87,7 +87,7 @@ def packed_words(run: str, answer: Answer) -> str:
     return f"{words}; left out: {left[0]}{more}" if left else words
 
 
-def repaired_words(run: str, actions: Sequence[Mapping[str, str]]) -> str:
+def repaired_words(run: str, actions: Sequence[Mapping[str, Any]]) -> str:
     """What a repair did: how many parts were moved, swept, written anew, or stay broken."""
     counts = Counter(action["done"] for action in actions)
     return f"{run}: {', '.join(f'{count} {done}' for done, count in counts.items())}"

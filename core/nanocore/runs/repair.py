@@ -24,17 +24,17 @@ from nanocore.runs.text import sanitize_line
 from nanocore.runs.traces import began, last_saved
 from nanocore.runs.trash import to_trash
 
-STAYS = "stays broken"  # what a repair does about what it cannot mend
-
 
 @dataclass(frozen=True)
 class Action:
-    """What was done, or in a dry run would be done, to one part of a run, and why. `place` is where it went."""
+    """What was done, or in a dry run would be done, to one part of a run, and why. `place` is where it went; what a
+    repair cannot mend `stays` broken."""
 
     part: str
     done: str
     why: str
     place: str = ""
+    stays: bool = False
 
 
 def repair(root: Path, run: RunFolder, *, dry: bool = False) -> list[Action]:
@@ -115,7 +115,7 @@ def _hopeless(run: RunFolder, mended: list[Action]) -> list[Action]:
     """What only a copy from elsewhere can mend."""
     done = {run.status_file.name, *(action.part for action in mended)}
     broken = [each for each in (*documents(run), *records(run)) if each.state == "broken" and each.part not in done]
-    return [Action(each.part, f"{STAYS}: put a copy back", each.detail) for each in broken]
+    return [Action(each.part, "stays broken: put a copy back", each.detail, stays=True) for each in broken]
 
 
 def _placeless(run: RunFolder, moved: list[Action]) -> list[Action]:
@@ -124,4 +124,4 @@ def _placeless(run: RunFolder, moved: list[Action]) -> list[Action]:
     if any(f"checkpoints/{path.name}" not in away for path in folders(run.checkpoints_dir)):
         return []
     step = last_saved(run)
-    return [Action("checkpoints", f"{STAYS}: none is left", place_lost(run, step))] if step else []
+    return [Action("checkpoints", "stays broken: none is left", place_lost(run, step), stays=True)] if step else []

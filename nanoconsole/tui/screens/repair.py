@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
@@ -16,8 +17,7 @@ from nanoconsole.tui.screens.errand import ErrandScreen
 from nanoconsole.tui.widgets.bars import KeyBar
 from nanocore.runs.layout import RunFolder
 
-Action = Mapping[str, str]
-STAYS = "stays broken"
+Action = Mapping[str, Any]
 NOTHING = "Nothing to repair: all that is read of it is as it should be."
 
 
@@ -69,7 +69,7 @@ class RepairScreen(ErrandScreen[tuple[Action, ...] | None]):
         planned.display = bool(actions)
         planned.query_one(Static).update(Content("\n").join(map(_line, actions)))
         options = self.query_one(OptionList)
-        options.display = any(not action["done"].startswith(STAYS) for action in actions)
+        options.display = any(not action["stays"] for action in actions)
         options.highlighted = 0
         options.focus()
 
@@ -85,7 +85,7 @@ class RepairScreen(ErrandScreen[tuple[Action, ...] | None]):
 
 def _line(action: Action) -> Content:
     """A part, what would be done to it, and why."""
-    style = "$error" if action["done"].startswith(STAYS) else "$warning"
+    style = "$error" if action["stays"] else "$warning"
     return Content.assemble((action["part"], "bold"), (f"  {action['done']}", style), (f"  {action['why']}", "$axis"))
 
 
