@@ -61,6 +61,7 @@ NUMBERS = {
 }
 OPTIMIZERS = {
     "lion": ("optimizer.matrices=lion", "optimizer.others=lion", "optimizer.matrix_lr=0.001"),
+    "muon+lion": ("optimizer.others=lion", "optimizer.embedding_lr=0.001", "optimizer.scalar_lr=0.001"),
     "adamw": ("optimizer.matrices=adamw",),
     "polar-express": ("optimizer.orthogonalisation=polar-express",),
     "cautious": ("optimizer.matrix_weight_decay=0.1", "optimizer.cautious_weight_decay=true"),

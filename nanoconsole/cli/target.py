@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,6 +62,7 @@ def run_label(run: RunFolder) -> str:
 
 
 def _unknown(target: str, names: list[str]) -> UsageError:
-    near = difflib.get_close_matches(target, names, n=1)
-    fix = f"did you mean {near[0]}?" if near else f"see {to_type('presets list')} and {to_type('runs list')}"
+    from nanocore.config.presets import meant
+
+    fix = meant(target, names) or f"see {to_type('presets list')} and {to_type('runs list')}"
     return UsageError("is neither a preset, a .toml file nor a run", where=target, fix=fix)

@@ -98,8 +98,8 @@ def _fate_is_kept(key: str) -> bool:
         case Derived("flag"):
             both = [import_table(_nested(key, on)) for on in (False, True)]
             return any(found.values or found.notes for found in both) and _refusals(_nested(key, 7)) != []
-        case Derived():
-            return True
+        case Derived(kind):
+            return _is_spoken_of(key, [0.9, 0.98] if kind == "pair" else 2)
         case Dropped():
             return any(note.startswith(f"{key}: left out: ") for note in import_table(_nested(key, 1)).notes)
         case Option(technique):
@@ -112,6 +112,15 @@ def _fate_is_kept(key: str) -> bool:
             ] == [True]
         case None:
             return False
+
+
+def _is_spoken_of(key: str, value: object) -> bool:
+    """Whether a key that is computed with others yields, alone, a value, a note or a refusal."""
+    try:
+        imported = import_table(_nested(key, value))
+    except ConfigError:
+        return True
+    return bool(imported.values) or any(note.startswith(f"{key.rpartition('.')[2]}: ") for note in imported.notes)
 
 
 def test_every_earlier_key_has_its_fate() -> None:

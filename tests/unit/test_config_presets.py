@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from nanoconsole.cli.target import source
 from nanoconsole.services.format import count
 from nanocore.config import toml
+from nanocore.config.earlier import EARLIER, Counterpart, counterpart
 from nanocore.config.estimate import estimate
 from nanocore.config.fields import changed, get
 from nanocore.config.presets import Preset, find, presets, save_preset, user_folder
@@ -111,6 +113,49 @@ def test_an_unknown_preset_names_the_nearest() -> None:
         find("tiny_cpu")
     with pytest.raises(UsageError, match=r"; the presets are .*tiny-cpu"):
         find("\x1bqqqq")
+
+
+@pytest.mark.parametrize(
+    ("name", "fix"),
+    [
+        ("e3_muon", r"did you mean e3-baseline\?$"),
+        ("e3-galore2", r"did you mean e3-galore\?$"),
+        ("train_small_560m", r"did you mean small-560m\?$"),
+        ("production_e3_full", r"did you mean d20-e3-full\? docs/configuration.md lists what makes it as large"),
+    ],
+)
+def test_a_name_of_the_earlier_system_leads_to_what_stands_for_it(name: str, fix: str) -> None:
+    with pytest.raises(UsageError, match=fix):
+        find(name)
+    with pytest.raises(UsageError, match=fix):
+        source(name, Path())
+
+
+@pytest.mark.parametrize("row", EARLIER, ids=lambda row: row.names[0])
+def test_what_stands_for_an_earlier_configuration_is_there_and_as_large_as_it_says(row: Counterpart) -> None:
+    figures = estimate(resolve(row.preset, [*row.sets, "mtp.horizon=0"]))
+    if row.sets:
+        assert figures.parameters == pytest.approx(float(row.parameters.removesuffix("M")) * 1e6, rel=0.03)
+        assert figures.tokens == pytest.approx(50_000 * 32 * 2048, rel=0.03)  # 65k tokens in each step
+
+
+def test_the_page_on_data_states_the_same_of_the_earlier_scripts() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
+    stated = re.findall(r"\| `train ([\w-]+) [^|]*?\(([\d.]+)([MB])", text)
+    assert len(stated) == 3
+    for name, number, unit in stated:
+        parameters = estimate(resolve(name, ["mtp.horizon=0"])).parameters
+        assert parameters == pytest.approx(float(number) * {"M": 1e6, "B": 1e9}[unit], rel=0.005)
+    for name in ("train_production_e3", "production_e3_full"):
+        row = counterpart(name)
+        assert row and [change for change in row.sets if f"--set {change}" not in text] == []
+
+
+def test_every_name_of_a_counterpart_is_found_and_only_once() -> None:
+    names = [name for row in EARLIER for name in row.names]
+    assert len(set(names)) == len(names)
+    assert [counterpart(name) for name in names] == [row for row in EARLIER for _ in row.names]
+    assert counterpart("d20") is None and counterpart("") is None
 
 
 def test_a_saved_preset_holds_the_differences_and_resolves_to_the_same(tmp_path: Path) -> None:

@@ -48,6 +48,8 @@ def test_too_few_iterations_are_told_and_more_come_nearer() -> None:
     reports = [reinitialise(draw(48, 48), iterations=n, tolerance=1e-3) for n in (1, 4, 8, 16)]
     assert [report.iterations for report in reports] == [1, 4, 8, 16]
     assert not any(report.converged for report in reports[:3])
+    for report in reports:  # the relative distance, so that sqrt(target_sfe / d) is the tolerance of a squared one
+        assert report.error == pytest.approx(math.sqrt(report.dfi_after / 48), rel=1e-4)
     after = [report.dfi_after for report in reports]
     assert after == sorted(after, reverse=True) and after[0] < reports[0].dfi_before
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 
 from nanocore.config.continuation import RESUMABLE
+from nanocore.config.earlier import EARLIER, Counterpart
+from nanocore.config.estimate import estimate
 from nanocore.config.fields import Field, fields, source_fields
 from nanocore.config.idle import IDLE, Idle
 from nanocore.config.legacy_keys import KEYS, Derived, Dropped, Entry, Option, Switch, To
 from nanocore.config.literals import literal
 from nanocore.config.messages import allowed
+from nanocore.config.resolve import resolve
 from nanocore.config.rules import RULES
 from nanocore.config.schema import Config
 
@@ -65,13 +68,13 @@ technique on.
 |-|-|
 """
 
-PRESETS = """
-| earlier configuration | here |
-|-|-|
-| `e3/baseline`, `e3/mtp_only`, `e3/muon_8bit`, `e3/galore2`, `e3/full` | `e3-baseline`, `e3-mtp`, `e3-muon-8bit`, `e3-galore`, `e3-full` |
-| `e3_muon`, `e3_galore2_muon_8bit` | `e3-baseline` (Muon is the default), `e3-galore-8bit` |
-| `production_e3_full` | `d20-e3-full` with `--set optimizer.state=float32 --set galore.rank_fraction=0`: its file had both off |
-| `nano_125m`, `small_560m`, `medium_3b`, `test_8bit` | `nano-125m`, `small-560m`, `medium-3b`, `test-8bit` |
+COUNTERPARTS = """
+Its configurations and training scripts, and what to train here. Parameters are without the heads of multi-token
+prediction. A line with `--set` is a model of the earlier width, depth and context, trained on as many tokens; in the
+others the purpose is the same and the size is not. Every key of an earlier file is had by importing it.
+
+| earlier name | its parameters | here | parameters |
+|-|-|-|-|
 """
 
 EXAMPLE = """\
@@ -108,7 +111,17 @@ def document() -> str:
     parts.append(f"## Rules between keys\n\n{rules}\n")
     parts.append(f"{NO_EFFECT}\n{''.join(map(_idle, IDLE))}")
     rows = [f"| `{key}` | {_fate(kind)} |\n" for key, kind in sorted(KEYS.items())]
-    return "\n".join([*parts, ESTIMATES, LEGACY + "".join(rows) + PRESETS])
+    return "\n".join([*parts, ESTIMATES, LEGACY + "".join(rows) + COUNTERPARTS + "".join(map(_counterpart, EARLIER))])
+
+
+def _counterpart(row: Counterpart) -> str:
+    names = ", ".join(f"`{name}`" for name in row.names)
+    here = estimate(resolve(row.preset, [*row.sets, "mtp.horizon=0"])).parameters
+    return f"| {names} | {row.parameters} | `{row.target}` | {_rounded(here)} |\n"
+
+
+def _rounded(parameters: int) -> str:
+    return f"{parameters / 1e9:.2f}B" if parameters >= 1e9 else f"{parameters / 1e6:.1f}M"
 
 
 def _idle(reason: Idle) -> str:

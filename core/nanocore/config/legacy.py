@@ -12,7 +12,9 @@ from typing import Any
 from nanocore.config import toml
 from nanocore.config.idle import idle, of_table
 from nanocore.config.legacy_keys import KEYS, Derived, Dropped, Option, Switch, To, entry
+from nanocore.config.legacy_reads import Earlier
 from nanocore.config.legacy_techniques import TECHNIQUES, first
+from nanocore.config.legacy_training import TRAINING
 from nanocore.config.locate import nearest_above
 from nanocore.config.messages import show
 from nanocore.config.rules import Problem
@@ -46,7 +48,7 @@ def import_table(table: Mapping[str, Any], *, where: str = "", places: Mapping[s
     for key, value in old.items():
         _translate(key, value, values, notes, refused)
     if not refused:
-        refused = derive({key.rpartition(".")[2]: value for key, value in old.items()}, values, notes)
+        refused = derive(old, values, notes)
     if refused:
         raise ConfigError([_line(problem, where, places or {}) for problem in refused])
     _leave_out_idle(values, notes)
@@ -104,19 +106,26 @@ def _off(value: object, off: tuple[object, ...]) -> str:
 
 
 def derive(old: Mapping[str, Any], values: dict[str, Any], notes: list[str]) -> list[Problem]:
-    """Fill in the keys that follow from several earlier ones. Returns a problem for each value that is of no use."""
-    bad = [(name, old[name], fix) for name, fits, fix in _KINDS if name in old and not fits(old[name])]
+    """Fill in the keys that follow from several earlier ones, with a note for each of these that set nothing.
+
+    Returns a problem for each value that is of no use.
+    """
+    keys = dict(Earlier(old))
+    bad = [(name, keys[name], fix) for name, fits, fix in _KINDS if name in keys and not fits(keys[name])]
     if bad:
         return [Problem(name, f"cannot be {show(value)}", fix) for name, value, fix in bad]
-    for rule in (_shape, _streams, _batches, _rates, _lion, _decay, _loader, *TECHNIQUES):
-        rule(old, values, notes)
+    earlier = Earlier(old)
+    for rule in (_shape, _streams, *TRAINING, *TECHNIQUES):
+        rule(earlier, values, notes)
+    told = {note.partition(":")[0] for note in notes}
+    notes.extend(note for note in earlier.without_use() if note.partition(":")[0] not in told)
     return []
 
 
 def _shape(old: Mapping[str, Any], values: dict[str, Any], notes: list[str]) -> None:
     """Widths and lengths. d_ff was d_model times ffn_mult, rounded up to whole groups; absent, n_kv_heads was n_heads."""
-    group = old.get("group_size", 128)
-    if "ffn_mult" in old and group > 0:
+    group = old.get("group_size", 128) or 1
+    if "ffn_mult" in old:
         width = int(first(old, "dim", "hidden_dim", default=256) * old["ffn_mult"])
         values["model.d_ff"] = math.ceil(width / group) * group
     if "n_heads" in old or "num_heads" in old:
@@ -140,62 +149,8 @@ def _shape(old: Mapping[str, Any], values: dict[str, Any], notes: list[str]) -> 
 def _streams(old: Mapping[str, Any], values: dict[str, Any], notes: list[str]) -> None:
     if "mhc_n_streams" in old or "use_mhc" in old:
         values["mhc.streams"] = old.get("mhc_n_streams", 2) if old.get("use_mhc", True) else 1
+    if values.get("mhc.streams", 1) != 1:
         notes.append("mhc: the earlier system's streams stayed identical in training; here they differ")
-
-
-def _batches(old: Mapping[str, Any], values: dict[str, Any], notes: list[str]) -> None:
-    """The earlier batch was one micro-batch; ours is the whole step."""
-    accumulation = first(old, "grad_accum_steps", "accumulation_steps", default=1)
-    if "batch_size" in old:
-        values["training.batch_size"] = old["batch_size"] * accumulation
-    if accumulation != 1:
-        values["training.accumulation"] = accumulation
-        notes.append("batch_size: counts the sequences of a whole step here, over all micro-batches")
-
-
-def _rates(old: Mapping[str, Any], values: dict[str, Any], notes: list[str]) -> None:
-    rate = first(old, "muon_lr", "lr", "learning_rate", "peak_lr")
-    if rate is not None:
-        values["optimizer.matrix_lr"] = rate * old.get("muon_lr_mult", 1)
-    if "peak_lr" in old and "muon_lr" in old:
-        notes.append("peak_lr: left out: muon_lr is the rate of the matrices")
-    if "min_lr" in old and old.get("peak_lr"):
-        values["schedule.final_fraction"] = old["min_lr"] / old["peak_lr"]
-    if "min_lr_ratio" in old:
-        values["schedule.final_fraction"] = old["min_lr_ratio"]
-
-
-def _lion(old: Mapping[str, Any], values: dict[str, Any], notes: list[str]) -> None:
-    """The earlier system trained embeddings, norms and stream maps with Lion at one rate."""
-    rate = first(old, "mhc_lr", "lion_lr")
-    if rate is None and "lion_lr_mult" in old and "optimizer.matrix_lr" in values:
-        rate = values["optimizer.matrix_lr"] * old["lion_lr_mult"]
-    if rate is not None:
-        values |= {"optimizer.others": "lion", "optimizer.embedding_lr": rate, "optimizer.scalar_lr": rate}
-        betas = old.get("lion_betas", [old.get("lion_beta1", 0.9), old.get("lion_beta2", 0.99)])
-        values["optimizer.beta1"], values["optimizer.beta2"] = betas
-
-
-def _decay(old: Mapping[str, Any], values: dict[str, Any], notes: list[str]) -> None:
-    stable = first(old, "decay_start_frac", "stable_ratio")
-    if stable is not None:
-        values["schedule.decay_fraction"] = round(1 - stable, 12)
-    elif "decay_steps" in old and old.get("total_steps"):
-        values["schedule.decay_fraction"] = old["decay_steps"] / old["total_steps"]
-    if values.get("schedule.kind", "wsd") == "wsd" and "schedule.decay_fraction" in values:
-        values["schedule.decay_shape"] = "cosine"
-        values.setdefault("schedule.final_fraction", 0.1)
-        notes.append(
-            "schedule: the earlier decay was a cosine; it ended at a tenth of the peak unless the file says so"
-        )
-
-
-def _loader(old: Mapping[str, Any], values: dict[str, Any], notes: list[str]) -> None:
-    workers = first(old, "num_workers", "async_n_workers")
-    if workers is not None:
-        values["data.workers"] = min(workers, 64)
-    if old.get("use_async_loader") is False:
-        values["data.workers"] = 0
 
 
 def _is_number(value: object) -> bool:
@@ -216,7 +171,8 @@ _CHECKS = {
     "pair": (_is_pair, "give two numbers"),
 }
 # Numbers that the rules read, although they also have the same meaning here.
-_READ = ("group_size", "dim", "hidden_dim", "n_layers", "num_layers", "total_steps")
+_READ = ("group_size", "dim", "hidden_dim", "n_layers", "num_layers", "total_steps", "warmup_steps")
+_READ += ("newton_schulz_iters",)
 _KINDS = [(name.rpartition(".")[2], *_CHECKS[kind.kind]) for name, kind in KEYS.items() if isinstance(kind, Derived)]
 _KINDS += [(name, *_CHECKS["number"]) for name in _READ]
 

@@ -22,9 +22,13 @@ class To:
 
 @dataclass(frozen=True)
 class Derived:
-    """Is one of several keys from which ours are computed (`legacy.derive`), of a value of that kind."""
+    """Is one of several keys from which ours are computed (`legacy.derive`), of a value of that kind.
+
+    Without any of the keys `needs` it says nothing.
+    """
 
     kind: Literal["number", "flag", "pair"] = "number"
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ Entry = To | Derived | Dropped | Switch | Option
 
 DERIVED, FLAG = Derived(), Derived("flag")
 _WAVE, _ENGRAM, _DISTIL = "wave-field attention (which is not causal)", "Engram", "distillation"
+_RATES, _LION = ("lr", "learning_rate", "muon_lr", "peak_lr"), ("mhc_lr", "lion_lr")
 _SHARDED, _VERIFIED = "tensor and pipeline parallelism", "compiler verification of data"
 
 _LEAVES = Dropped("each token's own exit distribution decides, between one turn and loop.count")
@@ -124,10 +129,12 @@ MODEL: dict[str, Entry] = {
 }  # fmt: skip
 
 TRAINING: dict[str, Entry] = {
-    **dict.fromkeys(("lr", "learning_rate", "muon_lr", "muon_lr_mult", "peak_lr", "min_lr", "min_lr_ratio"), DERIVED),
-    **dict.fromkeys(("mhc_lr", "lion_lr", "lion_lr_mult", "lion_beta1", "lion_beta2"), DERIVED),
-    "lion_betas": Derived("pair"),
-    **dict.fromkeys(("decay_start_frac", "stable_ratio", "decay_steps", "stable_steps"), DERIVED),
+    **dict.fromkeys((*_RATES, "min_lr_ratio", "mhc_lr", "lion_lr"), DERIVED),
+    **dict.fromkeys(("muon_lr_mult", "lion_lr_mult", "min_lr"), Derived(needs=_RATES)),
+    **dict.fromkeys(("lion_beta1", "lion_beta2"), Derived(needs=_LION)),
+    "lion_betas": Derived("pair", _LION),
+    **dict.fromkeys(("decay_start_frac", "stable_ratio"), DERIVED),
+    **dict.fromkeys(("decay_steps", "stable_steps"), Derived(needs=("total_steps",))),
     **dict.fromkeys(("batch_size", "grad_accum_steps", "accumulation_steps"), DERIVED),
     "weight_decay": To("optimizer.matrix_weight_decay"),
     "lion_weight_decay": To("optimizer.other_weight_decay"),
@@ -155,9 +162,9 @@ TRAINING: dict[str, Entry] = {
     "collider_threshold": Dropped("the share of kept tokens is exact here, however their losses are spread"),
     "fp4_stochastic_rounding": To("fp4.stochastic_rounding"),
     "newton_schulz_iters": To("fire.iterations"),
-    "target_sfe": Dropped("a squared distance; fire.tolerance is the relative distance to orthogonal"),
+    "target_sfe": Dropped("fire.tolerance is sqrt(target_sfe / d) here, d being a matrix's shorter side"),
     "variance_factor": Dropped("FIRE's scale follows from a matrix's shape"),
-    "min_weight_norm": Dropped("fire.parameters names the matrices"),
+    "min_weight_norm": Dropped("no matrix is skipped; one without full rank is reported as not converged"),
     **dict.fromkeys(("distill_teacher", "distill_kl_weight"), Switch(_DISTIL)),
     **dict.fromkeys(
         (
@@ -199,7 +206,7 @@ ENVIRONMENT: dict[str, Entry] = {
     **dict.fromkeys(("keep_last_n", "keep_last_checkpoints"), To("checkpoint.keep_last")),
     "save_optimizer_state": Switch("checkpoints without optimizer state", (True,)),
     "eval_every": To("evaluation.every"),
-    "n_eval_examples": DERIVED,
+    "n_eval_examples": Derived(needs=("seq_len", "seq_length", "max_seq_len")),
     "evaluation.metrics": Dropped("every evaluation writes the same metrics"),
     **dict.fromkeys(("log_interval", "log_every"), To("logging.console_every")),
     "use_tensorboard": To("logging.tensorboard"),

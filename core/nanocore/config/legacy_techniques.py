@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from nanocore.config.idle import default
+
 Rule = Callable[[Mapping[str, Any], dict[str, Any], list[str]], None]  # earlier keys, our values, notes
 RANK, HEADS, HEAD_WEIGHT, DROPPED = 256, 3, 0.2, 0.35  # its defaults, for keys that a file leaves out
 BLOCK = 128  # values that shared a scale in its 8-bit state
@@ -104,6 +106,14 @@ def _delta(old: Mapping[str, Any], values: dict[str, Any], notes: list[str]) -> 
     )
 
 
+def _fire(old: Mapping[str, Any], values: dict[str, Any], notes: list[str]) -> None:
+    advised = default("fire.iterations")
+    if old.get("newton_schulz_iters", advised) < advised:
+        notes.append(
+            f"newton_schulz_iters: is fewer than the {advised} advised here; too few leave small singular values near 0"
+        )
+
+
 def placed(layers: int, ratio: float) -> str:
     """The kinds of `layers` layers, of which it made a share DeltaNet, evenly spread."""
     chosen = int(min(1.0, max(0.0, ratio)) * min(layers, 256) + 0.5)
@@ -111,4 +121,4 @@ def placed(layers: int, ratio: float) -> str:
     return "".join("D" if layer in deltas else "A" for layer in range(min(layers, 256)))
 
 
-TECHNIQUES: tuple[Rule, ...] = (_further_tokens, _filter, _eight_bit, _galore, _fp4, _loop, _experts, _delta)
+TECHNIQUES: tuple[Rule, ...] = (_further_tokens, _filter, _eight_bit, _galore, _fp4, _loop, _experts, _delta, _fire)

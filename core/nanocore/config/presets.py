@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Literal
 import platformdirs
 
 from nanocore.config import toml
+from nanocore.config.earlier import counterpart
 from nanocore.config.fields import changed
 from nanocore.config.schema import Config
 from nanocore.errors import ConfigError, UsageError
@@ -49,9 +51,17 @@ def find(name: str) -> Preset:
         names.append(sanitize_line(path.stem))
         if names[-1] == name:
             return _read(path, origin)
-    close = difflib.get_close_matches(name, names, 1)
-    fix = f"did you mean {close[0]}?" if close else f"the presets are {', '.join(names)}"
+    fix = meant(name, names) or f"the presets are {', '.join(names)}"
     raise UsageError("no preset has this name", where=sanitize_line(name), fix=fix)
+
+
+def meant(name: str, names: Sequence[str]) -> str:
+    """What an unknown name was probably meant to be: what stands for an earlier one, else the nearest of `names`."""
+    earlier = counterpart(name)
+    close = [earlier.preset] if earlier else difflib.get_close_matches(name, names, 1)
+    larger = earlier is not None and earlier.sets
+    more = " docs/configuration.md lists what makes it as large as the earlier one" if larger else ""
+    return f"did you mean {close[0]}?{more}" if close else ""
 
 
 def save_preset(name: str, config: Config, description: str, *, base: Path | None = None, text: str = "") -> Path:
