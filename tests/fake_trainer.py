@@ -140,7 +140,7 @@ class FakeTrainer:
     def _record(self, loss: float) -> None:
         record = {"step": self.step, "attempt": self.attempt, "tokens": self.step * TOKENS_PER_STEP}
         record |= {"time": time.time(), "elapsed": self.elapsed, "loss/ce": loss, "loss/total": loss}
-        record |= {"training/grad_norm": 0.5 + abs(self.random.gauss(0, 0.1)), "training/lr/matrices": 0.02}
+        record |= {"training/grad_norm": 0.5 + abs(self.random.gauss(0, 0.1)), "training/lr/matrix": 0.02}
         record |= {"throughput/tokens_per_sec": TOKENS_PER_STEP / max(self.pace, 1e-3), "mhc/composite_gain": 1.0}
         record |= {"mhc/forward_norm_ratio": 2.0, "mhc/backward_norm_ratio": 1.5, "mhc/stream_cosine": 0.4}
         if self.step % self.eval_every == 0:

@@ -174,9 +174,14 @@ def _time(expected: Cost) -> str:
 def _readable(facts: dict[str, Any]) -> list[tuple[str, str]]:
     from nanoconsole.services.format import count, size
 
+    def said(name: str, value: int) -> str:
+        if name == "tokens" and not value:
+            return "unknown until the run has timed its steps"
+        return size(value) if name.endswith("_bytes") else count(value)
+
     dense = facts["active_parameters"] == facts["parameters"]
     return [
-        (name.replace("_", " "), size(value) if name.endswith("_bytes") else count(value))
+        (name.replace("_", " "), said(name, value))
         for name, value in facts.items()
         if not (dense and name == "active_parameters")
     ]

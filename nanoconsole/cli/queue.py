@@ -54,10 +54,13 @@ def add(
     """
     from nanoconsole.cli.target import configuration, label
     from nanoconsole.services.launcher import Wanted, enqueue
+    from nanocore.config.advice import advice
     from nanocore.runs.layout import run_root
 
     root = run_root(runs)
     config = configuration(target, root, set or ())
+    for line in advice(config):
+        say(f"note: {line}")
     [run] = enqueue(
         [Wanted(config, name)],
         root=root,

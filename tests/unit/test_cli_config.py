@@ -93,6 +93,20 @@ def test_config_check_takes_a_preset_as_config_show_does(nano: Nano) -> None:
     assert (wrong.code, "did you mean tiny-cpu" in wrong.err) == (2, True)
 
 
+def test_config_check_of_a_length_of_time_says_that_its_tokens_are_not_known(nano: Nano) -> None:
+    timed = nano("config", "check", "tiny-cpu", "--set", "training.duration=8h")
+    (line,) = [line for line in timed.out.splitlines() if line.startswith("tokens")]
+    assert line.split(maxsplit=1)[1] == "unknown until the run has timed its steps"
+    assert "tokens                1.43M" in nano("config", "check", "tiny-cpu").out
+
+
+def test_config_check_notes_what_a_run_ends_before_it_comes_to(nano: Nano) -> None:
+    late = ("d20-e3-full", "--set", "collider.start_step=6000")
+    note = "collider.start_step: 6000 is not before the end of 5000 steps, so no token is ever filtered"
+    assert f"note: {note}" in nano("config", "check", *late).err
+    assert nano("config", "check", *late, "--json").data["advice"][0].startswith(note)
+
+
 def test_config_check_refuses_a_source_that_matches_no_file(nano: Nano) -> None:
     sets = ("--set", 'data.sources=[{kind="files", paths=["~/nots/**/*.md"]}]')
     told = "no file matches ~/nots/**/*.md; check the folder and the ending of the names"

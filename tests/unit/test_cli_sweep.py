@@ -59,7 +59,8 @@ def test_a_sweep_with_a_run_that_cannot_be_is_refused_as_a_whole(nano: Nano, ove
 
 
 def test_a_waiting_run_is_changed_and_the_queue_halted_and_started(nano: Nano) -> None:
-    nano("queue", "add", "tiny-cpu", "--name", "a")
+    added = nano("queue", "add", "tiny-cpu", "--name", "a", "--set", "fire.at_step=9000")
+    assert "note: fire.at_step: 9000 is behind the end of 700 steps, so FIRE never comes" in added.err
     assert nano("queue", "set", "a", "--slots", "3", "--stop-on-failure", "--json").data["slots"] == 3
     told = nano("queue", "set", "a", "--go-on")
     assert "slots 3, the queue goes on when it fails" in told.err

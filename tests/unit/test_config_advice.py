@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nanocore.config.advice import advice
+from nanocore.config.advice import advice, behind_the_end
 from nanocore.config.presets import presets
 from nanocore.config.resolve import resolve
 
@@ -16,7 +16,11 @@ from nanocore.config.resolve import resolve
         (["optimizer.matrices=lion"], "lion moves matrices with about 0.001"),
         (["optimizer.shape_scale=match_rms_adamw"], "with match_rms_adamw about 0.006"),
         (["galore.rank_fraction=1.0"], "stays with plain Muon"),
-        (["galore.rank_fraction=0.25", "galore.refresh_every=700"], "stays in its first subspace"),
+        (["galore.rank_fraction=0.25", "galore.refresh_every=700"], "which stay in their first subspace"),
+        (["collider.mode=head", "collider.start_step=700"], "no token is ever filtered; a tenth of the run is usual"),
+        (["schedule.warmup_steps=700"], "700 is not before the end of 700 steps, so the rate rises to the last one"),
+        (["fire.at_step=700"], "700 is the last step, so what FIRE makes anew is never trained"),
+        (["fire.at_step=701"], "701 is behind the end of 700 steps, so FIRE never comes"),
         (["fp4.format=nvfp4", "fp4.input_gradient=false", "fp4.weight_gradient=false"], "none of the matmuls"),
         (["collider.mode=head", "collider.importance=excess", "collider.reference=run"], "leaves out this model"),
     ],
@@ -33,10 +37,30 @@ def test_what_is_probably_not_meant_is_told_in_one_line(sets: list[str], said: s
         ["optimizer.matrices=adamw", "optimizer.matrix_lr=0.003"],
         ["galore.rank_fraction=0.25", "galore.refresh_every=70"],
         ["fp4.format=nvfp4"],
+        ["collider.mode=head", "collider.start_step=699"],
+        ["schedule.warmup_steps=699"],
+        ["fire.at_step=699"],
+        ["galore.rank_fraction=0.25", "galore.refresh_every=699"],
     ],
 )
 def test_usual_settings_are_let_alone(sets: list[str]) -> None:
     assert advice(resolve("tiny-cpu", sets)) == []
+
+
+LATE = ["collider.mode=head", "collider.start_step=6000"]
+
+
+@pytest.mark.parametrize("length", ["steps=5000", "tokens=10240000"])  # 2,048 tokens a step
+def test_the_end_is_known_from_steps_and_from_tokens(length: str) -> None:
+    (line,) = advice(resolve("tiny-cpu", [*LATE, f"training.{length}"]))
+    assert line.startswith("collider.start_step: 6000 is not before the end of 5000 steps")
+
+
+def test_of_a_length_of_time_nothing_is_said_before_its_steps_are_known() -> None:
+    config = resolve("small-560m", ["training.duration=8h"])
+    assert advice(config) == []
+    assert [line.split(":")[0] for line in behind_the_end(config, 2300)] == ["collider.start_step"]
+    assert [line.split(":")[0] for line in behind_the_end(config, 900)][1:] == ["schedule.warmup_steps"]
 
 
 @pytest.mark.parametrize("name", [preset.name for preset in presets() if preset.origin == "built-in"])

@@ -37,7 +37,6 @@ def test_the_promised_presets_are_there() -> None:
 def test_a_built_in_preset_is_valid_and_says_what_it_is_for(preset) -> None:
     config = resolve(preset.name)
     assert preset.problem == "" and preset.description == config.about.description != ""
-    assert "measured" in config.about.expects or "tokens/s" in config.about.expects  # of its time, or that it was not
 
 
 @pytest.mark.parametrize("preset", BUILT_IN, ids=lambda preset: preset.name)
@@ -63,6 +62,56 @@ def test_the_memory_a_preset_states_is_that_of_the_estimate(preset: Preset) -> N
     assert float(peak.group(1)) * unit == pytest.approx(figures.peak_bytes, rel=0.03)
     card = re.search(r"A GPU of (\d+) GB", expects)
     assert card is None or figures.peak_bytes < int(card.group(1)) * 0.9e9
+
+
+SECONDS = {"s": 1, "min": 60, "h": 3600, "days": 86400, "years": 365.25 * 86400}
+SPAN = r"([\d.]+) (s|min|h|days|years) at (an assumed )?([\d.]+) ([GT])FLOP/s"
+BENCHMARKS = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+
+
+def operations(name: str) -> int:
+    figures = estimate(resolve(name))
+    return figures.tokens * figures.flops_per_token
+
+
+@pytest.mark.parametrize("preset", BUILT_IN, ids=lambda preset: preset.name)
+def test_the_time_a_preset_states_follows_from_the_estimate_at_a_rate_it_names(preset: Preset) -> None:
+    """Operations, and the time they take; a rate of a GPU is called assumed, and the time not measured."""
+    found = re.search(r"Time (not )?measured[^:]*: ([\d.]+e\d+) operations, (.*)", preset.expects)
+    assert found and bool(found[1]) == (preset.name != "tiny-cpu")
+    assert float(found[2]) == pytest.approx(operations(preset.name), rel=0.005)
+    spans = re.findall(SPAN, found[3])
+    assert spans and len(spans) == found[3].count("FLOP/s")
+    for number, unit, assumed, rate, scale in spans:
+        seconds = operations(preset.name) / (float(rate) * {"G": 1e9, "T": 1e12}[scale])
+        assert float(number) * SECONDS[unit] == pytest.approx(seconds, rel=0.03)
+        assert bool(assumed) == (scale == "T")
+
+
+@pytest.mark.parametrize(
+    ("preset", "row"), [("tiny-cpu", r"whole run, .* \| (\d+) s"), ("nanogpt-cpu", r"([\d,]+) \| 1.98")]
+)
+def test_rates_of_a_processor_are_those_that_were_measured(preset: str, row: str) -> None:
+    """Seconds of the whole run, or tokens a second, from the page that `expects` names."""
+    found = re.search(row, BENCHMARKS.read_text())
+    assert found and "docs/benchmarks.md" in find(preset).expects
+    measured, figures = float(found[1].replace(",", "")), estimate(resolve(preset))
+    rate = operations(preset) / measured if preset == "tiny-cpu" else measured * figures.flops_per_token
+    (stated,) = re.findall(r"([\d.]+) GFLOP/s", find(preset).expects)
+    assert float(stated) * 1e9 == pytest.approx(rate, rel=0.01)
+    assert preset != "tiny-cpu" or f"{found[1]} s at" in find(preset).expects
+
+
+def test_what_the_heads_of_d20_mtp_cost_is_as_it_and_the_techniques_page_say() -> None:
+    base, one, three = (estimate(resolve("d20", [f"mtp.horizon={heads}"])).flops_per_token for heads in (0, 1, 3))
+    page = (BENCHMARKS.parent / "techniques" / "multi-token-prediction.md").read_text()
+    said = [
+        f"costs {count(base)} operations",
+        f"head {count(one)} ({one / base:.1f} times)",
+        f"{count(three)} ({three / base:.1f} times)",
+    ]
+    assert all(words in " ".join(page.split()) for words in said)
+    assert f"costs {three / base:.1f} times the operations" in find("d20-mtp").path.read_text()
 
 
 @pytest.mark.parametrize("preset", BUILT_IN, ids=lambda preset: preset.name)

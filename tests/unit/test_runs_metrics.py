@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from nanocore.model.roles import Role
 from nanocore.runs.metrics import METRICS, find_metric, healthy
 from nanocore.runs.metrics_document import document
 
@@ -39,7 +41,7 @@ PROMISED = [
     "memory/gpu_bytes",
     "memory/optimizer_bytes",
     "device/utilisation",
-    "training/lr/matrices",
+    *(f"training/lr/{role}" for role in get_args(Role)),
 ]
 
 
@@ -77,3 +79,9 @@ def test_every_metric_stands_in_the_list_with_its_range() -> None:
     assert all(any(line.startswith(f"| `{name}` |") for line in lines) for name in METRICS)
     assert "| `mhc/health` | – | telemetry | 0 |" in document()
     assert "| `mhc/least_column_sum` | – | telemetry | 0.5 or more |" in document()
+
+
+def test_the_list_names_every_group_that_has_a_learning_rate() -> None:
+    words = " ".join(document().split())
+    begin = words.index("The members of `training/lr`")
+    assert all(f"`{role}`" in words[begin : begin + 200] for role in get_args(Role))

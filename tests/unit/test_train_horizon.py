@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from nanocore.config.schema import Config
 from nanocore.errors import UsageError
 from nanocore.train.horizon import Horizon, planned_steps, refuse_if_done
+from nanocore.train.loop import plan
 from nanocore.train.progress import Progress
 from tests.tiny import tiny_config
 
@@ -78,3 +82,30 @@ def test_a_length_that_is_used_up_is_refused(sets: tuple[str, ...], advice: str)
 def test_a_longer_length_is_taken(more: str) -> None:
     progress = Progress(step=20, elapsed=4000.0, horizon=20, duration="2h")
     refuse_if_done(config("training.steps=0", f"training.{more}"), progress, where="run")
+
+
+def told(*sets: str, planned: int | None = None) -> list[str]:
+    """The warnings of a run of ten minutes at 1 s a step, whose plan is made after two of them and every ten steps."""
+    timed = config("training.steps=0", "training.duration=10m", *sets)
+    said: list[str] = []
+    progress = Progress(step=120, elapsed=120.0)
+    parts = {"config": timed, "progress": progress, "reporter": SimpleNamespace(warn=said.append)}
+    job: Any = SimpleNamespace(horizon=Horizon(timed, planned), **parts)
+    for progress.step in (120, 130, 140):
+        progress.elapsed = float(progress.step)
+        plan(job)
+    assert 500 < job.horizon.steps < 600
+    return said
+
+
+def test_settings_behind_the_end_are_told_once_when_a_run_of_a_duration_is_first_planned() -> None:
+    (line,) = told("collider.mode=head", "collider.start_step=8000")
+    said = "by the first plan of its time: collider.start_step: 8000 is not before the end of 582 steps, so no token"
+    assert line.startswith(said)
+    (line,) = told("schedule.warmup_steps=8000")
+    assert "the rate rises to the last one" in line
+
+
+def test_nothing_is_told_of_settings_in_time_nor_again_after_a_resume() -> None:
+    assert told("collider.mode=head", "collider.start_step=400", "fire.at_step=500") == []
+    assert told("collider.mode=head", "collider.start_step=8000", planned=570) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from nanocore.config.estimate import planned_tokens
 from nanocore.config.literals import literal
 from nanocore.config.schema import Config
 
@@ -14,7 +15,13 @@ RMS_RATE = 0.006
 
 def advice(config: Config) -> list[str]:
     """One line for each such setting: the key, what will happen, what is usual."""
-    return [line for check in _CHECKS for line in check(config)]
+    steps = planned_tokens(config) // config.tokens_per_step
+    return [line for check in _CHECKS for line in check(config)] + (behind_the_end(config, steps) if steps else [])
+
+
+def behind_the_end(config: Config, steps: int) -> list[str]:
+    """A line for each setting that a run of `steps` steps ends before it comes to, or hardly comes to."""
+    return [line for check in _REACHED for line in check(config, steps)]
 
 
 def _rates(config: Config) -> Iterator[str]:
@@ -30,13 +37,9 @@ def _rates(config: Config) -> Iterator[str]:
 
 
 def _subspace(config: Config) -> Iterator[str]:
-    """A subspace saves nothing at full rank, and learns little when it is never looked for again."""
-    galore, steps = config.galore, config.training.steps
-    if galore.rank_fraction == 1:
+    """A subspace saves nothing at full rank."""
+    if config.galore.rank_fraction == 1:
         yield "galore.rank_fraction: at 1.0 no state shrinks, so every matrix stays with plain Muon"
-    elif galore.rank_fraction and steps and galore.refresh_every >= steps:
-        what = f"{galore.refresh_every} steps are as long as the run, which stays in its first subspace"
-        yield f"galore.refresh_every: {what}; a tenth of the run is usual"
 
 
 def _fp4(config: Config) -> Iterator[str]:
@@ -52,4 +55,36 @@ def _reference(config: Config) -> Iterator[str]:
         yield "collider.reference: the estimate of memory leaves out this model, which is kept beside the trained one"
 
 
+def _refresh(config: Config, steps: int) -> Iterator[str]:
+    """A subspace learns little when it is never looked for again."""
+    galore = config.galore
+    if 0 < galore.rank_fraction < 1 and galore.refresh_every >= steps:
+        what = f"{galore.refresh_every} is not before the end of {steps} steps, which stay in their first subspace"
+        yield f"galore.refresh_every: {what}; a tenth of the run is usual"
+
+
+def _filtering(config: Config, steps: int) -> Iterator[str]:
+    collider = config.collider
+    if collider.mode != "off" and collider.start_step >= steps:
+        what = f"{collider.start_step} is not before the end of {steps} steps, so no token is ever filtered"
+        yield f"collider.start_step: {what}; a tenth of the run is usual"
+
+
+def _warmup(config: Config, steps: int) -> Iterator[str]:
+    warmup = config.schedule.warmup_steps
+    if warmup >= steps:
+        what = f"{warmup} is not before the end of {steps} steps, so the rate rises to the last one"
+        yield f"schedule.warmup_steps: {what}; 1 to 3 % of the run is usual"
+
+
+def _fire(config: Config, steps: int) -> Iterator[str]:
+    """At the last step it spoils the model: what it made anew is never trained."""
+    step = config.fire.at_step
+    if step == steps:
+        yield f"fire.at_step: {step} is the last step, so what FIRE makes anew is never trained; give an earlier one"
+    elif step > steps:
+        yield f"fire.at_step: {step} is behind the end of {steps} steps, so FIRE never comes; give an earlier one"
+
+
 _CHECKS: tuple[Callable[[Config], Iterator[str]], ...] = (_rates, _subspace, _fp4, _reference)
+_REACHED: tuple[Callable[[Config, int], Iterator[str]], ...] = (_refresh, _filtering, _warmup, _fire)

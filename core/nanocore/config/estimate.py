@@ -63,7 +63,7 @@ def estimate(config: Config) -> Estimate:
         gradient_bytes=total(learning) * FLOAT,
         activation_bytes=kept,
         peak_bytes=parameters * FLOAT + state + _passing_peak(config, words, learning, kept),
-        tokens=_tokens(config),
+        tokens=planned_tokens(config),
         flops_per_token=flops_per_token(config, words),
     )
 
@@ -82,6 +82,14 @@ def vocabulary(config: Config) -> int:
         raise DataError(f"cannot read the tokenizer: {error.strerror}", where=where, fix=CHECK_FILE) from None
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError):
         raise DataError("cannot be read as a tokenizer.json", where=where, fix=CHECK_FILE) from None
+
+
+def planned_tokens(config: Config) -> int:
+    """Tokens of the whole steps of a run; 0 when its length is given in time."""
+    training = config.training
+    if training.tokens:
+        return math.ceil(training.tokens / config.tokens_per_step) * config.tokens_per_step
+    return training.steps * config.tokens_per_step
 
 
 def _passing_peak(config: Config, words: int, learning: Weights, kept: int) -> int:
@@ -111,13 +119,6 @@ def _loss_bytes(config: Config, words: int) -> int:
     chunk = (4 + (all_logits > most)) * logits
     states = config.loop.count * sizes.tokens * config.model.d_model * FLOAT
     return states + prediction_bytes(config, words) + max(chunk, logits + head, 2 * head * further)
-
-
-def _tokens(config: Config) -> int:
-    training = config.training
-    if training.tokens:
-        return math.ceil(training.tokens / config.tokens_per_step) * config.tokens_per_step
-    return training.steps * config.tokens_per_step
 
 
 @lru_cache(maxsize=4)

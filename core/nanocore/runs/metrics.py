@@ -158,7 +158,7 @@ _FAMILIES = {  # one metric for each member: training/lr/<group>
 
 
 def find_metric(name: str) -> Metric | None:
-    """The metric called `name`, members of a family such as training/lr/matrices included; None when unknown."""
+    """The metric called `name`, members of a family such as training/lr/matrix included; None when unknown."""
     if name in METRICS:
         return METRICS[name]
     family, _, member = name.rpartition("/")

@@ -14,9 +14,14 @@ INTRODUCTION = """\
 <!-- Written by `python -m nanocore.runs.metrics_document`; edit core/nanocore/runs/metrics.py, not this file. -->
 
 Every number a trainer records, in `metrics.jsonl` of the run's folder and in TensorBoard under the same name. A member of a
-family has its own name behind it: `training/lr/matrices`, `eval/ce_turn/2`, `loop/exit_probability/1`. Each record is written
+family has its own name behind it: `training/lr/matrix`, `eval/ce_turn/2`, `loop/exit_probability/1`. Each record is written
 at once and whole, by the trainer itself; `logging.every` says how many steps lie between two, `logging.tensorboard = false`
 writes none for TensorBoard. What is not finite is told as such, never left out.
+
+The members of `training/lr` are the groups of parameters that a model has: `matrix`, `embedding`, `head`, `norm` (gains), `mixing`
+(maps of residual streams, routers, gates). TensorBoard shows `training/lr/matrix` and so on; no tag is called `training/lr` alone. The
+other tags that the earlier system named are the same here: `loss/total`, `loss/ce`, `training/entropy`, `training/grad_norm`,
+`throughput/tokens_per_sec`, and `mhc/composite_gain` when `mhc.streams` is 2 or more.
 
 - Charts of the Live screen, `nanoconsole runs show RUN`, the filter of the list (`loss/ce<3`), alerts and reports take these names.
 - *when*: `step` with each record, `evaluation` every `evaluation.every` steps, `telemetry` every `mhc.every` steps.

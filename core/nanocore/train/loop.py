@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from nanocore.config.advice import behind_the_end
 from nanocore.data.batch import Batch
 from nanocore.model.fp4_study import begin_step
 from nanocore.objective.goal import Goal
@@ -133,11 +134,13 @@ def compare_gradients(job: Job, batch: Batch, filtered: Goal) -> None:
 
 
 def plan(job: Job) -> None:
-    """Correct the horizon of a run whose length was given in time."""
-    progress = job.progress
-    if job.config.training.duration and (progress.step % PLAN_EVERY == 0 or not job.horizon.known):
+    """Correct the horizon of a run whose length was given in time; its first one may show settings that come too late."""
+    progress, known = job.progress, job.horizon.known
+    if job.config.training.duration and (progress.step % PLAN_EVERY == 0 or not known):
         job.horizon.replan(progress.step, progress.elapsed, progress.elapsed / progress.step)
         job.horizon.steps = broadcast_json(job.horizon.steps)
+        for line in behind_the_end(job.config, job.horizon.steps) if job.horizon.known and not known else ():
+            job.reporter.warn(f"by the first plan of its time: {line}")
 
 
 def due(job: Job, every: int) -> bool:
