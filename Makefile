@@ -1,4 +1,4 @@
-# make run opens the console (or trains tiny-cpu headless without a terminal); make test checks everything.
+# make run opens the console (or trains tiny-cpu headless without a terminal); make test is lint and the default tests.
 # Both create .venv and install what they need. PYTHON and TORCH_CPU_INDEX may be set.
 
 PYTHON ?= python3
