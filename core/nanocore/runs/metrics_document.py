@@ -17,6 +17,8 @@ Every number a trainer records, in `metrics.jsonl` of the run's folder and in Te
 family has its own name behind it: `training/lr/matrices`, `eval/ce_turn/2`, `loop/exit_probability/1`. Each record is written
 at once and whole, by the trainer itself; `logging.every` says how many steps lie between two, `logging.tensorboard = false`
 writes none for TensorBoard. What is not finite is told as such, never left out.
+`T` in the Live screen, `nanoconsole train --tensorboard` and the setting `tensorboard` serve the event files on the next free port
+from 6006, on this machine only ([why not always](console.md#tensorboard)).
 
 - Charts of the Live screen, `nanoconsole runs show RUN`, the filter of the list (`loss/ce<3`), alerts and reports take these names.
 - *when*: `step` with each record, `evaluation` every `evaluation.every` steps, `telemetry` every `mhc.every` steps.
