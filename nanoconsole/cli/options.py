@@ -40,3 +40,10 @@ Target = Annotated[
     str,
     typer.Argument(metavar="TARGET", help="A preset, a .toml file or a run.", autocompletion=complete.targets),
 ]
+Board = Annotated[
+    bool | None,
+    typer.Option(
+        "--tensorboard/--no-tensorboard",
+        help="Open TensorBoard beside it while it trains; else, of a followed run, as the setting says.",
+    ),
+]

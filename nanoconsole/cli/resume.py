@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nanoconsole.cli.options import Json, Run, Runs, Set, examples
+from nanoconsole.cli.options import Board, Json, Run, Runs, Set, examples
 from nanocore.errors import BusyError, UsageError
 from nanocore.runs.hints import to_type
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from nanocore.runs.layout import RunFolder
 
 Follow = Annotated[bool, typer.Option("--follow/--detach", help="Show progress until it ends, or return at once.")]
-Board = Annotated[bool, typer.Option("--tensorboard", help="Open TensorBoard beside it, for as long as it trains.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -26,7 +25,7 @@ def resume(
     run: Run,
     set: Set = None,
     follow: Follow = False,
-    tensorboard: Board = False,
+    tensorboard: Board = None,
     runs: Runs = None,
     json: Json = False,
 ) -> None:
@@ -49,7 +48,7 @@ def resume(
     folder = find_run(root, run)
     state = observe(folder)
     if state.state == "paused":
-        _refuse_options(run, bool(set), tensorboard)
+        _refuse_options(run, bool(set), bool(tensorboard))
         return _unpause(folder, follow=follow, as_json=json)
     if state.alive or state.state == "starting":
         raise BusyError(f"is {state.text}", where=run, fix=f"look: {to_type(f'watch {run}')}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nanoconsole.cli import complete
-from nanoconsole.cli.options import Json, Runs, Set, examples
+from nanoconsole.cli.options import Board, Json, Runs, Set, examples
 from nanoconsole.cli.output import emit, say, tell
 from nanocore.errors import UsageError
 from nanocore.runs.hints import to_type
@@ -41,7 +41,6 @@ Follow = Annotated[
 CreateOnly = Annotated[
     bool, typer.Option("--create-only", help="Make the run's folder, print its path, and start nothing.")
 ]
-Board = Annotated[bool, typer.Option("--tensorboard", help="Open TensorBoard beside it, for as long as it trains.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -64,7 +63,7 @@ def train(
     origin: From = "",
     fresh_optimizer: Fresh = False,
     follow: Follow = None,
-    tensorboard: Board = False,
+    tensorboard: Board = None,
     create_only: CreateOnly = False,
     runs: Runs = None,
     json: Json = False,
@@ -104,16 +103,18 @@ def _tell_created(run: RunFolder, *, as_json: bool) -> None:
     emit({"run": run.name, "path": str(run.path)}) if as_json else tell(str(run.path))
 
 
-def beside(launched: Launched, root: Path, *, follow: bool, tensorboard: bool, as_json: bool) -> None:
+def beside(launched: Launched, root: Path, *, follow: bool, tensorboard: bool | None, as_json: bool) -> None:
     """Say what was started, then stay with it until it ends (and leave with its exit code) or return.
 
+    `tensorboard` None leaves it to the setting, which means runs that are followed.
     Without `follow` raises NanoError when the trainer fails before `confirm` lets it go.
     """
     from nanoconsole.services.launcher import confirm
     from nanoconsole.services.tensorboard import Companion
 
     run = launched.run
-    board = Companion(run, root) if tensorboard else None
+    wanted = _served_by_setting(run) if tensorboard is None and follow else tensorboard
+    board = Companion(run, root) if wanted else None
     facts = {"run": run.name, "path": str(run.path), "pid": launched.pid, "step": launched.step}
     facts |= {"parent": launched.parent} if launched.parent else {}
     say(f"{run.name}: {launched.start}; folder {run.path}, process {launched.pid}")
@@ -127,6 +128,15 @@ def beside(launched: Launched, root: Path, *, follow: bool, tensorboard: bool, a
         facts["tensorboard"] = board.wait()
         say(f"TensorBoard: {facts['tensorboard']}")
     emit(facts) if as_json else tell(run.name)
+
+
+def _served_by_setting(run: RunFolder) -> bool:
+    """Whether the user wants TensorBoard beside every run, and this one writes something for it."""
+    from nanoconsole.services.settings import load as settings
+    from nanocore.config.toml import load
+    from nanocore.runs.staging import configuration_file
+
+    return settings().tensorboard and load(configuration_file(run)).logging.tensorboard
 
 
 def _parent(root: Path, origin: str, fresh_optimizer: bool) -> Parent | None:

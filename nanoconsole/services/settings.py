@@ -59,6 +59,10 @@ class Settings:
         return cast("bool", self.values["bell"])
 
     @property
+    def tensorboard(self) -> bool:
+        return cast("bool", self.values["tensorboard"])
+
+    @property
     def roots(self) -> tuple[Path, ...]:
         """Further folders of runs, absolute."""
         return tuple(Path(root).expanduser().absolute() for root in self._words("roots"))

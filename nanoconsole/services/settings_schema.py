@@ -87,6 +87,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("low_bandwidth", "switch", False, "For slow lines: one look in two seconds, and fewer characters a frame."),
     Setting("glyphs", "choice", "braille", "Characters that charts are drawn with.", GLYPHS),
     Setting("bell", "switch", True, "Let alerts ring the terminal's bell and send it a notice (OSC 9)."),
+    Setting(
+        "tensorboard", "switch", False, "Serve TensorBoard (port 6006 or the next free one) beside what is trained."
+    ),
     Setting("roots", "words", (), "Further folders of runs."),
     Setting("alerts.command", "words", (), "Program and arguments that the action `command` starts; no shell."),
     Setting("alerts.command_seconds", "number", 10.0, "Seconds after which that program is ended.", (), 0.1, 600.0),

@@ -22,14 +22,13 @@ FIRST_PORT, PORTS = 6006, 100
 START_LIMIT = 60.0  # seconds until it answers; importing it takes a few
 PATIENCE = 5.0  # seconds it has to end by itself
 
-
-LIBC = ctypes.CDLL(None)
+PRCTL = ctypes.CDLL(None).prctl  # found now: a process forked from one with several threads should look up nothing
 PR_SET_PDEATHSIG = 1
 
 
 def _die_with_parent() -> None:
     """Runs in the new process: the kernel ends it when the thread that started it ends, even by kill -9 (prctl(2))."""
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    PRCTL(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class TensorBoard:
@@ -79,7 +78,7 @@ class TensorBoard:
     def _wait_until_ready(self, log: Path) -> None:
         limit = time.monotonic() + START_LIMIT
         while time.monotonic() < limit and self.alive:
-            if _answers(self.port):
+            if _listens(self._process.pid, self.port):
                 return
             time.sleep(0.1)
         raise ResourceError(f"TensorBoard did not start: {_last_line(log)}", where=str(log), fix="read this file")
@@ -96,9 +95,13 @@ def free_port(first: int = FIRST_PORT, count: int = PORTS) -> int:
     raise ResourceError(what, fix="choose another with --port")
 
 
-def _answers(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=1):
-        return True
+def _listens(pid: int, port: int) -> bool:
+    """Whether this very process answers there: two that start at once find the same port free, and one gets it."""
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        found = psutil.Process(pid).net_connections("tcp")
+        return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in found)
     return False
 
 

@@ -18,7 +18,7 @@ from nanoconsole.services.hangup import leave_on_hangup
 from nanoconsole.services.settings import Settings, load
 from nanoconsole.services.tailer import RunFollower, RunList
 from nanoconsole.tui import keys, modes
-from nanoconsole.tui.alerting_app import AlertingApp
+from nanoconsole.tui.board_app import BoardApp
 from nanoconsole.tui.choice import Choice
 from nanoconsole.tui.messages import FollowerFailed, RunLaunched, RunSeen, RunsListed
 from nanoconsole.tui.screens.base import ConsoleScreen
@@ -61,7 +61,7 @@ def _named_things() -> type[Provider]:
     return NamedThings
 
 
-class ConsoleApp(AlertingApp):
+class ConsoleApp(BoardApp):
     """The console over one run root. One follower thread reads the runs; screens show what it tells."""
 
     TITLE = "nanoconsole"
@@ -149,6 +149,7 @@ class ConsoleApp(AlertingApp):
 
     def on_run_launched(self, message: RunLaunched) -> None:
         self.open_run(message.run)
+        self.trainer_started(message.run)
 
     def watch_run(self, run: RunFolder) -> None:
         """Make a run the opened one, which the screens of a run show."""

@@ -17,6 +17,8 @@ from nanocore.runs.layout import valid_name
 if TYPE_CHECKING:
     from nanoconsole.tui.app import ConsoleApp
 
+BEHIND = 0.999  # of two equal hits, the action comes before the thing of that name
+
 Found = tuple[str, str, Callable[[], object]]  # title, help, what it does
 
 
@@ -36,7 +38,7 @@ class NamedThings(Provider):
         matcher = self.matcher(query)
         for title, help, action in self._things():
             if (score := matcher.match(title)) > 0:
-                yield Hit(score, matcher.highlight(title), action, text=title, help=help)
+                yield Hit(BEHIND * score, matcher.highlight(title), action, text=title, help=help)
 
     def _things(self) -> Iterator[Found]:
         console = self.console

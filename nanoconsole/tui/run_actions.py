@@ -65,9 +65,16 @@ class RunActions(ConsoleScreen):
         def start() -> str:
             from nanoconsole.services.launcher import restart
 
-            return f"{run.name}: {restart(run).start}"
+            launched = restart(run)
+            self.console.trainer_started(run)
+            return f"{run.name}: {launched.start}"
 
         self._do(start)
+
+    def action_tensorboard(self) -> None:
+        """Serve the run to a browser of this machine, or end that."""
+        if (run := self.chosen()) is not None:
+            self.console.switch_board(run)
 
     def action_chat(self) -> None:
         """Talk with the newest checkpoint."""

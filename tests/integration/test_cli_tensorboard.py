@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 import urllib.request
 from pathlib import Path
 
@@ -52,6 +54,27 @@ def test_it_serves_loopback_beside_a_detached_run_and_ends_with_it(tmp_path: Pat
         assert json.loads(answer.read())["data_location"].endswith(f"{facts['run']}/tensorboard")
     assert not any(listens(address, port) for address in outside_addresses())
     force_stop(RunFolder(tmp_path / facts["run"]), patience=0)
+    wait_for(lambda: not listens(HOST, port), "TensorBoard's end")
+
+
+@pytest.mark.slow
+def test_one_of_the_console_is_gone_with_it_even_by_kill_9(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "a-run")
+    text = """
+import sys, time
+from pathlib import Path
+from nanocore.runs.layout import RunFolder
+from nanoconsole.services.boards import Boards
+Boards(lambda words, fault: print(words, flush=True)).start(RunFolder(Path(sys.argv[1])))
+time.sleep(600)
+"""
+    with subprocess.Popen([sys.executable, "-c", text, str(run.path)], stdout=subprocess.PIPE, text=True) as console:
+        assert console.stdout is not None
+        told = console.stdout.readline()
+        assert told.startswith("TensorBoard of a-run: http://127.0.0.1:")
+        port = int(told.rsplit(":", 1)[1].strip("/\n"))
+        assert listens(HOST, port)
+        console.kill()
     wait_for(lambda: not listens(HOST, port), "TensorBoard's end")
 
 

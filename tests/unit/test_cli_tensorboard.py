@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from nanoconsole.cli import tensorboard as verb
+from nanoconsole.services import settings
 from nanoconsole.services import tensorboard as service
+from nanoconsole.services.launcher import Launched
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import acquire
 from nanocore.runs.status import StatusWriter
@@ -78,3 +80,40 @@ def test_the_companion_of_a_launch_always_ends_with_its_run(tmp_path: Path, monk
     monkeypatch.setattr(service.subprocess, "Popen", lambda command, **_: started.append(command))
     service.Companion(run, tmp_path)
     assert started[0][1:] == ["-P", "-m", "nanoconsole", "tensorboard", "a-run", "--with-run", "--runs", str(tmp_path)]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "options", "served"),
+    [
+        (True, (), True),
+        (False, (), False),
+        (False, ("--tensorboard",), True),
+        (True, ("--no-tensorboard",), False),
+        (True, ("--detach",), False),
+        (True, ("--set", "logging.tensorboard=false"), False),
+    ],
+)
+def test_train_goes_by_the_option_else_by_the_setting_of_a_followed_run(
+    wanted: bool, options: tuple[str, ...], served: bool, nano: Nano, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = list[str]()
+    monkeypatch.setattr("nanoconsole.services.launcher.restart", lambda run, *_: Launched(run, 1, 0))
+    monkeypatch.setattr("nanoconsole.services.launcher.confirm", lambda run: None)
+    monkeypatch.setattr("nanoconsole.cli.follow.follow", lambda run, facts, **_: 0)
+    monkeypatch.setattr(service, "Companion", lambda run, root: started.append(run.name))
+    settings.save("tensorboard", wanted)
+    assert nano("train", "tiny-cpu", *options).code == 0
+    assert started == ["tiny-cpu-0001"] * served
+
+
+def test_resume_goes_by_the_setting_when_it_stays(nano: Nano, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, started = make_run(nano.root.parent, "a-run"), list[str]()
+    monkeypatch.setattr("nanoconsole.services.launcher.restart", lambda run, *_: Launched(run, 1, 0))
+    monkeypatch.setattr("nanoconsole.services.launcher.confirm", lambda run: None)
+    monkeypatch.setattr("nanoconsole.cli.follow.follow", lambda run, facts, **_: 0)
+    monkeypatch.setattr(service, "Companion", lambda run, root: started.append(run.name))
+    settings.save("tensorboard", True)
+    assert nano("resume", run.name).code == 0
+    assert started == []
+    assert nano("resume", run.name, "--follow").code == 0
+    assert started == ["a-run"]

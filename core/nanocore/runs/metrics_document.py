@@ -17,6 +17,8 @@ Every number a trainer records, in `metrics.jsonl` of the run's folder and in Te
 family has its own name behind it: `training/lr/matrix`, `eval/ce_turn/2`, `loop/exit_probability/1`. Each record is written
 at once and whole, by the trainer itself; `logging.every` says how many steps lie between two, `logging.tensorboard = false`
 writes none for TensorBoard. What is not finite is told as such, never left out.
+`T` in the Live screen, `nanoconsole train --tensorboard` and the setting `tensorboard` serve the event files on the next free port
+from 6006, on this machine only ([why not always](console.md#tensorboard)).
 
 The members of `training/lr` are the groups of parameters that a model has: `matrix`, `embedding`, `head`, `norm` (gains), `mixing`
 (maps of residual streams, routers, gates). TensorBoard shows `training/lr/matrix` and so on; no tag is called `training/lr` alone. The

@@ -27,6 +27,14 @@ TABLE: tuple[Key, ...] = (
     ),
     Key("live", "c", "c", "chat", "Chat", "Talk with the newest checkpoint of the run."),
     Key("live", "a", "a", "sample", "Sample", "Let the trainer write a text now; it is shown in the text view (t)."),
+    Key(
+        "live",
+        "T",
+        "T",
+        "tensorboard",
+        "TensorBoard of this run: start, end",
+        "Serve the run's TensorBoard to browsers of this machine (port 6006 or the next free one), or end that.",
+    ),
     Key("live", "F", "F", "fire", "FIRE", "Reinitialise the matrices of fire.parameters now; it asks before."),
     Key("live", "t", "t", "text", "Text", "Show log and newest sample instead of the charts, and back.", 5),
     Key(

@@ -113,6 +113,7 @@ class LiveScreen(ChartedScreen, RunActions):
 
     def on_mount(self) -> None:
         self._arrange()
+        self.console.boards_signal.subscribe(self, lambda _: self._show_header())
 
     def on_screen_resume(self) -> None:
         if self._update is None or self._update.run != self.console.opened:
@@ -127,7 +128,7 @@ class LiveScreen(ChartedScreen, RunActions):
         if first:
             self._arrange()
             self.query_one("#body").set_class(_recorded_nothing(update), "-text")  # its log says why
-        self.query_one(RunHeader).show(update)
+        self._show_header()
         self.query_one(MetersPanel).show(update.meters)
         self.query_one(FactsPanel).show(update.facts, update.history)
         self.query_one(LogView).feed(update.log)
@@ -137,6 +138,10 @@ class LiveScreen(ChartedScreen, RunActions):
             self._keys_for = update.state.state
             self.call_after_refresh(self._rule_charts)
             self.refresh_keys()
+
+    def _show_header(self) -> None:
+        if self._update is not None:
+            self.query_one(RunHeader).show(self._update, self.console.boards.url(self._update.run))
 
     def _arrange(self) -> None:
         """The charts when there is a run, else what to do to get one."""

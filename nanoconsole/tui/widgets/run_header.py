@@ -26,10 +26,11 @@ WIDEST_BAR = 40
 
 
 class RunHeader(Widget):
-    """Two lines of parts, left out from the right when they find no room, up to two of what techniques record, and the
-    verdict, wrapped so that none is lost. A line is drawn, and painted, only when it changed."""
+    """Two lines of parts, left out from the right when they find no room, up to two of what techniques record, where its
+    TensorBoard is, and the verdict, wrapped so that none is lost. A line is drawn, and painted, only when it changed."""
 
     _update: RunUpdate | None = None
+    _board = ""  # the address of its TensorBoard, when it has one
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,8 +39,8 @@ class RunHeader(Widget):
         self._strips: dict[int, Strip] = {}
         self._styles: dict[str, Style] = {}
 
-    def show(self, update: RunUpdate) -> None:
-        before, self._update = self._rows, update
+    def show(self, update: RunUpdate, board: str = "") -> None:
+        before, self._update, self._board = self._rows, update, board
         self._arrange()
         if len(before) != len(self._rows):
             self.refresh(layout=True)
@@ -49,7 +50,7 @@ class RunHeader(Widget):
     def _arrange(self) -> None:
         """Make the lines for the present width; of those that stay as they are the strips stay too."""
         before, self._room = self._rows, self.size.width
-        self._rows = _rows(self._update, self._room) if self._update is not None else []
+        self._rows = _rows(self._update, self._board, self._room) if self._update is not None else []
         same = [row for row, (old, new) in enumerate(zip(before, self._rows, strict=False)) if old == new]
         self._strips = {row: self._strips[row] for row in same if row in self._strips}
 
@@ -58,7 +59,7 @@ class RunHeader(Widget):
         super().notify_style_update()
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return len(_rows(self._update, width)) if self._update is not None else 3
+        return len(_rows(self._update, self._board, width)) if self._update is not None else 3
 
     def render(self) -> Content:
         return Content("\n").join(Content.assemble(*row) for row in self._rows)
@@ -84,9 +85,11 @@ class RunHeader(Widget):
         return self._styles[name]
 
 
-def _rows(update: RunUpdate, room: int) -> list[Row]:
+def _rows(update: RunUpdate, board: str, room: int) -> list[Row]:
     """All lines, as parts."""
-    return [_progress(update, room), _numbers(update, room), *_techniques(update, room), *_verdict(update, room)]
+    served: list[Row] = [[(" TensorBoard ", "$axis"), (board, "$value")]] if board else []
+    known = [_progress(update, room), _numbers(update, room), *_techniques(update, room)]
+    return [*known, *served, *_verdict(update, room)]
 
 
 def fit(groups: Sequence[Sequence[Part]], room: int) -> Content:
