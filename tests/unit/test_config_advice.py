@@ -19,6 +19,12 @@ from nanocore.config.resolve import resolve
         (["galore.rank_fraction=0.25", "galore.refresh_every=700"], "stays in its first subspace"),
         (["fp4.format=nvfp4", "fp4.input_gradient=false", "fp4.weight_gradient=false"], "none of the matmuls"),
         (["collider.mode=head", "collider.importance=excess", "collider.reference=run"], "leaves out this model"),
+        (["fire.at_step=701"], "ends at step 700, before it"),
+        (["fire.at_step=11", "training.tokens=20000"], "ends at step 10"),
+        (["fire.at_step=700"], "nothing trains the new weights"),
+        (["collider.mode=full", "collider.start_step=700"], "no token is ever dropped"),
+        (["collider.mode=head", "collider.keep=1.0"], "no token is dropped"),
+        (["mtp.horizon=2", "mtp.weight=0"], "the heads learn nothing"),
     ],
 )
 def test_what_is_probably_not_meant_is_told_in_one_line(sets: list[str], said: str) -> None:
@@ -33,6 +39,9 @@ def test_what_is_probably_not_meant_is_told_in_one_line(sets: list[str], said: s
         ["optimizer.matrices=adamw", "optimizer.matrix_lr=0.003"],
         ["galore.rank_fraction=0.25", "galore.refresh_every=70"],
         ["fp4.format=nvfp4"],
+        ["fire.at_step=699", "collider.mode=full", "collider.start_step=699"],
+        ["fire.at_step=9000", "training.duration=8h"],
+        ["mtp.horizon=2", "mtp.weight=0", "mtp.final_weight=0.1"],
     ],
 )
 def test_usual_settings_are_let_alone(sets: list[str]) -> None:

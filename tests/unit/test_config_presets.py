@@ -10,8 +10,9 @@ import pytest
 
 from nanoconsole.services.format import count
 from nanocore.config import toml
-from nanocore.config.estimate import estimate
+from nanocore.config.estimate import estimate, vocabulary
 from nanocore.config.fields import changed, get
+from nanocore.config.flops import flops_per_token
 from nanocore.config.presets import Preset, find, presets, save_preset, user_folder
 from nanocore.config.resolve import resolve
 from nanocore.config.schema import Config
@@ -67,7 +68,24 @@ def test_the_memory_a_preset_states_is_that_of_the_estimate(preset: Preset) -> N
 def test_the_tokens_a_preset_states_are_those_it_trains(preset: Preset) -> None:
     config = resolve(preset.name)
     stated = re.findall(r"([\d.]+[kMG]) (?:tokens|of tokens)", config.about.expects)
-    assert stated == [count(estimate(config).tokens).replace("B", "G")] * (preset.name != "tiny-cpu")
+    assert stated == [count(estimate(config).tokens).replace("B", "G")]
+
+
+HOURS = {"s": 1 / 3600, "h": 1.0, "days": 24.0, "years": 8766.0}
+SPEEDS = {"20 TFLOP/s": 20e12, "tiny-cpu's speed on two cores": 1.02e13 / 282}  # its operations in its measured seconds
+
+
+@pytest.mark.parametrize("preset", BUILT_IN, ids=lambda preset: preset.name)
+def test_the_time_a_preset_states_is_measured_or_follows_from_its_operations(preset: Preset) -> None:
+    config = resolve(preset.name)
+    found = re.search(r"([\d.e]+) operations \(the schema's count\) are ([\d.]+) (\w+)", config.about.expects)
+    operations = flops_per_token(config, vocabulary(config)) * estimate(config).tokens
+    if found is None:
+        assert preset.name in ("tiny-cpu", "nanogpt-cpu")  # docs/benchmarks.md has their measured figures
+        return
+    (speed,) = (rate for words, rate in SPEEDS.items() if words in config.about.expects)
+    assert float(found.group(1)) == pytest.approx(operations, rel=0.05)
+    assert float(found.group(2)) * HOURS[found.group(3)] == pytest.approx(operations / speed / 3600, rel=0.05)
 
 
 @pytest.mark.parametrize(

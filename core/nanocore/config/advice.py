@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 from nanocore.config.literals import literal
@@ -31,7 +32,7 @@ def _rates(config: Config) -> Iterator[str]:
 
 def _subspace(config: Config) -> Iterator[str]:
     """A subspace saves nothing at full rank, and learns little when it is never looked for again."""
-    galore, steps = config.galore, config.training.steps
+    galore, steps = config.galore, _steps(config)
     if galore.rank_fraction == 1:
         yield "galore.rank_fraction: at 1.0 no state shrinks, so every matrix stays with plain Muon"
     elif galore.rank_fraction and steps and galore.refresh_every >= steps:
@@ -52,4 +53,30 @@ def _reference(config: Config) -> Iterator[str]:
         yield "collider.reference: the estimate of memory leaves out this model, which is kept beside the trained one"
 
 
-_CHECKS: tuple[Callable[[Config], Iterator[str]], ...] = (_rates, _subspace, _fp4, _reference)
+def _never(config: Config) -> Iterator[str]:
+    """What begins after the last step does nothing."""
+    steps = _steps(config)
+    fire, filtering = config.fire.at_step, config.collider.mode != "off" and config.collider.start_step
+    if steps and fire > steps:
+        yield f"fire.at_step: the run ends at step {steps}, before it"
+    elif steps and fire == steps:
+        yield f"fire.at_step: {fire} is the last step; nothing trains the new weights"
+    if steps and filtering >= steps:
+        yield f"collider.start_step: the run ends at step {steps}, so no token is ever dropped"
+
+
+def _without_effect(config: Config) -> Iterator[str]:
+    """What costs time and changes nothing."""
+    mtp, collider = config.mtp, config.collider
+    if mtp.horizon and config.loop.stage == "joint" and mtp.weight == mtp.final_weight == 0:
+        yield "mtp.weight: at 0 from the beginning to the end the heads learn nothing"
+    if collider.mode != "off" and collider.keep == 1:
+        yield "collider.keep: at 1.0 no token is dropped, and scoring them costs time"
+
+
+def _steps(config: Config) -> int:
+    """Steps of the run; 0 where its length of time decides."""
+    return config.training.steps or math.ceil(config.training.tokens / config.tokens_per_step)
+
+
+_CHECKS: tuple[Callable[[Config], Iterator[str]], ...] = (_rates, _subspace, _fp4, _reference, _never, _without_effect)
