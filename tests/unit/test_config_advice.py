@@ -23,6 +23,8 @@ from nanocore.config.resolve import resolve
         (["fire.at_step=701"], "701 is behind the end of 700 steps, so FIRE never comes"),
         (["fp4.format=nvfp4", "fp4.input_gradient=false", "fp4.weight_gradient=false"], "none of the matmuls"),
         (["collider.mode=head", "collider.importance=excess", "collider.reference=run"], "leaves out this model"),
+        (["collider.mode=head", "collider.keep=1.0"], "no token is dropped"),
+        (["mtp.horizon=2", "mtp.weight=0"], "the heads learn nothing"),
     ],
 )
 def test_what_is_probably_not_meant_is_told_in_one_line(sets: list[str], said: str) -> None:
@@ -37,6 +39,7 @@ def test_what_is_probably_not_meant_is_told_in_one_line(sets: list[str], said: s
         ["optimizer.matrices=adamw", "optimizer.matrix_lr=0.003"],
         ["galore.rank_fraction=0.25", "galore.refresh_every=70"],
         ["fp4.format=nvfp4"],
+        ["mtp.horizon=2", "mtp.weight=0", "mtp.final_weight=0.1"],
         ["collider.mode=head", "collider.start_step=699"],
         ["schedule.warmup_steps=699"],
         ["fire.at_step=699"],

@@ -87,7 +87,9 @@ def test_one_fault_is_one_line(text: str, problem: str, tmp_path: Path) -> None:
         ('[[data.sources]]\ncolumn = "x"', ":2: data.sources[0].column: has no meaning for a stdlib source; remove it or change kind"),
         ("[[data.sources]]\ndocuments = 9", ":2: data.sources[0].documents: has no meaning for a stdlib source; remove it or change kind"),
         ('[[data.sources]]\nkind = "jsonl"\npaths = ["x"]\nseed = 1', ":4: data.sources[0].seed: has no meaning for a jsonl source; remove it or change kind"),
+        ('[fire]\nat_step = 3\n[loop]\ncount = 2\nstage = "gate"', ':2: fire.at_step: matrices stay as they are while loop.stage = "gate"; set it to 0, or loop.stage = "joint"'),
         ("[evaluation]\ntokens = 100", ":2: evaluation.tokens: 100 tokens hold no sequence of context_length = 256; set at least 256"),
+        ('[delta]\npattern = "AAAAAAD"', ':2: delta.pattern: "AAAAAAD" makes none of 6 layers a DeltaNet layer; write a pattern such as "DDDA", or "" for attention everywhere'),
     ],
 )  # fmt: skip
 def test_keys_that_contradict_each_other_are_refused(text: str, problem: str, tmp_path: Path) -> None:

@@ -94,6 +94,17 @@ def test_the_float_twin_multiplies_with_one_weight_in_forward_and_backward() -> 
     assert relative_error(d_weight, expected) < 1e-6
 
 
+@pytest.mark.parametrize("format", ["mxfp4", "token"])
+def test_blocks_of_the_other_formats_run_along_what_each_matmul_sums_over(format: Any) -> None:
+    linear = layer(fp4_config("float", format, forward=True, **NEAREST)).double()
+    y, d_x, d_weight = run(linear)
+    x, d_y, weight = normal(37, 48, seed=1), normal(37, 40, seed=2) * 1e-3, linear.weight.detach()
+    rows, columns = (lambda m: fake_quantise(m, format).double()), (lambda m: fake_quantise(m.mT, format).mT.double())
+    assert relative_error(y, rows(x) @ rows(weight).mT) < 1e-12
+    assert relative_error(d_x, rows(d_y) @ columns(weight)) < 1e-6
+    assert relative_error(d_weight, columns(d_y).mT @ columns(x)) < 1e-6
+
+
 @pytest.mark.slow
 def test_stochastic_rounding_leaves_the_input_gradient_unbiased() -> None:
     exact = run(layer(model_config()))[1]

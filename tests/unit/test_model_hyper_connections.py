@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from nanocore.config.layers import mixes_streams
+from nanocore.config.validate import build
 from nanocore.model.hyper_connections import HyperConnection, collapse, expand
 from nanocore.model.residual_maps import KINDS, Init, Kind, doubly_stochastic, permutation_matrices
 from tests.models import descend, make_model, next_token_loss, random_tokens
@@ -180,6 +182,19 @@ def test_the_first_and_last_residual_map_do_not_exist_because_they_could_change_
     streams = rows(2, 3, 2, 16)
     mixed = doubly_stochastic(torch.tensor([0.3, 0.7])) @ streams
     assert torch.allclose(collapse(mixed), collapse(streams), atol=1e-6)  # last: the mean is the same
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "first", "last"), [(0, 0, True, True), (1, 0, False, True), (0, 1, True, False)]
+)
+def test_a_loop_that_leads_back_gives_the_outer_residual_maps_a_meaning(
+    before: int, after: int, first: bool, last: bool
+) -> None:
+    config = build(
+        {"model": {"n_layers": 2}, "mhc": {"streams": 2}, "loop": {"count": 2, "before": before, "after": after}}
+    )
+    assert (mixes_streams(config, 0), mixes_streams(config, 3)) == (first, last)
+    assert mixes_streams(config, 1) and mixes_streams(config, 2)
 
 
 def test_a_model_is_built_as_the_configuration_says() -> None:

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nanocore.model.hyper_connections import collapse
+from nanocore.model.loop import Leaving
 from nanocore.model.transformer import Transformer
 from nanocore.objective.exits import exit_entropy, exit_log_probabilities, gate_loss
 from nanocore.objective.goal import Goal
@@ -171,6 +172,13 @@ def test_a_threshold_of_one_runs_every_turn_and_zero_only_the_first() -> None:
     exits = made.exits(tokens)
     torch.testing.assert_close(made(tokens, cache=made.new_cache(1, 16)), exits.hidden[2], rtol=1e-9, atol=1e-12)
     torch.testing.assert_close(first(tokens, cache=first.new_cache(1, 16)), exits.hidden[0], rtol=1e-9, atol=1e-12)
+
+
+def test_a_token_leaves_when_its_threshold_is_reached_exactly() -> None:
+    even = torch.zeros(1, 1)  # leaves with probability 1/2 at each turn
+    assert Leaving(0.5).decide(even)
+    leaving = Leaving(0.75)
+    assert [leaving.decide(even), leaving.decide(even)] == [False, True]
 
 
 def test_every_parameter_gets_gradient() -> None:

@@ -17,7 +17,7 @@ from nanocore.model.transformer import Transformer
 from nanocore.objective.cross_entropy import linear_cross_entropy
 from nanocore.objective.goal import Goal
 from nanocore.objective.micro_batch import MicroBatch, micro_batches
-from nanocore.objective.token_filter import choose, kept_counts, union_with_further
+from nanocore.objective.token_filter import choose, importance_quantiles, kept_counts, union_with_further
 
 V, B, T = 31, 3, 16
 
@@ -140,6 +140,14 @@ def test_a_filter_that_leaves_the_backward_pass_whole_would_be_seen(monkeypatch:
     made = model(config(collider={"mode": "head", "keep": 0.6}))
     with pytest.raises(AssertionError):
         assert_same(filtered(made, batch())[0], detached(made, batch(), 0.6, monkeypatch), 1e-6)
+
+
+def test_quantiles_are_of_each_sequence_and_weigh_as_much_as_it_has_targets() -> None:
+    importance = torch.arange(11.0).repeat(3, 1) * torch.tensor([[1.0], [10.0], [100.0]])
+    targets = torch.zeros(3, 11, dtype=torch.long)
+    targets[1, 1:] = -1  # one target, of importance 0
+    targets[2] = -1
+    assert importance_quantiles(importance, targets).tolist() == pytest.approx([11.0, 55.0, 99.0])
 
 
 def test_dropped_tokens_cost_no_matrix_product() -> None:

@@ -153,6 +153,14 @@ def test_cautious_decay_spares_weights_that_the_update_grows() -> None:
         torch.testing.assert_close(cautious, torch.where(shrinks, decayed, plain), rtol=0, atol=1e-14)
 
 
+def test_cautious_decay_goes_on_where_nothing_is_updated() -> None:
+    """The rule is u * W >= 0 with the equals sign (arXiv 2510.12402)."""
+    weight = nn.Parameter(torch.ones(4, 6, dtype=torch.float64))
+    weight.grad = torch.zeros_like(weight)
+    Muon([weight], 0.1, weight_decay=0.3, cautious=True).step()
+    torch.testing.assert_close(weight.detach(), torch.full_like(weight, 0.97), rtol=0, atol=1e-14)
+
+
 def codes(parameter: Tensor, index: int) -> Momentum:
     return DirectMomentum(Codes("momentum", tuple(parameter.shape), "int8", 64), wide_shape(parameter.shape))
 

@@ -13,7 +13,7 @@ from nanocore.train.fire import fire_on_request
 from tests.models import make_model
 
 
-def job_of(*patterns: str) -> Any:
+def job_of(*patterns: str, **sections: Any) -> Any:
     """A job with a model of two blocks, and what its reporter is told."""
     told: list[tuple[str, Any]] = []
     reporter = SimpleNamespace(
@@ -21,7 +21,7 @@ def job_of(*patterns: str) -> Any:
         log=lambda message: told.append(("log", message)),
         warn=lambda message: told.append(("warn", message)),
     )
-    core, config = make_model(), build({"fire": {"parameters": list(patterns)}})
+    core, config = make_model(), build({"fire": {"parameters": list(patterns)}, **sections})
     return SimpleNamespace(config=config, core=core, reporter=reporter, optimizers=Optimizers(core, config), told=told)
 
 
@@ -36,8 +36,15 @@ def test_a_request_reinitialises_and_tells_every_matrix_it_means() -> None:
 
 
 def test_a_request_that_means_no_matrix_is_told_and_changes_nothing() -> None:
-    job = job_of("*.query.weight", "*.nothing")
+    check_refused(job_of("*.query.weight", "*.nothing"), "fits no matrix")
+
+
+def test_a_request_in_the_gate_stage_is_told_and_changes_nothing() -> None:
+    check_refused(job_of("*.query.weight", loop={"count": 2, "stage": "gate"}), "gate stage")
+
+
+def check_refused(job: Any, reason: str) -> None:
     before = {name: tensor.clone() for name, tensor in job.core.state_dict().items()}
     fire_on_request(job)
-    assert [kind for kind, _ in job.told] == ["warn"] and "fits no matrix" in job.told[0][1]
+    assert [kind for kind, _ in job.told] == ["warn"] and reason in job.told[0][1]
     assert all(torch.equal(tensor, before[name]) for name, tensor in job.core.state_dict().items())

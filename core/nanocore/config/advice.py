@@ -55,6 +55,15 @@ def _reference(config: Config) -> Iterator[str]:
         yield "collider.reference: the estimate of memory leaves out this model, which is kept beside the trained one"
 
 
+def _without_effect(config: Config) -> Iterator[str]:
+    """What costs time and changes nothing."""
+    mtp, collider = config.mtp, config.collider
+    if mtp.horizon and config.loop.stage == "joint" and mtp.weight == mtp.final_weight == 0:
+        yield "mtp.weight: at 0 from the beginning to the end the heads learn nothing"
+    if collider.mode != "off" and collider.keep == 1:
+        yield "collider.keep: at 1.0 no token is dropped, and scoring them costs time"
+
+
 def _refresh(config: Config, steps: int) -> Iterator[str]:
     """A subspace learns little when it is never looked for again."""
     galore = config.galore
@@ -86,5 +95,5 @@ def _fire(config: Config, steps: int) -> Iterator[str]:
         yield f"fire.at_step: {step} is behind the end of {steps} steps, so FIRE never comes; give an earlier one"
 
 
-_CHECKS: tuple[Callable[[Config], Iterator[str]], ...] = (_rates, _subspace, _fp4, _reference)
+_CHECKS: tuple[Callable[[Config], Iterator[str]], ...] = (_rates, _subspace, _fp4, _reference, _without_effect)
 _REACHED: tuple[Callable[[Config, int], Iterator[str]], ...] = (_refresh, _filtering, _warmup, _fire)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nanocore.config.layers import is_delta
+from nanocore.config.literals import literal
 from nanocore.config.problem import Problem, Rule
 from nanocore.config.schema import Config
 
@@ -41,9 +43,10 @@ def _experts(config: Config) -> Iterator[Problem]:
 
 
 def _delta(config: Config) -> Iterator[Problem]:
-    """A pattern names at least one DeltaNet layer."""
-    if config.delta.pattern and "D" not in config.delta.pattern:
-        what = f"{config.delta.pattern!r} has no DeltaNet layer"
+    """A pattern gives at least one of the layers a DeltaNet."""
+    pattern, layers = config.delta.pattern, config.model.n_layers
+    if pattern and not any(is_delta(config, layer) for layer in range(layers)):
+        what = f"{literal(pattern)} makes none of {layers} layers a DeltaNet layer"
         yield Problem("delta.pattern", what, 'write a pattern such as "DDDA", or "" for attention everywhere')
 
 
@@ -58,6 +61,13 @@ def _fp4(config: Config) -> Iterator[Problem]:
         yield Problem("fp4.forward", what, 'set it to false, or model.linear = "float"')
     if fp4.format != "off" and config.hardware.compile:
         yield Problem("hardware.compile", "the FP4 study cannot be compiled", "set hardware.compile = false")
+
+
+def _fire(config: Config) -> Iterator[Problem]:
+    """FIRE changes matrices, which the gate stage of a loop keeps as they are."""
+    if config.fire.at_step and config.loop.stage == "gate":
+        what = 'matrices stay as they are while loop.stage = "gate"'
+        yield Problem("fire.at_step", what, 'set it to 0, or loop.stage = "joint"')
 
 
 def _further_tokens(config: Config) -> Iterator[Problem]:
@@ -99,8 +109,9 @@ TECHNIQUE_RULES = (
     Rule(("loop.count", "loop.before", "loop.after", "model.n_layers", "hardware.compile"), _loop),
     Rule(("loop.exit_threshold", "delta.pattern"), _early_exit),
     Rule(("moe.experts", "moe.active", "moe.d_expert", "model.group_size", "hardware.compile"), _experts),
-    Rule(("delta.pattern",), _delta),
+    Rule(("delta.pattern", "model.n_layers"), _delta),
     Rule(("fp4.format", "fp4.forward", "fp4.execution", "model.linear", "hardware.compile"), _fp4),
+    Rule(("fire.at_step", "loop.stage"), _fire),
     Rule(("mtp.horizon", "model.context_length"), _further_tokens),
     Rule(
         (

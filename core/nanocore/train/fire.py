@@ -12,7 +12,7 @@ from nanocore.train.job import Job
 def fire(job: Job) -> None:
     """Reinitialise the chosen matrices and forget their optimizer state; what happened to each is an event.
 
-    Every rank does the same arithmetic on the same weights. Raises UsageError when a pattern fits no matrix.
+    Every rank does the same arithmetic on the same weights. Raises UsageError as `chosen` does.
     """
     settings, parameters = job.config.fire, dict(job.core.named_parameters())
     names = chosen(job)
@@ -28,7 +28,7 @@ def fire(job: Job) -> None:
 
 
 def fire_on_request(job: Job) -> None:
-    """As `fire`, but a pattern that fits no matrix is told and ends nothing: the run is worth more than the request."""
+    """As `fire`, but what it refuses is told and ends nothing: the run is worth more than the request."""
     try:
         fire(job)
     except UsageError as error:
@@ -36,6 +36,8 @@ def fire_on_request(job: Job) -> None:
 
 
 def chosen(job: Job) -> list[str]:
-    """Names of the matrices that `fire.parameters` means."""
+    """Names of the matrices that `fire.parameters` means. UsageError where there are none, or none may change."""
+    if job.config.loop.stage == "gate":
+        raise UsageError("matrices stay as they are in the gate stage", where="loop.stage", fix="fire the joint stage")
     matrices = [name for name, role in job.core.roles().items() if role == "matrix"]
     return matching(matrices, job.config.fire.parameters)
