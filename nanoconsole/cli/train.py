@@ -87,7 +87,7 @@ def train(
     root = run_root(runs)
     parent = _parent(root, origin, fresh_optimizer)
     preset, config = _start(target, root, [*_horizon(duration, set or ()), *(set or ())], parent)
-    for line in (*advice(config), room_note(config, root)):
+    for line in (*advice(config, fork=parent is not None), room_note(config, root)):
         if line:
             say(f"note: {line}")
     argv = ["nanoconsole", *(context.find_root().obj or ())]

@@ -25,6 +25,8 @@ from nanocore.config.resolve import resolve
         (["collider.mode=head", "collider.importance=excess", "collider.reference=run"], "leaves out this model"),
         (["collider.mode=head", "collider.keep=1.0"], "no token is dropped"),
         (["mtp.horizon=2", "mtp.weight=0"], "the heads learn nothing"),
+        (["delta.pattern=D", "model.qk_norm=false"], "every layer is a DeltaNet layer"),
+        (["loop.count=2", "loop.stage=gate"], "wants the weights of a trained run"),
     ],
 )
 def test_what_is_probably_not_meant_is_told_in_one_line(sets: list[str], said: str) -> None:
@@ -48,6 +50,10 @@ def test_what_is_probably_not_meant_is_told_in_one_line(sets: list[str], said: s
 )
 def test_usual_settings_are_let_alone(sets: list[str]) -> None:
     assert advice(resolve("tiny-cpu", sets)) == []
+
+
+def test_a_fork_may_train_the_gate_alone() -> None:
+    assert advice(resolve("tiny-cpu", ["loop.count=2", "loop.stage=gate"]), fork=True) == []
 
 
 LATE = ["collider.mode=head", "collider.start_step=6000"]

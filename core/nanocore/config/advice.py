@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from nanocore.config.estimate import planned_tokens
+from nanocore.config.layers import is_delta
 from nanocore.config.literals import literal
 from nanocore.config.schema import Config
 
@@ -13,10 +14,13 @@ MUON_RATE = 0.01  # as high as this is usual for updates of Muon's own scale alo
 RMS_RATE = 0.006
 
 
-def advice(config: Config) -> list[str]:
-    """One line for each such setting: the key, what will happen, what is usual."""
+def advice(config: Config, *, fork: bool = False) -> list[str]:
+    """One line for each such setting: the key, what will happen, what is usual. A `fork` begins with trained weights."""
     steps = planned_tokens(config) // config.tokens_per_step
-    return [line for check in _CHECKS for line in check(config)] + (behind_the_end(config, steps) if steps else [])
+    found = [line for check in _CHECKS for line in check(config)] + (behind_the_end(config, steps) if steps else [])
+    if config.loop.stage == "gate" and not fork:
+        found.append("loop.stage: the gate alone is trained, which wants the weights of a trained run to begin with (--from RUN)")
+    return found
 
 
 def behind_the_end(config: Config, steps: int) -> list[str]:
@@ -60,6 +64,8 @@ def _without_effect(config: Config) -> Iterator[str]:
     mtp, collider = config.mtp, config.collider
     if mtp.horizon and config.loop.stage == "joint" and mtp.weight == mtp.final_weight == 0:
         yield "mtp.weight: at 0 from the beginning to the end the heads learn nothing"
+    if not config.model.qk_norm and all(is_delta(config, layer) for layer in range(config.model.n_layers)):
+        yield "model.qk_norm: says nothing where every layer is a DeltaNet layer"
     if collider.mode != "off" and collider.keep == 1:
         yield "collider.keep: at 1.0 no token is dropped, and scoring them costs time"
 
