@@ -19,7 +19,9 @@ def advice(config: Config, *, fork: bool = False) -> list[str]:
     steps = planned_tokens(config) // config.tokens_per_step
     found = [line for check in _CHECKS for line in check(config)] + (behind_the_end(config, steps) if steps else [])
     if config.loop.stage == "gate" and not fork:
-        found.append("loop.stage: the gate alone is trained, which wants the weights of a trained run to begin with (--from RUN)")
+        found.append(
+            "loop.stage: the gate alone is trained, which wants the weights of a trained run to begin with (--from RUN)"
+        )
     return found
 
 
