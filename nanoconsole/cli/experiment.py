@@ -73,6 +73,10 @@ def pursue(context: typer.Context, verb: str, spec: Spec, asked: Asked) -> None:
     root = run_root(asked.runs)
     if asked.again and asked.report_only:
         raise UsageError("--continue and --report-only exclude each other")
+    if asked.out is not None:
+        from nanoconsole.services.reports.experiment import make_folder
+
+        make_folder(asked.out)  # hours before anything is written there
     argv = ["nanoconsole", *(context.find_root().obj or ())]
     if not asked.report_only:
         queued = prepare(spec, root, again=asked.again, slots=asked.slots, argv=argv)
@@ -123,17 +127,17 @@ def progress(spec: Spec, root: Path, entries: list[Any]) -> str:
 
 
 def show(spec: Spec, root: Path, asked: Asked, argv: list[str]) -> int:
-    """Print the report, and write its files; the exit code: when it should be whole, 4 or 1 for runs without a result."""
+    """Write the report's files and print it; the exit code: when it should be whole, 4 or 1 for runs without a result."""
     from nanocore.compare.markdown import markdown
     from nanocore.compare.report import report
 
     document = report(spec, root, argv)
-    emit(document) if asked.json else write(markdown(document))
     if asked.out is not None:
         from nanoconsole.services.reports.experiment import save
 
         for path in save(document, asked.out):
             say(f"wrote {path}")
+    emit(document) if asked.json else write(markdown(document))
     if document["complete"] or asked.report_only:
         return 0
     return DIVERGED if any(run["state"] == "diverged" for run in document["runs"]) else FAILED

@@ -138,6 +138,8 @@ def test_a_changed_file_never_mixes_with_the_runs_of_the_old_one(
 ) -> None:
     one_seed(spec)
     monkeypatch.setattr(queue, "wake", lambda *_, **__: False)  # nothing needs to be trained
+    nowhere = nano("compare", str(spec), "--detach", "--out", str(spec / "report"))
+    assert (nowhere.code, "cannot be made" in nowhere.err, list(root.glob("look-*"))) == (6, True, [])
     assert nano("compare", str(spec), "--detach").code == 0
     spec.write_text(spec.read_text().replace("mtp.horizon=2", "mtp.horizon=3"))
     changed = nano("compare", str(spec), "--continue", "--detach")

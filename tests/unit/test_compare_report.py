@@ -148,6 +148,13 @@ def test_who_never_gets_there_is_told_so(tmp_path: Path, monkeypatch: pytest.Mon
     assert document["claims"][0]["measured"] == "never came to the baseline's loss (0 of 1 seeds)"
 
 
+def test_a_time_of_runs_side_by_side_is_told_as_such(tmp_path: Path) -> None:
+    claim = Claim(claim="slower", source="a paper", scale="7B", measure="step_seconds")
+    part = SPEC.variants["mtp"].model_copy(update={"claims": [claim]})
+    spec = SPEC.model_copy(update={"variants": {"mtp": part}, "equal": ["steps"], "seeds": [2]})
+    assert built(tmp_path, spec=spec)["claims"][0]["measured"].startswith("step time side by side +")
+
+
 def test_runs_at_equal_steps_stand_for_those_at_equal_time_where_time_is_the_same(tmp_path: Path) -> None:
     spec = SPEC.model_copy(update={"time_tolerance": 0.03})
     document = built(tmp_path, lambda item: item.variant == "smooth" and item.kind == "time", spec)
@@ -156,7 +163,7 @@ def test_runs_at_equal_steps_stand_for_those_at_equal_time_where_time_is_the_sam
     assert time["smooth"]["as_at_steps"] and not time["mtp"]["as_at_steps"] and not steps["smooth"]["as_at_steps"]
     assert time["smooth"]["difference"]["mean"] == pytest.approx(0.004)
     text = markdown(document)
-    assert "| smooth *" in text and "within 3 %" in text and "Runs without a result" not in text
+    assert "| smooth †" in text and "within 3 %" in text and "Runs without a result" not in text
     told = {run["stands_for"]: run["run"] for run in document["runs"] if run["stands_for"]}
     assert told == {f"known-smooth-s{seed}-time": f"known-smooth-s{seed}" for seed in (1, 2, 3)}
     strict = report(SPEC, tmp_path)
@@ -178,10 +185,12 @@ def test_what_failed_diverged_or_is_missing_stands_there(tmp_path: Path) -> None
         "known-mtp-s2": "diverged",
         "known-smooth-s3-time": "",
         "known-baseline-s3": "",
+        "known-mtp-s3-time": "created",
     }
     planned = {item.name: item for item in plan(SPEC)}
+    create.create_run(tmp_path, planned["known-mtp-s3-time"].config, name="known-mtp-s3-time")
     for name, state in special.items():
-        if state:
+        if state in ("crashed", "diverged"):
             make(tmp_path, planned[name], state=state, records=5)
     document = built(tmp_path, lambda item: item.name in special)
     steps = rows(document, "equal_steps")
@@ -196,6 +205,7 @@ def test_what_failed_diverged_or_is_missing_stands_there(tmp_path: Path) -> None
         "- known-mtp-s1: crashed: because of something (step 5 of 8)",
         "- known-mtp-s2: diverged: because of something (step 5 of 8)",
         "- known-smooth-s3-time: it was not made yet",
+        "- known-mtp-s3-time: created, never started; how long it is to be comes from known-mtp-calibration",
         "- known-baseline-s3: it was not made yet",
     ):
         assert line in text.splitlines()

@@ -10,7 +10,7 @@ from nanocore.compare.experiment import RATES, plan, prepare, variants
 from nanocore.compare.spec import POWER_CHECK, Spec, Variant, read
 from nanocore.config.fields import changed, get
 from nanocore.config.resolve import resolve
-from nanocore.errors import ConfigError, UsageError
+from nanocore.errors import ConfigError, DataError, UsageError
 from nanocore.runs.pace import Pace
 
 GOOD = """
@@ -139,6 +139,17 @@ def test_a_wrong_file_is_refused_with_its_place_and_a_way_out(tmp_path: Path, ol
 def test_what_is_no_experiment_is_refused(tmp_path: Path, text: bytes) -> None:
     with pytest.raises(ConfigError):
         read(written(tmp_path, text))
+
+
+def test_an_experiment_whose_files_are_not_all_there_makes_no_run(tmp_path: Path) -> None:
+    there = tmp_path / "text.py"
+    there.write_text("x = 1\n")
+    paths = [f'data.sources=[{{kind="files",paths=["{path}"]}}]' for path in (there, tmp_path / "lost.py")]
+    variants = {"first": Variant(sets=paths[:1]), "second": Variant(sets=paths[1:])}
+    spec = Spec(preset="tiny-cpu", steps=20, seeds=[1], variants=variants, name="look")
+    with pytest.raises(DataError, match=r"lost\.py"):
+        prepare(spec, tmp_path / "runs", again=False, slots=1)
+    assert not list(tmp_path.glob("runs/*"))
 
 
 def test_a_variant_that_the_schema_refuses_names_the_key(tmp_path: Path) -> None:

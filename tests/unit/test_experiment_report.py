@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -13,9 +14,10 @@ from xml.etree import ElementTree
 import pytest
 
 from nanoconsole.services.reports.bars import bars
-from nanoconsole.services.reports.experiment import curves, page, runs_csv, save
+from nanoconsole.services.reports.experiment import curves, make_folder, page, runs_csv, save
 from nanoconsole.services.reports.forest import forest
-from nanoconsole.services.reports.svg import look
+from nanoconsole.services.reports.plot import Line, Plot
+from nanoconsole.services.reports.svg import look, svg
 from nanocore.compare.markdown import markdown
 from nanocore.compare.spec import Claim
 from nanocore.errors import ResourceError
@@ -51,6 +53,29 @@ def test_four_files_are_written_and_replaced(document: dict[str, Any], tmp_path:
         save(document, blocked)
 
 
+def test_a_folder_that_cannot_be_written_into_is_refused_before_anything_is_run(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ResourceError, match="cannot be made"):
+        make_folder(tmp_path / "file" / "report")
+    make_folder(tmp_path / "a" / "report")
+    assert (tmp_path / "a" / "report").is_dir()
+
+
+def test_markdown_holds_no_markup_of_others(document: dict[str, Any]) -> None:
+    text = markdown(
+        {**document, "sets": ['data.sources=[{paths=["/a/*.py", "/b/*.py"]}]'], "command": ["bench", "a b"]}
+    )
+    assert "\\<b>faster\\</b> & better" in text and "a \\| b" in text and "/a/\\*.py" in text
+    made = time.strftime("%Y-%m-%d", time.gmtime(document["created"]))
+    assert re.search(rf"(?m)^Made {made} \d\d:\d\d UTC by: bench 'a b'$", text)
+
+
+def test_short_times_have_labels_of_their_own() -> None:
+    plot = Plot("m", "", "", (Line("a", ((0.6, 1, 1, 1), (2.6, 2, 2, 2)), ()),), "seconds")
+    labels = [each.text for each in drawings(svg(plot))[0].iter("text") if each.get("text-anchor") == "middle"]
+    assert labels == ["1", "1.500", "2", "2.500"]
+
+
 def test_the_page_fetches_nothing_and_tells_what_the_markdown_tells(document: dict[str, Any]) -> None:
     text = page(document)
     assert "default-src 'none'" in text and not re.search(r"<(script|img|link|iframe|a)\b", text)
@@ -67,6 +92,8 @@ def test_a_difference_lies_where_its_numbers_say(document: dict[str, Any]) -> No
     zero = next(float(each.attrib["x1"]) for each in drawn.iter("line") if each.attrib["stroke"] == "#000000")
     assert dots[0] < zero < dots[1]  # -0.1 and +0.004
     assert forest([]) == ""
+    powerless = {**document["equal_steps"][3], "verdict": "no difference seen, but no power to see one (2 of 3 seeds)"}
+    assert "no difference seen (2 of 3 seeds)" in [each.text for each in drawings(forest([powerless]))[0].iter("text")]
 
 
 def test_curves_are_means_over_the_seeds_in_the_area_of_all(document: dict[str, Any]) -> None:
@@ -99,6 +126,15 @@ def test_the_runs_as_a_table(document: dict[str, Any]) -> None:
     assert (first["variant"], first["seed"], first["kind"], first["bits_per_byte"]) == ("mtp", "2", "steps", "2.1")
     assert float(first["backward_seconds"]) == pytest.approx(6.3e-3)
     assert first["kept_fraction"] == ""
+    measured = next(run["measures"] for run in document["runs"] if run["run"] == "known-mtp-s2")
+    assert float(first["other_seconds"]) == pytest.approx(measured["other"])
+
+
+def test_the_documentation_explains_every_column_of_that_table(document: dict[str, Any]) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "comparisons.md").read_text(encoding="utf-8")
+    table = text[text.index("`runs.csv` has times") :].split("\n\n")[1].splitlines()[2:]
+    told = [name for line in table for name in line.split("|")[1].strip().split(", ")]
+    assert told == runs_csv(document).splitlines()[0].split(",")
 
 
 def test_an_experiment_without_any_run_has_a_page(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from rich.console import Console
 
 from nanoconsole.cli.checklist import LiveChecklist
 from nanoconsole.services.validation import Order, Validation
-from nanocore.errors import UsageError
+from nanocore.errors import ResourceError, UsageError
 from nanocore.validation.catalog import CHECKS, NAMES
 from nanocore.validation.outcome import Found, NotRun
 from nanocore.validation.run import chosen, run
@@ -41,6 +42,18 @@ def test_a_check_that_breaks_or_cannot_run_does_not_stop_the_next(monkeypatch: p
         reports = {report.name: report for report in run(chosen(NAMES[:2]), workshop)}
     assert (reports["environment"].observed, reports["environment"].expected) == ("RuntimeError: x␛[2J", "no error")
     assert (reports["kernels"].state, reports["kernels"].meaning) == ("not run", "there is no GPU here")
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), ResourceError("full"), MemoryError()]
+)
+def test_a_full_disk_or_memory_is_no_failure_of_a_check(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: Workshop) -> None:
+        raise error
+
+    monkeypatch.setattr("nanocore.validation.checks.environment.check", full)
+    with Workshop() as workshop, pytest.raises((ResourceError, MemoryError)):
+        list(run(chosen(NAMES[:2]), workshop))
 
 
 def test_what_needs_a_process_begins_before_all_others(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from nanocore.validation.run import Report, chosen, run
 from nanocore.validation.workshop import Workshop
 from tests.validation.breakages import BREAKAGES, Breakage
 
-LONG = ("kill", "techniques")  # torch loaded once more; thirty small runs
+LONG = ("kill", "techniques", "gradients")  # torch loaded once more; thirty small runs; a hundred forward passes
 BRIEF = 6  # steps of the run whose records are looked at
 
 

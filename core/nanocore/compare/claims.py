@@ -67,7 +67,7 @@ def _both(words: str, key: str, form: str) -> Callable[[Row, Row], str]:
 
 
 def _change(mine: float, other: float) -> str:
-    return f"{100 * (mine / other - 1):+.1f} %"
+    return f"{round(100 * (mine / other - 1), 1) + 0.0:+.1f} %"  # + 0.0: no -0.0
 
 
 def _step_time(own: Row, base: Row) -> str:
@@ -75,14 +75,14 @@ def _step_time(own: Row, base: Row) -> str:
     if alone := own["step_ratio_alone"]:
         low, high = (100 * (alone[end] - 1) for end in ("low", "high"))
         return f"step time {_change(alone['ratio'], 1.0)} [{low:+.1f}, {high:+.1f}]"
-    return _ratio("step time", lambda row: row["step_seconds"])(own, base)
+    return _ratio("step time side by side", lambda row: row["step_seconds"])(own, base)
 
 
 def _backward(own: Row, base: Row) -> str:
     """Likewise."""
     if ratio := own["part_ratios_alone"].get("backward"):
         return f"backward time {_change(ratio, 1.0)}"
-    return _ratio("backward time", lambda row: row["parts"]["backward"])(own, base)
+    return _ratio("backward time side by side", lambda row: row["parts"]["backward"])(own, base)
 
 
 _TOLD: dict[str, tuple[str, Callable[[Row, Row], str]]] = {  # by measure: which table tells it, and how

@@ -23,6 +23,7 @@ from nanocore.errors import ConfigError, UsageError
 from nanocore.runs.create import create_run, read_run
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import observe
+from nanocore.runs.named import refuse_missing
 from nanocore.runs.pace import Pace
 from nanocore.runs.queue import Entry, add, read_queue
 
@@ -121,10 +122,12 @@ def prepare(spec: Spec, root: Path, *, again: bool, slots: int, argv: Sequence[s
     """Make the runs that are not there and queue all that have no result yet; the names of those queued.
 
     Without `again` no run of the experiment may exist. With it finished runs are kept, and runs that were stopped or
-    crashed go on from their checkpoints. Raises UsageError when a run was made from another configuration.
+    crashed go on from their checkpoints. Raises UsageError when a run was made from another configuration, DataError for
+    files that are not there, before any run is made.
     """
     planned = plan(spec)
     _check_existing(spec, root, planned, again=again)
+    _check_named(root, planned)
     queued = {entry.run for entry in read_queue(root).pending()}
     entries = []
     for item in planned:
@@ -158,6 +161,13 @@ def _check_existing(spec: Spec, root: Path, planned: list[Planned], *, again: bo
         if different := conflicts(item, load(run.config_file)):
             what = f"was made from another configuration: {', '.join(different)}"
             raise UsageError(what, where=item.name, fix="give the changed experiment another name")
+
+
+def _check_named(root: Path, planned: list[Planned]) -> None:
+    """Refuse what a run that is still to be made names and is not there: half an experiment would be left behind."""
+    for item in planned:
+        if not RunFolder(root / item.name).run_file.is_file():
+            refuse_missing(item.config)
 
 
 def conflicts(item: Planned, existing: Config) -> list[str]:

@@ -210,6 +210,8 @@ def _why(state: str, text: str, step: int, item: Planned) -> str:
     """Why a run has no result, in words."""
     if state == "finished":
         return "finished without a finite held-out loss"
+    if item.pace is not None and not step:
+        return f"{text}; how long it is to be comes from {item.pace.calibration}"
     steps = f" of {item.config.training.steps}" if item.pace is None else ""
     return f"{text} (step {step}{steps})"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 Document = dict[str, Any]
 Row = dict[str, Any]
 NONE = "–"
-AT_STEPS = " *"
+AT_STEPS = " †"
 TABLES = (("equal_steps", "Equal steps (same tokens)"), ("equal_time", "Equal training time"))
 QUALITY = (
     "variant", "seeds", "bits/byte", "± seeds", "difference", "95 % interval", "p", "CE", "CE difference %", "verdict",
@@ -67,7 +69,7 @@ def sections(document: Document) -> Iterator[Section]:
 def _tables(table: list[Row], words: str, document: Document) -> Iterator[Section]:
     shared = any(row["as_at_steps"] for row in table)
     tolerance = f"{100 * document['time_tolerance']:.0f} %"
-    note = f"* takes the baseline's time, within {tolerance} or as far as the calibration can tell: its runs at equal steps stand here too."
+    note = f"† takes the baseline's time, within {tolerance} or as far as the calibration can tell: its runs at equal steps stand here too."
     yield Section(words, text=(note,) if shared else (), headings=QUALITY, rows=tuple(map(_quality, table)))
     yield Section("Time and memory", 3, headings=COST, rows=tuple(map(_cost, table)))
     yield Section("Where the time goes", 3, headings=TIME, rows=tuple(map(_time, table)))
@@ -91,7 +93,8 @@ def _introduction(document: Document) -> list[str]:
         machine = ", ".join(f"{key} {value}" for key, value in (one["machine"] or {}).items())
         versions = ", ".join(f"{key} {value}" for key, value in (one["versions"] or {}).items() if value)
         lines.append(f"Machine: {machine}. Versions: {versions}. Revision: {one['git'] or 'unknown'}.")
-    return lines
+    made = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(document["created"]))
+    return [*lines, f"Made {made}{f' by: {shlex.join(command)}' if (command := document['command']) else ''}"]
 
 
 def _quality(row: Row) -> tuple[str, ...]:
@@ -129,7 +132,7 @@ def _time(row: Row) -> tuple[str, ...]:
 def _arrival(row: Row) -> tuple[str, ...]:
     found = row["to_baseline"]
     return (
-        _name(row), f"{found['reached']} of {found['seeds']}", figure(found["tokens"], ".0f"),
+        _name(row), f"{found['reached']} of {found['seeds']}" if found["seeds"] else NONE, figure(found["tokens"], ".0f"),
         figure(found["tokens_share"], ".1f", 100), figure(found["seconds"], ".1f"), figure(found["seconds_share"], ".1f", 100),
     )  # fmt: skip
 

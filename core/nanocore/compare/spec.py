@@ -7,7 +7,7 @@ equal = ["steps", "time"]      # also as many steps as take the baseline's time
 sets = ["evaluation.every=100"]  # for all runs
 threads = 1                    # of each run; two runs work side by side
 calibration_rounds = 12        # of a few steps each, in turn with the baseline, that measure a variant's step time
-time_tolerance = 0.03          # a variant whose step takes the baseline's time within 3 %, or as far as can be told, needs no run at equal time
+time_tolerance = 0.03          # a variant whose step takes the baseline's time within 3 %, or 6 % where no more can be told, needs no run at equal time
 name = "mtp"                   # of the experiment; else the file's
 baseline = "optimizer"         # an experiment whose baseline and power check serve this one too: else its own
 

@@ -23,13 +23,15 @@ from nanocore.runs.liveness import observe
 from nanocore.runs.records import Record, read_all
 
 BASELINE_PACE, OWN_PACE = "pace/baseline", "pace/own"  # metrics of a calibration: seconds a step in one round
+UNSURE = 2  # tolerances that a ratio may be off, where its interval holds 1
 
 
 class Pace(msgspec.Struct, frozen=True):
     """A run as long as `steps` steps of the baseline, by the ratio that the run named `calibration` measured.
 
-    Where the ratio differs from 1 by no more than `tolerance`, or by no more than it is uncertain, the run is not needed:
-    the one of the same steps takes the same time, as far as is known. With a tolerance of 0 every run is made.
+    Where the ratio differs from 1 by no more than `tolerance`, or by no more than twice that and than it is uncertain,
+    the run is not needed: the one of the same steps takes the same time, as far as is known. With a tolerance of 0 every
+    run is made.
     """
 
     steps: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
@@ -131,8 +133,12 @@ def needless(root: Path, pace: Pace) -> str:
 
 
 def same_time(times: StepTimes, tolerance: float) -> bool:
-    """Whether a variant takes the baseline's time, as far as `tolerance` (0: never) cares or the rounds can tell."""
-    return tolerance > 0 and (abs(times.ratio - 1) <= tolerance or times.low <= 1 <= times.high)
+    """Whether a variant takes the baseline's time, as far as `tolerance` (0: never) cares or the rounds can tell.
+
+    Rounds that can tell little do not make two times one: the ratio itself must be within `UNSURE` tolerances.
+    """
+    off = abs(times.ratio - 1)
+    return tolerance > 0 and (off <= tolerance or (off <= UNSURE * tolerance and times.low <= 1 <= times.high))
 
 
 def _measured(root: Path, pace: Pace) -> StepTimes:

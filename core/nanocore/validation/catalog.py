@@ -71,6 +71,12 @@ CHECKS: tuple[Entry, ...] = (
         "docs/techniques/regularisers.md; core/nanocore/objective/cross_entropy.py",
     ),
     _entry(
+        "gradients",
+        "The gradient that a training step gives each parameter is the slope of the loss, also by micro-batches and clipped.",
+        "within 1e-6 of central differences in float64; two micro-batches within 1e-10 of one; clipped to the norm asked for",
+        "core/nanocore/train/step.py, core/nanocore/model/norm.py, core/nanocore/model/hyper_connections.py",
+    ),
+    _entry(
         "mtp",
         "Each head of multi-token prediction is trained on the token as far ahead as its place says.",
         "the heads' loss within 1e-10 of cross-entropy on targets moved by hand; document borders count",

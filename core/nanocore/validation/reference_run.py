@@ -8,9 +8,11 @@ from torch import Tensor
 
 from nanocore.checkpoint.manifest import latest
 from nanocore.checkpoint.state import MODEL, OPTIMIZER
+from nanocore.errors import ResourceError
 from nanocore.runs.curve import newest_attempts
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.records import Record, read_all
+from nanocore.runs.status import read_status
 from nanocore.train.__main__ import main
 from nanocore.validation.outcome import NotRun, expect
 from nanocore.validation.tables import library_files, library_sets
@@ -39,12 +41,15 @@ def reference(workshop: Workshop) -> RunFolder:
 
 
 def train(run: RunFolder) -> None:
-    """The trainer to the end of the run. It sets the number of threads for itself."""
+    """The trainer to the end of the run. It sets the number of threads for itself. Raises ResourceError for no room."""
     threads = torch.get_num_threads()
     try:
         code = main([str(run.path)])
     finally:
         torch.set_num_threads(threads)
+    if code == ResourceError.exit_code:
+        status = read_status(run)
+        raise ResourceError(status.message if status else "the trainer found no room", where=run.name)
     expect(code == 0, f"{run.name}: the trainer ended with {code}", "exit code 0")
 
 

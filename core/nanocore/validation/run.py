@@ -1,4 +1,4 @@
-"""Running the checks one after another; whatever a check does, the next one runs."""
+"""Running the checks one after another; whatever a check does, the next one runs, unless memory or disk is full."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Literal
 
-from nanocore.errors import UsageError
+from nanocore.errors import DISK_FULL, ResourceError, UsageError, remedy
 from nanocore.runs.text import sanitize_line
 from nanocore.validation.catalog import CHECKS, NAMES, Entry
 from nanocore.validation.outcome import Failed, Found, NotRun
@@ -40,7 +40,10 @@ def chosen(only: Sequence[str]) -> list[Entry]:
 
 
 def run(entries: Sequence[Entry], workshop: Workshop) -> Iterator[Report]:
-    """Each check when it begins, and when it has ended; those that go ahead begin before all others."""
+    """Each check when it begins, and when it has ended; those that go ahead begin before all others.
+
+    Raises MemoryError, or ResourceError where the disk is full: that says nothing of what is checked.
+    """
     begun: dict[str, Report] = {}
     for entry in (each for each in entries if each.ahead):
         begun[entry.name] = _done(entry.name, entry.ahead, workshop)
@@ -71,6 +74,13 @@ def _done(name: str, place: str, workshop: Workshop) -> Report:
         return report("failed", observed=failure.observed, expected=failure.expected)
     except NotRun as reason:
         return report("not run", meaning=str(reason))
+    except (MemoryError, ResourceError):
+        raise
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            what = f"no room for what the check {name} makes: {error.strerror}"
+            raise ResourceError(what, where=str(workshop.folder), fix=remedy(error)) from None
+        return report("failed", observed=f"{type(error).__name__}: {error}", expected="no error")
     except Exception as error:
         return report("failed", observed=f"{type(error).__name__}: {error}", expected="no error")
     return report("passed", figure=found.figure, meaning=found.meaning) if found else report("running")

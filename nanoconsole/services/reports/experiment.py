@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
@@ -28,7 +29,7 @@ COLUMNS = (
     "run", "variant", "kind", "seed", "state", "reason", "stands_for", "step", "tokens", "seconds", "bits_per_byte", "ce",
     "step_seconds", "tokens_per_second", "optimizer_bytes", "peak_bytes", "peak_of",
 )  # fmt: skip
-MEASURED = ("other", "utilisation", "mfu", "kept_fraction", "gain")
+MEASURED = ("utilisation", "mfu", "kept_fraction", "gain")
 PARTS = ("data_wait", "forward", "backward", "optimizer")
 
 
@@ -40,26 +41,34 @@ def save(document: dict[str, Any], folder: Path) -> list[Path]:
         "report.json": json.dumps(document, indent=1, ensure_ascii=True, allow_nan=False) + "\n",
         "runs.csv": runs_csv(document),
     }
+    make_folder(folder)
+    for name, text in texts.items():
+        write_whole(folder / name, text)
+    return [folder / name for name in texts]
+
+
+def make_folder(folder: Path) -> None:
+    """Raises ResourceError when it cannot be made, or nothing can be written into it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ResourceError(f"cannot be made: {error.strerror}", where=str(folder), fix=remedy(error)) from None
-    for name, text in texts.items():
-        write_whole(folder / name, text)
-    return [folder / name for name in texts]
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ResourceError("cannot be written into", where=str(folder), fix="name another folder")
 
 
 def runs_csv(document: Document) -> str:
     """A line for each run that trained or should have; of calibrations the JSON tells."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*COLUMNS, *(f"{part}_seconds" for part in PARTS), *MEASURED])
+    writer.writerow([*COLUMNS, *(f"{part}_seconds" for part in (*PARTS, "other")), *MEASURED])
     for run in document["runs"]:
         if run["kind"] != "calibration":
             measured = run["measures"] or {}
             parts = measured.get("parts", {})
             own = [run[key] for key in COLUMNS]
-            writer.writerow([*own, *(parts.get(part) for part in PARTS), *(measured.get(key) for key in MEASURED)])
+            seconds = [*(parts.get(part) for part in PARTS), measured.get("other")]
+            writer.writerow([*own, *seconds, *(measured.get(key) for key in MEASURED)])
     return out.getvalue()
 
 

@@ -11,7 +11,7 @@ from nanoconsole.services.format import number
 from nanoconsole.services.reports.svg import COLOURS, ticks
 from nanocore.compare.spec import POWER_CHECK
 
-WIDTH, LEFT, RIGHT, TOP, ROW = 760, 130, 190, 10, 24
+WIDTH, LEFT, RIGHT, TOP, ROW = 760, 130, 240, 10, 24
 
 
 def forest(table: Sequence[Mapping[str, Any]]) -> str:
@@ -65,8 +65,14 @@ def _drawn(row: Mapping[str, Any], y: float, scale: Scale) -> str:
         f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(row["variant"])}</text>'
         f'<line x1="{scale.x(first):.1f}" y1="{y:.1f}" x2="{scale.x(last):.1f}" y2="{y:.1f}" stroke="{colour}" stroke-width="2"/>'
         f'<circle cx="{scale.x(row["difference"]["mean"]):.1f}" cy="{y:.1f}" r="4" fill="{colour}"/>'
-        f'<text x="{WIDTH - RIGHT + 8}" y="{y + 4:.1f}">{escape(verdict.removesuffix(" at this scale"))}</text>'
+        f'<text x="{WIDTH - RIGHT + 8}" y="{y + 4:.1f}">{escape(_short(verdict))}</text>'
     )
+
+
+def _short(verdict: str) -> str:
+    """A verdict that fits beside the drawing: without what the table adds to it, but for the seeds."""
+    words, bracket, seeds = verdict.partition(" (")
+    return words.partition(",")[0].removesuffix(" at this scale") + bracket + seeds
 
 
 def _ends(found: Mapping[str, Any]) -> tuple[float, float]:

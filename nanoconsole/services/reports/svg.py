@@ -65,9 +65,8 @@ def _axes(plot: Plot) -> list[str]:
         parts.append(f'<line x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}" stroke="#dddddd"/>')
         parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{escape(number(value))}</text>')
     for step in ticks(*plot.span):
-        parts.append(
-            f'<text x="{_x(plot, step):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{escape(count(step))}</text>'
-        )
+        label = escape(count(step) if step.is_integer() else number(step))
+        parts.append(f'<text x="{_x(plot, step):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{label}</text>')
     return parts
 
 

@@ -65,3 +65,11 @@ def maps_that_are_not_doubly_stochastic(patch: Patch) -> None:
 
     right = residual_maps.doubly_stochastic
     patch.setattr(residual_maps, "doubly_stochastic", lambda weights: right(weights) * 1.01)
+
+
+@caught_by("attention", "angles of the positions")
+def positions_that_all_turn_alike(patch: Patch) -> None:
+    from nanocore.model.rotary import RotaryTable
+
+    right = RotaryTable.__init__
+    patch.setattr(RotaryTable, "__init__", lambda self, width, length, theta: right(self, width, length, 1.0))

@@ -25,6 +25,42 @@ def smoothing_over_one_word_too_few(patch: Patch) -> None:
     patch.setattr(Regularisers, "d_logits", wrong)
 
 
+@caught_by("gradients", "off the slope")
+def a_norm_whose_gradient_lacks_a_part(patch: Patch) -> None:
+    from nanocore.model.norm import _RMSNormCPU
+
+    def wrong(ctx: Any, d_y: Tensor) -> Any:
+        x, gain, inverse = ctx.saved_tensors
+        return d_y * gain * inverse, (d_y * x * inverse).flatten(0, -2).sum(0), None
+
+    patch.setattr(_RMSNormCPU, "backward", staticmethod(wrong))
+
+
+@caught_by("gradients", "off the slope", slow=True)
+def maps_by_token_with_half_their_gradient(patch: Patch) -> None:
+    from nanocore.model.hyper_connections import _NormalisedProduct
+
+    right = _NormalisedProduct.backward
+    halved = staticmethod(lambda ctx, d_result: tuple(each / 2 for each in right(ctx, d_result)))
+    patch.setattr(_NormalisedProduct, "backward", halved)
+
+
+@caught_by("gradients", "two micro-batches", slow=True)
+def a_micro_batch_that_is_lost(patch: Patch) -> None:
+    from nanocore.train import step
+
+    right = step.micro_batches
+    patch.setattr(step, "micro_batches", lambda *parts, **options: right(*parts, **options)[-1:])
+
+
+@caught_by("gradients", "clipped to half of their norm", slow=True)
+def gradients_that_are_not_clipped(patch: Patch) -> None:
+    from nanocore.optim.optimizers import Optimizers
+
+    right = Optimizers.clip
+    patch.setattr(Optimizers, "clip", lambda self, _: right(self, 0.0))
+
+
 @caught_by("mtp", "the heads' loss")
 def further_tokens_off_by_one(patch: Patch) -> None:
     from nanocore.objective import goal, multi_token

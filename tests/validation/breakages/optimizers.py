@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -30,6 +31,28 @@ def lion_with_the_new_momentum(patch: Patch) -> None:
     patch.setattr(Lion, "_update", wrong)
 
 
+@caught_by("optimizers", "embedding, ")
+def a_weight_decay_that_never_ends(patch: Patch) -> None:
+    from nanocore.optim.optimizers import Optimizers
+
+    right = Optimizers.step
+    patch.setattr(Optimizers, "step", lambda self, lr_factor, _: right(self, lr_factor, 1.0))
+
+
+@caught_by("optimizers", "norm, ")
+def norm_gains_that_decay(patch: Patch) -> None:
+    from nanocore.optim import optimizers
+
+    right = optimizers.groups
+    patch.setattr(
+        optimizers,
+        "groups",
+        lambda *parts: [
+            replace(each, weight_decay=0.1 if each.name == "norm" else each.weight_decay) for each in right(*parts)
+        ],
+    )
+
+
 @caught_by("int8-state", "int8: step 2: cosine")
 def an_8_bit_state_that_is_zeroed(patch: Patch) -> None:
     from nanocore.optim.quantized_state import Codes
@@ -54,6 +77,18 @@ def a_momentum_that_is_not_rotated(patch: Patch) -> None:
     patch.setattr(galore.SubspaceMomentum, "direction", wrong)
 
 
+@caught_by("galore", "that of the newest refresh")
+def a_subspace_that_is_chosen_once(patch: Patch) -> None:
+    from nanocore.optim.galore import SubspaceMomentum
+
+    right = SubspaceMomentum.__init__
+
+    def wrong(self: SubspaceMomentum, *parts: Any) -> None:
+        right(self, *parts[:4], 10**6, *parts[5:])
+
+    patch.setattr(SubspaceMomentum, "__init__", wrong)
+
+
 @caught_by("fire", "error")
 def a_polar_factor_that_is_too_long(patch: Patch) -> None:
     from nanocore.optim import fire
@@ -73,6 +108,14 @@ def a_schedule_off_by_one(patch: Patch) -> None:
 
     right = schedule._at
     patch.setattr(schedule, "_at", lambda each, step, steps: right(each, step + 1, steps))
+
+
+@caught_by("techniques", "another seed draws the same weights", slow=True)
+def weights_that_no_seed_changes(patch: Patch) -> None:
+    from nanocore.model.transformer import Transformer
+
+    right = Transformer.initialise
+    patch.setattr(Transformer, "initialise", lambda self, _: right(self, 0))
 
 
 @caught_by("techniques", "multi-token prediction changes no weight", slow=True)

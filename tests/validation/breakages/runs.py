@@ -40,6 +40,24 @@ def a_data_position_that_is_forgotten(patch: Patch) -> None:
     patch.setattr(stream, "positions", lambda tokens, width, seed, _=None: right(tokens, width, seed))
 
 
+@caught_by("data", "another seed gives the same first batch")
+def an_order_that_no_seed_changes(patch: Patch) -> None:
+    from nanocore.data import stream
+
+    right = stream.epoch_order
+    patch.setattr(stream, "epoch_order", lambda tokens, width, seed: right(tokens, width, [0, *seed[1:]]))
+
+
+@caught_by("data", "measures read other text")
+def measures_on_text_that_is_trained_on(patch: Patch) -> None:
+    from nanocore.validation.checks import data
+
+    right = data.validation_slice
+    patch.setattr(
+        data, "validation_slice", lambda corpus, config: right(replace(corpus, validation=corpus.train[0]), config)
+    )
+
+
 # What training leaves
 
 
@@ -55,6 +73,21 @@ def an_embedding_that_begins_too_large(patch: Patch) -> None:
     from nanocore.model import initialise
 
     patch.setattr(initialise, "embedding_std", lambda *_: 1.0)
+
+
+@caught_by("training", "held-out bits per byte", slow=True)
+def bits_per_byte_of_other_bytes(patch: Patch) -> None:
+    from nanocore.data.heldout import HeldOut
+
+    patch.setattr(HeldOut, "target_bytes", property(lambda self: len(self.text) - 9))
+
+
+@caught_by("records", "tokens a second", slow=True)
+def tokens_counted_twice_in_the_speed(patch: Patch) -> None:
+    from nanocore.train.window import Window
+
+    right = Window.add
+    patch.setattr(Window, "add", lambda self, result, tokens: right(self, result, 2 * tokens))
 
 
 @caught_by("records", "step [3] is recorded [0] times")

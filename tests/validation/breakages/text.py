@@ -93,6 +93,21 @@ def a_temperature_that_is_not_applied(patch: Patch) -> None:
     patch.setattr(sampler, "candidates", lambda logits, sampling: right(logits, replace(sampling, temperature=1.0)))
 
 
+@caught_by("sampling", "min-p 0.3 keeps")
+def a_min_p_that_keeps_all(patch: Patch) -> None:
+    from nanocore.infer import sampler
+
+    right = sampler.candidates
+    patch.setattr(sampler, "candidates", lambda logits, sampling: right(logits, replace(sampling, min_p=0.0)))
+
+
+@caught_by("sampling", "repetition penalty")
+def a_repetition_that_costs_nothing(patch: Patch) -> None:
+    from nanocore.infer import sampler
+
+    patch.setattr(sampler, "penalised", lambda logits, *_: logits)
+
+
 @caught_by("presets", "d20", slow=True)
 def a_preset_with_an_unknown_key(patch: Patch) -> None:
     from nanocore.errors import ConfigError

@@ -93,7 +93,13 @@ def _head(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 
 def _positions(model: Transformer) -> None:
-    """Rotary positions count distances alone: a text moved as a whole has the same outputs."""
+    """Pair i turns by position * theta^(-2i / d), and distances alone count: a text moved as a whole has the same outputs."""
+    width, found = model.config.head_dim, model.context(random_tokens(1, TOKENS), None, None).rotation
+    rates = model.config.model.rope_theta ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
+    angles = torch.arange(TOKENS, dtype=torch.float64)[:, None] * rates  # (T, width / 2)
+    pairs = ((found.cos, angles.cos()), (found.sin, angles.sin()))
+    off = max(error(each[..., width // 2 :].view_as(angles), exact) for each, exact in pairs)
+    within("angles of the positions, error", off, 1e-6)
     tokens = random_tokens(1, TOKENS)
     moved = model(tokens, positions=torch.arange(9, 9 + TOKENS)[None])
     within("outputs of a text that begins at position 9, difference", error(moved, model(tokens)), 1e-9)

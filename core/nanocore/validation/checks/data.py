@@ -34,6 +34,10 @@ def check(workshop: Workshop) -> Found:
     for batch, _ in made:
         _next_tokens(batch, corpus)
     _goes_on(made, corpus, config)
+    other = next(batches(corpus, small_config(*library_sets(), f"training.seed={config.training.seed + 1}")))[0]
+    expect(
+        not np.array_equal(other.tokens, made[0][0].tokens), "another seed gives the same first batch", "another one"
+    )
     held = _held_out(corpus, config)
     text = corpus.facts["bytes"]
     return Found(
@@ -80,11 +84,14 @@ def _goes_on(made: list[tuple[Batch, StreamState]], corpus: Corpus, config: Conf
 
 
 def _held_out(corpus: Corpus, config: Config) -> int:
-    """No document stands on both sides."""
+    """No document stands on both sides, and the held-out side is what measures read."""
     slice_, bos = validation_slice(corpus, config), corpus.tokenizer.bos
     sides = [_documents(shard.tokens, bos) for shard in (corpus.train[0], corpus.validation)]
     both = sides[0] & sides[1]
     expect(not both, f"{len(both)} documents are trained on and held out", "none")
+    read = np.concatenate([batch.tokens.ravel() for batch in slice_.batches])
+    same = np.array_equal(read, corpus.validation.tokens[: len(read)])
+    expect(same, "measures read other text than what is held out", "the beginning of the held-out text")
     return slice_.scored
 
 

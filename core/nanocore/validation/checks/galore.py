@@ -58,6 +58,8 @@ def _full_rank() -> float:
         found = inner.lift(orthogonalise(inner.direction(gradient, state, 0.95, True)[None], 5)[0], state)
         exact = orthogonalise(direct.direction(gradient, plain, 0.95, True)[None], 5)[0]
         worst = max(worst, within(f"update {step + 1} at full rank off Muon's", error(found, exact), 1e-3))
+    newest = leading_basis(_gradient(STEPS - REFRESH), SIDE)
+    within("the subspace off that of the newest refresh", error(state["projector"], newest), 1e-3)
     return worst
 
 

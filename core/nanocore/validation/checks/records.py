@@ -51,10 +51,20 @@ def _rates(records: list[Record], config: Config, groups: list[dict[str, Any]]) 
         step = record["step"]
         tokens = step * config.tokens_per_step
         expect(record["tokens"] == tokens, f"step {step}: {record['tokens']} tokens", f"{tokens}")
+        _times(record, config.tokens_per_step)
         for group in groups:
             exact = group["lr"] * lr_factor(config.schedule, step - 1, config.training.steps)
             key = f"training/lr/{group['name']}"
             within(f"step {step}: {key} off its schedule", abs(record[key] - exact), 1e-12)
+
+
+def _times(record: Record, tokens: int) -> None:
+    """A step's parts are all of its time, and its tokens over that time the speed."""
+    step, seconds = record["step"], record["time/step"]
+    parts = sum(record[f"time/{part}"] for part in ("data_wait", "forward", "backward", "optimizer"))
+    within(f"step {step}: sum of its parts off its time, share", abs(parts / seconds - 1), 1e-6)
+    speed = record["throughput/tokens_per_sec"] * seconds / tokens
+    within(f"step {step}: tokens a second off tokens over time, share", abs(speed - 1), 1e-6)
 
 
 def _ended(run: RunFolder, config: Config) -> None:

@@ -24,7 +24,7 @@ def check(_: Workshop) -> Found:
     texts = _seeds()
     return Found(
         f"{DRAWS} draws within {off:.1f} standard errors, {texts} texts for {len(SEEDS)} seeds",
-        "frequencies against softmax(logits / 0.8); the same seed gives the same text twice; top-k, top-p and temperature 0",
+        "frequencies against softmax(logits / 0.8); the same seed gives the same text twice; top-k, top-p, min-p, temperature 0",
     )
 
 
@@ -48,11 +48,18 @@ def _filters() -> None:
     wanted = {
         "top-k 3": (Sampling(temperature=TEMPERATURE, top_k=3), [0, 1, 2]),
         "top-p 0.9": (Sampling(temperature=TEMPERATURE, top_p=0.9), list(range(nucleus))),
+        "min-p 0.3": (
+            Sampling(temperature=1.0, min_p=0.3),
+            [0, 1],
+        ),  # exp(-1) = 0.37 and exp(-1.5) = 0.22 of the likeliest
         "temperature 0": (Sampling(temperature=0.0), [0]),
     }
     for name, (sampling, exact) in wanted.items():
         kept = _kept(sampling)
         expect(kept == exact, f"{name} keeps {kept}", f"{exact}")
+    penalised = Sampler(Sampling(temperature=1.0, repetition_penalty=2.0)).distribution(LOGITS, [0, 4])
+    exact = torch.tensor([1.0, 1.0, 0.5, 0.0, -2.0, -3.0], dtype=torch.float64).softmax(0)
+    within("distribution with a repetition penalty, error", float((penalised - exact).abs().max()), 1e-12)
 
 
 def _seeds() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nanocore.validation.compare import differing
 from nanocore.validation.outcome import Found, expect
 from nanocore.validation.steps import train_steps
+from nanocore.validation.tiny import tiny_model
 from nanocore.validation.workshop import Workshop
 
 BASE = "mhc.streams=1"
@@ -49,6 +50,8 @@ def check(workshop: Workshop) -> Found:
     plain = train_steps(BASE, count=count).tensors()
     again = differing(plain, train_steps(BASE, count=count).tensors())
     expect(not again, f"the same run again has another {again[:1]}", "the same bits")
+    seeded = differing(tiny_model(1).state_dict(), tiny_model(2).state_dict())
+    expect(bool(seeded), "another seed draws the same weights", "others")
     for name, sets in ON.items():
         found = train_steps(BASE, *sets, count=count).tensors()
         common = [each for each in plain.keys() & found.keys() if not each.startswith("optimizer.")]

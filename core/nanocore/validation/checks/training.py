@@ -20,7 +20,11 @@ def check(workshop: Workshop) -> Found:
     expect(
         first - last >= LEAST_FALL, f"from {first:.2f} to {last:.2f} in {len(curve)} steps", f"{LEAST_FALL} nats less"
     )
-    held = [record["eval/ce"] for record in metrics(run) if "eval/ce" in record]
+    measured = [record for record in metrics(run) if "eval/ce" in record]
+    for record in measured:  # each scored token is a byte here
+        off = abs(record["eval/bits_per_byte"] - record["eval/ce"] / math.log(2))
+        within(f"step {record['step']}: held-out bits per byte off the loss / ln 2", off, 1e-9)
+    held = [record["eval/ce"] for record in measured]
     expect(held[0] > held[-1], f"held-out loss from {held[0]:.2f} to {held[-1]:.2f}", "less at the end")
     fall = START - held[-1]
     expect(fall >= LEAST_FALL, f"held-out loss {held[-1]:.2f} at the end", f"{LEAST_FALL} nats below ln 257")
