@@ -49,6 +49,11 @@ def size(value: float | None) -> str:
     return f"{scaled:.0f} {unit}" if unit == "B" else f"{_three_digits(scaled)} {unit}"
 
 
+def measure(value: float | None, unit: str) -> str:
+    """A measurement as people read its unit: bytes as a size, anything else as a number."""
+    return size(value) if unit == "bytes" and value is not None and math.isfinite(value) else number(value)
+
+
 def duration(value: float | None) -> str:
     """Seconds as the two largest units: 8s, 2m 10s, 1h 05m, 3d 04h."""
     if value is None or not math.isfinite(value) or value < 0:

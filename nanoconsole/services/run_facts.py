@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nanoconsole.services.format import number, size
-from nanoconsole.services.techniques import switched
+from nanoconsole.services.techniques import state_form, switched
 from nanocore.errors import ConfigError
 from nanocore.runs.create import read_run
 from nanocore.runs.layout import RunFolder
@@ -17,6 +17,8 @@ from nanocore.runs.text import sanitize_line
 
 Stamp = tuple[int, int]
 NEWEST = 3  # FIREs told of
+FLOAT = 4  # bytes of float32
+OF_MATRICES = ("momentum", "scales", "projector")  # kinds of state that Muon keeps, which nothing else does
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,16 @@ class Fired:
 class RunFacts:
     """`techniques` are switches away from their defaults; `optimizer` bytes of live state by kind, None when unknown.
 
-    `estimated` is what the optimizer's state was expected to take, `maps` the kind of the residual maps, `matrices`
-    what FIRE would reinitialise, `streams` the newest verdict on the residual streams in words.
+    `estimated` is what the optimizer's state was expected to take, `form` how that of matrices is kept ("": float32 in
+    full), `plain` how many bytes it would take so, `maps` the kind of the residual maps, `matrices` what FIRE would
+    reinitialise, `streams` the newest verdict on the residual streams in words.
     """
 
     techniques: Mapping[str, str] = field(default_factory=dict)
     optimizer: Mapping[str, int] | None = None
     estimated: int | None = None
+    form: str = ""
+    plain: int | None = None
     maps: str = "lite"
     matrices: tuple[str, ...] = ()
     fired: tuple[Fired, ...] = ()
@@ -54,7 +59,17 @@ class RunFacts:
         found = [("techniques", ", ".join(f"{key} {value}" for key, value in self.techniques.items()))]
         if self.optimizer is not None:
             found.append(("optimizer", self._optimizer(self.optimizer)))
+        found += self.saving
         return [line for line in (*found, *(("FIRE", each.text) for each in self.fired[-NEWEST:])) if line[1]]
+
+    @property
+    def saving(self) -> list[tuple[str, str]]:
+        """Label and words of a state that 8 bits or GaLore make smaller, with its share once the trainer counted it."""
+        if not self.form:
+            return []
+        own = sum((self.optimizer or {}).get(kind, 0) for kind in OF_MATRICES)
+        share = f": {own / self.plain:.1%} of float32 Muon's" if own and self.plain else ""
+        return [("matrix state", f"{self.form}{share}")]
 
     def _optimizer(self, kinds: Mapping[str, int]) -> str:
         """`5.01 MiB: momentum 3.00 MiB, exp_avg 1.00 MiB; estimated 5.01 MiB`."""
@@ -101,6 +116,8 @@ class FactsReader:
             techniques={key: _words(value) for key, value in switched(table).items()},
             optimizer=_kinds(optimizer) if isinstance(optimizer, dict) else None,
             estimated=estimated if type(estimated) is int else None,
+            form=_words(state_form(table)),
+            plain=_plain(known.get("groups")),
             maps=_words(_key(table, "mhc", "kind") or "lite"),
             matrices=_matrices(_key(table, "fire", "parameters")),
             fired=tuple(fires(self._fires)),
@@ -145,6 +162,14 @@ def _matrices(value: object) -> tuple[str, ...]:
 
 def _kinds(state: Mapping[str, object]) -> dict[str, int]:
     return {_words(kind): value for kind, value in state.items() if type(value) is int}
+
+
+def _plain(groups: object) -> int | None:
+    """Bytes that Muon's momentum would take in float32 and in full, from the groups that the trainer recorded."""
+    for group in groups if isinstance(groups, list) else ():
+        if isinstance(group, dict) and group.get("optimizer") == "muon" and type(group.get("values")) is int:
+            return FLOAT * group["values"]
+    return None
 
 
 def _stamp(path: Path) -> Stamp:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from typing import Any
 
 from nanoconsole.services.format import number
@@ -42,6 +43,24 @@ def switched(table: Mapping[str, Any]) -> dict[str, Any]:
 
     value = of_table(table)
     return {key: value(key) for key in SWITCHES if value(key) != default(key)}
+
+
+def state_form(table: Mapping[str, Any]) -> str:
+    """How Muon keeps the state of matrices: `int8, GaLore 1/4 (int4)`; "" for float32 in full."""
+    from nanocore.config.idle import of_table
+
+    value, on = of_table(table), switched(table)
+    parts = [str(value("optimizer.state"))]
+    if "galore.rank_fraction" in on:
+        projector = value("galore.projector")
+        parts.append(f"GaLore {_fraction(on['galore.rank_fraction'])}" + f" ({projector})" * (projector != "float32"))
+    return ", ".join(parts) if on.keys() & {"optimizer.state", "galore.rank_fraction"} else ""
+
+
+def _fraction(value: object) -> str:
+    """0.25 as 1/4; what is no simple fraction, or no number at all, as it is."""
+    simple = Fraction(value).limit_denominator(16) if isinstance(value, float) and 0 < value < 1 else None
+    return str(simple) if simple is not None and float(simple) == value else str(value)
 
 
 def numbers(last: Last) -> list[tuple[str, str]]:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from nanoconsole.services.comparison import Row
 from nanoconsole.tui.app import ConsoleApp
 from nanoconsole.tui.screens.compare import CompareScreen
 from nanoconsole.tui.widgets.chart import Chart
-from nanoconsole.tui.widgets.compared_rows import ComparedRows
+from nanoconsole.tui.widgets.compared_rows import ComparedRows, Shown, _cells
 from nanocore.config.schema import Config
 from nanocore.config.toml import save
 from nanocore.runs.layout import RunFolder
@@ -102,7 +103,20 @@ async def test_the_cursor_shows_values_and_differences_there(root: Path, three: 
         await pilot.press("end")
         assert [row.row.value is None for row in app.screen.query_one(ComparedRows)._rows] == [True, True, False]
         await pilot.press("escape")
-        assert "step 120, common" in await seen(pilot)
+        text = await seen(pilot)
+        assert "step 120, common" in text and "at cursor" not in text
+
+
+def test_bytes_are_compared_in_the_units_of_the_chart() -> None:
+    finals: dict[str, float | None] = dict.fromkeys(("loss/ce", "eval/bits_per_byte", "throughput/tokens_per_sec"))
+    row = Row(9.0, 5 * 2.0**20, 2.0**19, 6 * 2.0**20, 4 * 2.0**20, 1, 9, 1.0, finals)
+    cells = _cells(Shown("r", "finished", "●", "line-1", row, baseline=False), "bytes")
+    assert [cells[key] for key in ("value", "difference", "newest", "best")] == [
+        "5.00 MiB",
+        "+512 KiB",
+        "6.00 MiB",
+        "4.00 MiB",
+    ]
 
 
 async def test_metric_axis_scale_and_smoothing_change_by_key(root: Path, three: list[RunFolder]) -> None:

@@ -140,6 +140,21 @@ def test_ordinary_ranges_get_round_labels() -> None:
     assert [label for _, label in y_ticks(scale_for(9500.0, 31_000.0, log=False), 12)] == ["10k", "20k", "30k"]
 
 
+def test_bytes_have_the_units_that_stand_everywhere_else() -> None:
+    made = History()
+    made.add([{"step": step, "rss": (400 + 10 * step) * 2**20, "state": 3743744} for step in (1, 2, 20)])
+    spec = ChartSpec(
+        "memory", "memory", "bytes", (Line("rss", "resident", "", "line1"), Line("state", "optimizer", "", "line2"))
+    )
+    text = draw(80, 14, spec, made, RAW).canvas.text().splitlines()
+    assert "memory MiB" in text[0] and "resident 600 MiB" in text[0] and "optimizer 3.57 MiB" in text[0]
+    assert [row[:GUTTER].split()[0] for row in text if "┤" in row] == ["600", "400", "200"]
+    at = draw(80, 14, spec, made, View(smoothing=0.0, cursor=2.0)).canvas.text().splitlines()[0]
+    assert "resident 420 MiB" in at
+    one = 2.0**30
+    assert [label for _, label in y_ticks(scale_for(1.2 * one, 5.5 * one, log=False), 10, one)] == ["2", "4"]
+
+
 def test_steps_and_times_are_marked_at_round_numbers() -> None:
     assert [label for _, label in x_ticks(1, 2000, "step", 50)] == ["500", "1,000", "1,500", "2,000"]
     assert [label for _, label in x_ticks(0, 3600, "time", 50)] == ["0s", "15m", "30m", "45m", "1h"]

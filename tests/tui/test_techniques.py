@@ -46,9 +46,12 @@ async def test_one_key_switches_experts_on_with_their_details_and_what_they_cost
 
 async def test_a_technique_that_is_on_has_its_lines_chart_and_numbers(root: Path) -> None:
     run = lay(root, "r", steps=40)
+    run.config_file.write_text(run.config_file.read_text().replace('state = "float32"', 'state = "int8"'))
+    update_run(run, optimizer_state={"momentum": 260}, groups=[{"optimizer": "muon", "values": 256}])
     async with watching(run, (130, 36)) as (app, pilot):
         plain = await seen(pilot)
         assert "MTP" not in plain and "kept" not in plain
+        assert "matrix state int8: 25.4% of float32 Muon's" in plain
         append(run, step=41, tokens=41, elapsed=41.0, **{"loss/mtp": 3.25, **COLLIDER})
         text = await see(app, pilot)
         assert "▲ mtp 3.250" in text and "■ kept 2.500" in text

@@ -49,11 +49,13 @@ async def test_all_checks_run_live_and_the_head_has_the_exit_code(root: Path) ->
     async with validating(root) as (_, pilot):
         shown = await settled(pilot)
         assert "Nothing was checked yet" in shown and all(f"○ {name}" in shown for name in NAMES)
+        assert "waiting" not in shown
         assert FakeWorker.made == []
         await settled(pilot, "r")
         fake = await worker(pilot)
         assert fake.request == {"verb": "validate", "only": [], "full": False, "keep": None}
         fake.answer(told("environment", "running"))
+        assert (await settled(pilot)).count("waiting") > 20
         assert f"◐ environment  0 of {COUNT} ended" in await settled(pilot)
         for name in NAMES:
             fake.answer(told(name, "passed", **PASSED))
@@ -88,6 +90,7 @@ async def test_only_the_selected_or_the_one_under_the_cursor_run_again(root: Pat
         await settled(pilot, "down", "space", "space", "r")
         fake = await worker(pilot)
         assert fake.request["only"] == ["kernels", "quantisers"]
+        assert (await settled(pilot)).count("waiting") == 2  # nothing waits that nobody asked for
         fake.answer(told("kernels", "passed", **PASSED), {"kind": "done"}, None)
         await settled(pilot, "up", "up", "R")
         while len(FakeWorker.made) < 2:
@@ -108,7 +111,11 @@ async def test_a_stopped_run_counts_as_not_run(root: Path) -> None:
         fake.answer()
         shown = await settled(pilot, "down", "enter")
         assert (
-            fake.cancelled and "– kernels" in shown and "stopped" in shown and "✓ exit 0  1 passed, 1 not run" in shown
+            fake.cancelled
+            and "waiting" not in shown
+            and "– kernels" in shown
+            and "stopped" in shown
+            and "✓ exit 0  1 passed, 1 not run" in shown
         )
 
 

@@ -79,6 +79,7 @@ def test_switches_are_told_with_what_their_next_value_adds(nano: Nano, tmp_path:
     assert found["moe.experts"]["parameters"] == more
     changed = nano("config", "switches", str(file), "--set", "moe.experts=4")
     assert changed.code == 0 and [*filter(lambda line: line.startswith("moe.experts "), changed.out.splitlines())]
+    assert "adds: parameters; tensors in memory at the peak; arithmetic" in changed.out  # what its columns are
     assert nano("config", "switches", str(file), "--set", "model.n_heads=7").code == 2
 
 

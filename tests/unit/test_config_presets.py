@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nanoconsole.cli.target import source
-from nanoconsole.services.format import count
+from nanoconsole.services.format import count, size
 from nanocore.config import toml
 from nanocore.config.earlier import EARLIER, Counterpart, counterpart
 from nanocore.config.estimate import estimate
@@ -41,8 +41,8 @@ def test_a_built_in_preset_is_valid_and_says_what_it_is_for(preset) -> None:
 
 @pytest.mark.parametrize("preset", BUILT_IN, ids=lambda preset: preset.name)
 def test_the_parameters_a_preset_states_are_those_of_the_estimate(preset: Preset) -> None:
-    """Multi-token prediction heads apart."""
-    figures, text = estimate(resolve(preset.name, ["mtp.horizon=0"])), preset.description
+    """As in the list of presets: prediction heads count too."""
+    figures, text = estimate(resolve(preset.name)), preset.description
     assert re.findall(r"([\d.]+[kMB]) parameters", text) == [count(figures.parameters)]
     assert set(re.findall(r"([\d.]+[MB]) (?:of them )?ternary", text)) <= {count(figures.ternary_parameters)}
     sparse = figures.active_parameters != figures.parameters
@@ -58,8 +58,7 @@ def test_the_memory_a_preset_states_is_that_of_the_estimate(preset: Preset) -> N
     figures = estimate(
         resolve(preset.name, low if "bfloat16" in expects else ["hardware.device=cpu", "hardware.dtype=float32"])
     )
-    unit = 2**20 if peak.group(2) == "MiB" else 2**30
-    assert float(peak.group(1)) * unit == pytest.approx(figures.peak_bytes, rel=0.03)
+    assert peak.group(1, 2) == tuple(size(figures.peak_bytes).split())
     card = re.search(r"A GPU of (\d+) GB", expects)
     assert card is None or figures.peak_bytes < int(card.group(1)) * 0.9e9
 
@@ -112,6 +111,31 @@ def test_what_the_heads_of_d20_mtp_cost_is_as_it_and_the_techniques_page_say() -
     ]
     assert all(words in " ".join(page.split()) for words in said)
     assert f"costs {three / base:.1f} times the operations" in find("d20-mtp").path.read_text()
+
+
+def test_what_one_head_costs_is_on_its_page_as_the_switches_tell_it() -> None:
+    def more(name: str, kind: str) -> str:
+        plain, headed = (
+            estimate(resolve(name, ["collider.mode=off", f"mtp.horizon={heads}", *kinds]))
+            for heads, kinds in ((0, []), (1, [f"mtp.kind={kind}"]))
+        )
+        return f"{headed.flops_per_token / plain.flops_per_token - 1:.0%}".replace("%", " %")
+
+    page = (BENCHMARKS.parent / "techniques" / "multi-token-prediction.md").read_text()
+    tiny, nano = ([more(name, kind) for kind in ("independent", "sequential")] for name in ("tiny-cpu", "nano-125m"))
+    said = f"adds {tiny[0]} to tiny-cpu and {nano[0]} to nano-125m without Collider, one sequential module {tiny[1]} and {nano[1]}"
+    assert said in " ".join(page.split())
+
+
+def test_what_token_filtering_saves_of_memory_is_as_its_page_says() -> None:
+    def kept(*sets: str) -> str:
+        found = estimate(resolve("tiny-cpu", ["hardware.device=cpu", "hardware.dtype=float32", *sets]))
+        return size(found.activation_bytes).split()[0]
+
+    page = " ".join((BENCHMARKS.parent / "techniques" / "token-filtering.md").read_text().split())
+    full, joined = ["collider.mode=full", "collider.keep=0.6"], "data.isolate_documents=false"
+    assert f"go from {kept()} to {kept(*full)} MiB" in page
+    assert f"without isolated documents from {kept(joined)} to {kept(joined, *full)};" in page
 
 
 @pytest.mark.parametrize("preset", BUILT_IN, ids=lambda preset: preset.name)
@@ -193,7 +217,7 @@ def test_the_page_on_data_states_the_same_of_the_earlier_scripts() -> None:
     stated = re.findall(r"\| `train ([\w-]+) [^|]*?\(([\d.]+)([MB])", text)
     assert len(stated) == 3
     for name, number, unit in stated:
-        parameters = estimate(resolve(name, ["mtp.horizon=0"])).parameters
+        parameters = estimate(resolve(name)).parameters
         assert parameters == pytest.approx(float(number) * {"M": 1e6, "B": 1e9}[unit], rel=0.005)
     for name in ("train_production_e3", "production_e3_full"):
         row = counterpart(name)

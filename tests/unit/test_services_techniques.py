@@ -144,13 +144,45 @@ def test_facts_follow_the_folder(tmp_path: Path) -> None:
         ("optimizer", "2.06 KiB: momentum 2.00 KiB, scales 64 B; estimated 2.06 KiB"),
         ("FIRE", "step 9: 2 matrices within 3.00e-04 of orthogonal"),
     ]
+    assert found.saving == []
     tell(run, {"kind": "fire", "step": 20, "error": 0.5})
     assert [fired.step for fired in reader.read().fired] == [9, 20]
 
 
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ('[optimizer]\nstate = "int8"\n', "int8"),
+        ("[galore]\nrank_fraction = 0.25\n", "float32, GaLore 1/4"),
+        ("[galore]\nrank_fraction = 0.3\n", "float32, GaLore 3/10"),
+        ("[galore]\nrank_fraction = 0.2512\n", "float32, GaLore 0.2512"),
+        ("[galore]\nrank_fraction = nan\n", "float32, GaLore nan"),
+        (
+            '[optimizer]\nstate = "int8-dynamic"\n[galore]\nrank_fraction = 0.5\nprojector = "int4"\n',
+            "int8-dynamic, GaLore 1/2 (int4)",
+        ),
+    ],
+)
+def test_a_smaller_state_of_the_matrices_is_told_as_a_share_of_live_bytes(text: str, form: str, tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    run.config_file.write_text(text)
+    assert FactsReader(run).read().saving == [("matrix state", form)]  # nothing is counted yet
+    kinds = {"exp_avg": 9000, "momentum": 200, "projector": 40, "scales": 16, "counters": 700}
+    groups = [
+        {"name": "head", "optimizer": "adamw", "values": 9},
+        {"name": "matrix", "optimizer": "muon", "values": 256},
+    ]
+    update_run(run, optimizer_state=kinds, groups=groups)
+    facts = FactsReader(run).read()
+    assert facts.saving == [("matrix state", f"{form}: 25.0% of float32 Muon's")]  # 256 of 4 x 256 bytes
+    assert facts.saving[0] in facts.lines()
+
+
 def test_damaged_facts_are_unknown_and_safe(tmp_path: Path) -> None:
     run = make_run(tmp_path)
-    update_run(run, optimizer_state={"\x1b[2Jx": 5, "y": "z"}, optimizer_estimate="much")
+    update_run(run, optimizer_state={"\x1b[2Jx": 5, "y": "z"}, optimizer_estimate="much", groups=[3, {"values": 1}])
+    run.config_file.write_text('[optimizer]\nstate = ["\\u001b[2J"]\n')
+    assert "\x1b" not in str(FactsReader(run).read().lines())
     run.config_file.write_text('moe = 3\n[mhc]\nstreams = "\\u001b[2J"\nkind = ["x"]\n[fire]\nparameters = 4\n')
     tell(run, {"kind": "fire", "step": "x"}, {"kind": "fire", "step": 3, "error": None}, {"kind": "health"})
     found = FactsReader(run).read()

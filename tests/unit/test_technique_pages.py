@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-PAGES = sorted((Path(__file__).parents[2] / "docs" / "techniques").glob("*.md"))
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = sorted((DOCS / "techniques").glob("*.md"))
 ASKED = ["Formula", "Keys", "Together with", "What to watch", "What goes wrong", "Memory and time", "Deviations"]
 
 
@@ -17,6 +18,12 @@ def test_a_page_answers_what_is_asked_of_each(page: Path) -> None:
     assert [name for name in ASKED if name not in sections] == []
     use, _, other = sections["When to use it, and when not"].partition("\n\n")
     assert use.startswith("Use ") and other.startswith("Not ")
+
+
+def test_a_page_names_the_earlier_system_where_it_mentions_it_first() -> None:
+    for page in (page for page in DOCS.rglob("*.md") if page.name != "architecture.md"):
+        before, mention, after = " ".join(page.read_text().split()).partition("earlier system")
+        assert not mention or "nanochat-rs-ternary" in before + after[:120], page
 
 
 def test_claims_of_the_earlier_system_stand_beside_what_was_measured() -> None:

@@ -22,7 +22,7 @@ from 6006, on this machine only ([why not always](console.md#tensorboard)).
 
 The members of `training/lr` are the groups of parameters that a model has: `matrix`, `embedding`, `head`, `norm` (gains), `mixing`
 (maps of residual streams, routers, gates). TensorBoard shows `training/lr/matrix` and so on; no tag is called `training/lr` alone. The
-other tags that the earlier system named are the same here: `loss/total`, `loss/ce`, `training/entropy`, `training/grad_norm`,
+other tags that the earlier system (nanochat-rs-ternary) named are the same here: `loss/total`, `loss/ce`, `training/entropy`, `training/grad_norm`,
 `throughput/tokens_per_sec`, and `mhc/composite_gain` when `mhc.streams` is 2 or more.
 
 - Charts of the Live screen, `nanoconsole runs show RUN`, the filter of the list (`loss/ce<3`), alerts and reports take these names.

@@ -142,11 +142,11 @@ class CompareScreen(ChartedScreen):
             "reading …" if overlay.reading else "no run recorded this metric" if known else "nothing is recorded yet"
         )
         self.query_one(Chart).show(spec, overlay, replace(self.view, cursor=self._x()), empty)
-        self._show_rows(labels, marks, colours)
+        self._show_rows(labels, marks, colours, spec.unit)
         self._show_differences(labels)
         self.refresh_keys()
 
-    def _show_rows(self, labels: list[str], marks: list[str], colours: list[int]) -> None:
+    def _show_rows(self, labels: list[str], marks: list[str], colours: list[int], unit: str) -> None:
         overlay, baseline = self._overlay, self._baseline()
         found = rows(overlay, self._metric, self.view.axis, self._x(), baseline)
         shown = [
@@ -156,7 +156,7 @@ class CompareScreen(ChartedScreen):
             for index, run in enumerate(overlay.runs)
         ]
         at = where(self._x(), self.view.axis) + (", common" if self.view.cursor is None else "")
-        self.query_one(ComparedRows).show(shown, self._row, at)
+        self.query_one(ComparedRows).show(shown, self._row, at, unit)
 
     def _show_differences(self, labels: list[str]) -> None:
         panel = self.query_one("#differences Static", Static)

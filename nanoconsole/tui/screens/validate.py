@@ -93,14 +93,15 @@ class ValidateScreen(ConsoleScreen):
         self.refresh_keys()
 
     def _row(self, check: Check) -> Content:
-        shown = LOOKS[check.state]
+        idle = check.state == "waiting" and not (self._now.running and check.name in self._now.asked)
+        shown, state = LOOKS[check.state], "" if idle else check.state  # what nobody asked for waits for nothing
         ran = check.state in ("passed", "failed")
         selected = check.name in self._selected
         line = Content.assemble(
             ("▌" if selected else " ", "bold $accent"),
             (f"{shown.mark} ", f"bold ${shown.colour}"),
             (f"{check.name:<{NAME_WIDTH}}", "bold"),
-            (f"{check.state:<8}", f"${shown.colour}"),
+            (f"{state:<8}", f"${shown.colour}"),
             (f"{check.seconds:6.2f} s  " if ran else " " * 10, "$axis"),
             (check.figure, "$value"),
         )

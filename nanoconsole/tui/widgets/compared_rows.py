@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from nanoconsole.services.comparison import Row
-from nanoconsole.services.format import NOTHING, count, duration, number
+from nanoconsole.services.format import NOTHING, count, duration, measure, number
 from nanoconsole.tui.theme import look
 from nanoconsole.tui.widgets.run_table import fitted
 
@@ -32,7 +32,7 @@ class Shown:
 
 Columns = tuple[tuple[str, int, int], ...]  # title, width, room from which it is shown
 COLUMNS: Columns = (
-    ("#", 2, 0), ("at cursor", 9, 0), ("difference", 10, 0), ("newest", 9, 48), ("best", 9, 74), ("step", 9, 84),
+    ("#", 2, 0), ("value", 9, 0), ("difference", 10, 0), ("newest", 9, 48), ("best", 9, 74), ("step", 9, 84),
     ("trained", 8, 96), ("bits/byte", 9, 124), ("tok/s", 6, 130), ("loss", 8, 150), ("state", 11, 110),
 )  # fmt: skip
 
@@ -51,13 +51,13 @@ class ComparedRows(Widget):
         super().__init__()
         self._rows: tuple[Shown, ...] = ()
         self._cursor = 0
-        self._at = ""
+        self._at = self._unit = ""
 
-    def show(self, rows: Sequence[Shown], cursor: int, at: str) -> None:
-        """Show rows, the one under the `cursor` marked; `at` says where the values are taken."""
-        if (tuple(rows), cursor, at) != (self._rows, self._cursor, self._at):
+    def show(self, rows: Sequence[Shown], cursor: int, at: str, unit: str) -> None:
+        """Show rows, the one under the `cursor` marked; `at` says where the values are taken, `unit` what they are in."""
+        if (tuple(rows), cursor, at, unit) != (self._rows, self._cursor, self._at, self._unit):
             layout = len(rows) != len(self._rows)
-            self._rows, self._cursor, self._at = tuple(rows), cursor, at
+            self._rows, self._cursor, self._at, self._unit = tuple(rows), cursor, at, unit
             self.refresh(layout=layout)
 
     def get_content_height(self, container: object, viewport: object, width: int) -> int:
@@ -78,7 +78,7 @@ class ComparedRows(Widget):
         return Content("\n").join(lines)
 
     def _line(self, place: int, shown: Shown, name: int, columns: Sequence[tuple[str, int]]) -> Content:
-        cells = _cells(shown)
+        cells = _cells(shown, self._unit)
         style = look(shown.state)
         parts = [
             ("▶" if place == self._cursor else " ", "$accent"),
@@ -100,18 +100,18 @@ class ComparedRows(Widget):
         return line.stylize("on $block-cursor-blurred-background")
 
 
-def _cells(shown: Shown) -> dict[str, str]:
+def _cells(shown: Shown, unit: str) -> dict[str, str]:
     row = shown.row
     difference = "baseline" if shown.baseline else NOTHING
     if row.difference is not None:
-        text = number(row.difference)
+        text = measure(row.difference, unit)
         difference = text if text.startswith("-") or row.difference != row.difference else f"+{text}"
     return {
         "#": str(row.rank) if row.rank else NOTHING,
-        "at cursor": number(row.value),
+        "value": measure(row.value, unit),
         "difference": difference,
-        "newest": number(row.newest),
-        "best": number(row.best),
+        "newest": measure(row.newest, unit),
+        "best": measure(row.best, unit),
         "step": f"{row.step:,}",
         "trained": duration(row.time),
         "loss": number(row.finals["loss/ce"]),

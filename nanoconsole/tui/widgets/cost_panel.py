@@ -67,7 +67,7 @@ FIGURES: tuple[tuple[str, Say, Get, str], ...] = (
     ("ternary", count, lambda e: e.ternary_parameters, ""),
     ("embedding", count, lambda e: e.embedding_parameters, ""),
     ("tensors", size, lambda e: e.peak_bytes, "≈ "),
-    ("weights etc", size, lambda e: e.weight_bytes + e.gradient_bytes + e.optimizer_bytes, ""),
+    ("model state", size, lambda e: e.weight_bytes + e.gradient_bytes + e.optimizer_bytes, ""),
     ("activations", size, lambda e: e.activation_bytes, "≈ "),
 )
 

@@ -14,7 +14,7 @@ from nanoconsole.tui.widgets.plot_axes import draw_marks, x_axis, y_axis
 from nanoconsole.tui.widgets.plot_frame import GUTTER, Drawn, Frame, Picture
 from nanoconsole.tui.widgets.plot_lines import cursor_line, plot
 from nanoconsole.tui.widgets.plot_title import title
-from nanoconsole.tui.widgets.ticks import scale_for
+from nanoconsole.tui.widgets.ticks import axis_unit, scale_for
 
 TALL = 9  # a chart this high gives the x axis two rows
 SMOOTHING = (0.0, 0.6, 0.9, 0.97)
@@ -51,7 +51,7 @@ def draw(
         canvas.write(max(0, (width - len(empty)) // 2), height // 2, empty, "axis")
         return Picture(glyphs.over(canvas), curves, span, None, end, above)
     scale = scale_for(*bounds, log=view.log)
-    y_axis(canvas, frame, scale)
+    y_axis(canvas, frame, scale, axis_unit(spec.unit, bounds[1])[1])
     if ruler:
         x_axis(canvas, frame, view, source.span(view.axis))
     plot(canvas, frame, scale, curves, smooth=view.smoothing > 0, glyphs=glyphs)

@@ -19,11 +19,11 @@ MARKS = {
 }
 
 
-def y_axis(canvas: Canvas, frame: Frame, scale: Scale) -> None:
-    """A line with marks and labels at round values."""
+def y_axis(canvas: Canvas, frame: Frame, scale: Scale, one: float) -> None:
+    """A line with marks and labels at round values, in units of `one`."""
     canvas.column(frame.x - 1, frame.y, frame.height, "│", "axis")
     taken: set[int] = set()
-    for value, label in y_ticks(scale, frame.height):
+    for value, label in y_ticks(scale, frame.height, one):
         row = frame.height - 1 - round(scale.place(value) * (frame.height - 1))
         if 0 <= row < frame.height and row not in taken:
             taken.add(row)

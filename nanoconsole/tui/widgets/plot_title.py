@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from nanoconsole.services.curves import CurveSource, Span
-from nanoconsole.services.format import number
+from nanoconsole.services.format import measure, size
 from nanoconsole.tui.widgets.canvas import Canvas
 from nanoconsole.tui.widgets.canvas import Span as Text
 from nanoconsole.tui.widgets.chart_spec import ChartSpec, Line, Mark, View
 from nanoconsole.tui.widgets.plot_axes import MARKS, marks_near
 from nanoconsole.tui.widgets.plot_frame import GUTTER, Drawn
-from nanoconsole.tui.widgets.ticks import precise
+from nanoconsole.tui.widgets.ticks import axis_unit, precise
 
 TWO_ROWS = 9  # a chart this high may have a title of two rows
 LEAST_POSITIVE = np.nextafter(0.0, 1.0)
@@ -35,7 +35,7 @@ def title(
     notes = _notes(source, view, curves, bounds)
     room = canvas.width - len(notes)
     happened = _happened(canvas, source, view, marks)
-    full, brief = (_legend(spec, source, view, curves, brief=brief) + happened for brief in (False, True))
+    full, brief = (_legend(spec, source, view, curves, bounds, brief=brief) + happened for brief in (False, True))
     x, y = 0, 0
     for group in full if sum(map(_width, full)) <= room else brief:
         if x + _width(group) > room:
@@ -52,17 +52,20 @@ def _width(group: list[Text]) -> int:
     return sum(len(text) for text, _ in group)
 
 
-def _legend(spec: ChartSpec, source: CurveSource, view: View, curves: list[Drawn], *, brief: bool) -> list[list[Text]]:
+def _legend(
+    spec: ChartSpec, source: CurveSource, view: View, curves: list[Drawn], bounds: Span | None, *, brief: bool
+) -> list[list[Text]]:
     """The groups of a title: name and unit, the numbers that stand beside, a mark and value for each line."""
     name = (brief and spec.brief) or spec.title
-    groups: list[list[Text]] = [[(f" {name} ", "title"), (f"{spec.unit} " if spec.unit else "", "axis")]]
+    unit = axis_unit(spec.unit, bounds[1])[0] if bounds is not None else spec.unit
+    groups: list[list[Text]] = [[(f" {name} ", "title"), (f"{unit} " if unit else "", "axis")]]
     for beside in spec.beside:
         if (shown := _value(source, view, beside.metric, source.last(beside.metric))) is not None:
             expected = beside.brief if brief else beside.expected
             said = f" ({expected}) " if expected else " "
             groups.append([(f" {beside.label} ", "axis"), *shown, (said, "axis")])
     for line, curve in curves:
-        if (shown := _value(source, view, line.metric, curve.last)) is not None:
+        if (shown := _value(source, view, line.metric, curve.last, spec.unit)) is not None:
             groups.append([*_label(line, brief=brief), *shown])
     return groups
 
@@ -73,15 +76,16 @@ def _label(line: Line, *, brief: bool) -> list[Text]:
     return [(mark, line.style), (f"{label} " if label else "", "axis")]
 
 
-def _value(source: CurveSource, view: View, metric: str, last: float | None) -> list[Text] | None:
+def _value(source: CurveSource, view: View, metric: str, last: float | None, unit: str = "") -> list[Text] | None:
     """The newest value, or exactly the one recorded nearest to the cursor, with its place where that is another."""
     if view.cursor is None:
-        return [(number(last), "value")] if last is not None else None
+        return [(measure(last, unit), "value")] if last is not None else None
     point = source.at(metric, view.axis, view.cursor)
     if point is None:
         return None
     elsewhere = f"@{precise(point[0], view.axis)}" if point[0] != view.cursor else ""
-    return [(f"{point[1]:.6g}", "value"), (elsewhere, "axis")]
+    exact = size(point[1]) if unit == "bytes" else f"{point[1]:.6g}"
+    return [(exact, "value"), (elsewhere, "axis")]
 
 
 def _happened(canvas: Canvas, source: CurveSource, view: View, marks: Sequence[Mark]) -> list[list[Text]]:

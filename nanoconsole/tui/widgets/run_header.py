@@ -155,8 +155,10 @@ def _numbers(update: RunUpdate, room: int) -> Row:
 
 
 def _techniques(update: RunUpdate, room: int) -> list[Row]:
-    """The newest numbers of the techniques that are on, in at most two lines; all of them stand beside the log."""
-    words = [*numbers(update.history.last), *(("FIRE", each.text) for each in update.facts.fired[-1:])]
+    """The newest numbers of the techniques that are on, and what is left of the matrices' state, in at most two lines;
+    all of it stands beside the log."""
+    facts = update.facts
+    words = [*numbers(update.history.last), *facts.saving, *(("FIRE", each.text) for each in facts.fired[-1:])]
     groups: list[Sequence[Part]] = [[(f" {label} ", "$axis"), (f"{value} ", "$value")] for label, value in words]
     lines = _fitted(groups, room), _fitted(groups[_fitting(groups, room) :], room)
     return [line for line in lines if line]

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
-from nanoconsole.services.format import count, duration
+from nanoconsole.services.format import BYTE_UNITS, count, duration
 
 LABEL = 6  # cells of a y label at most
 DURATIONS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 43200, 86400)
@@ -48,9 +48,18 @@ def multiples(low: float, high: float, step: float) -> list[float]:
     return [index * step for index in range(first, last + 1)]
 
 
+def axis_unit(unit: str, high: float) -> tuple[str, float]:
+    """The unit in which a y axis up to `high` is labelled, and how much one of it is: bytes in KiB, MiB or GiB."""
+    power = min(len(BYTE_UNITS) - 1, int(math.log2(high) / 10)) if unit == "bytes" and high >= 1 else 0
+    return (BYTE_UNITS[power], 1024.0**power) if power else (unit, 1.0)
+
+
 @lru_cache(maxsize=64)  # a chart that grows is drawn again and again over one range of values
-def y_ticks(scale: Scale, rows: int) -> tuple[tuple[float, str], ...]:
-    """Values and labels for a y axis of `rows` character rows, lowest first."""
+def y_ticks(scale: Scale, rows: int, one: float = 1.0) -> tuple[tuple[float, str], ...]:
+    """Values and labels for a y axis of `rows` character rows, lowest first; labels count in units of `one`."""
+    if one != 1.0:
+        inner = Scale(scale.low / one, scale.high / one, scale.log)
+        return tuple((value * one, label) for value, label in y_ticks(inner, rows))
     values: list[float] = []
     most = max(1, rows // 3)
     while len(values) < 2:

@@ -27,7 +27,7 @@ def check(workshop: Workshop) -> Found:
     how = (
         "built without memory: parameters and optimizer bytes as estimated" if workshop.full else "valid and estimated"
     )
-    return Found(f"{len(configs)} presets, {least / 1e6:.1f} M to {most / 1e9:.2f} G parameters", how)
+    return Found(f"{len(configs)} presets, {least / 1e6:.1f}M to {most / 1e9:.2f}B parameters", how)
 
 
 def _built(name: str, config: Config) -> None:
