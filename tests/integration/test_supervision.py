@@ -44,6 +44,19 @@ def _on_a_terminal(command: list[str]) -> tuple[int, int]:
     return child, terminal
 
 
+def test_a_trainer_steps_back_for_other_programs_and_its_session_too(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kernels that share processors out between sessions look at the niceness of a session first."""
+    monkeypatch.setenv("FAKE_STEPS", str(LONG))
+    pid, own = spawn_trainer(run, module="tests.fake_trainer", threads=1, nice=3), os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getpriority(os.PRIO_PROCESS, pid) == min(19, own + 3)
+    session = Path(f"/proc/{pid}/autogroup")
+    assert not session.is_file() or session.read_text().split()[-2:] == ["nice", str(min(19, own + 3))]
+    os.kill(pid, signal.SIGKILL)
+    ended(run)
+
+
 @pytest.mark.parametrize("ending", ["kill -9", "terminal closed", "ctrl-c"])
 def test_a_trainer_outlives_its_console_and_another_one_sees_all(
     run: RunFolder, ending: str, monkeypatch: pytest.MonkeyPatch

@@ -55,12 +55,23 @@ def spawn_trainer(run: RunFolder, *, module: str = "nanocore.train", threads: in
     except OSError as error:
         what = f"the trainer cannot be started: {error.strerror}"
         raise ResourceError(what, where=run.name, fix=remedy(error)) from None
-    with suppress(ProcessLookupError, PermissionError):
-        os.setpriority(os.PRIO_PROCESS, process.pid, min(19, os.getpriority(os.PRIO_PROCESS, 0) + nice))
+    _step_back(process.pid, nice)
     witness = threading.Thread(target=_witness, args=(run, process, attempt), name="witness", daemon=True)
     _witnesses[run.path] = witness
     witness.start()
     return process.pid
+
+
+def _step_back(pid: int, nice: int) -> None:
+    """Let a process that leads a session of its own claim less than this one does, by `nice`.
+
+    Where the kernel shares processors out between sessions (autogroup), niceness alone counts only within one: sched(7).
+    """
+    with suppress(ProcessLookupError, PermissionError):
+        value = min(19, os.getpriority(os.PRIO_PROCESS, 0) + nice)
+        os.setpriority(os.PRIO_PROCESS, pid, value)
+        with suppress(OSError):  # a kernel without it, or one that was asked too often
+            Path(f"/proc/{pid}/autogroup").write_text(str(value))
 
 
 def hear_witness(run: RunFolder) -> None:
