@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -91,6 +92,26 @@ def test_config_check_takes_a_preset_as_config_show_does(nano: Nano) -> None:
     assert expects not in nano("config", "check", "tiny-cpu", "--set", "model.n_layers=5").out
     wrong = nano("config", "check", "tiny-cpi")
     assert (wrong.code, "did you mean tiny-cpu" in wrong.err) == (2, True)
+
+
+def test_config_check_says_in_which_numbers_it_would_be_computed(nano: Nano) -> None:
+    def rows(*sets: str) -> dict[str, str]:
+        words = [word for each in sets for word in ("--set", each)]
+        lines = [re.split(r"\s{2,}", line) for line in nano("config", "check", "tiny-cpu", *words).out.splitlines()]
+        return {line[0]: line[1] for line in lines if len(line) == 2}
+
+    float32, gpu = (
+        ("hardware.device=cpu", "hardware.dtype=float32"),
+        ("hardware.device=cuda", "hardware.dtype=bfloat16"),
+    )
+    here, there = rows(*float32), rows(*gpu)
+    assert (here["computed in"], there["computed in"]) == ("float32, on a CPU", "bfloat16, on a GPU")
+    assert "on a GPU" not in here["peak bytes"] + there["peak bytes"]
+    if (plain := rows())["computed in"] == "float32, on a CPU":  # as on most machines that test it
+        assert plain["peak bytes"] == f"{here['peak bytes']} ({there['peak bytes']} on a GPU, in bfloat16)"
+        assert plain["parameters"] == here["parameters"]
+    told = nano("config", "check", "tiny-cpu", "--json", *(word for each in gpu for word in ("--set", each))).data
+    assert (told["device"], told["dtype"]) == ("cuda", "bfloat16")
 
 
 def test_config_check_refuses_a_source_that_matches_no_file(nano: Nano) -> None:
