@@ -35,7 +35,7 @@ EXIT_CODES: dict[int, str] = {
     5: "no checkpoint could be loaded, or something that was verified is broken",
     6: "out of memory, disk or another resource; output cannot be written",
     75: "the run is in use by another process",
-    130: "interrupted by Ctrl-C, with a checkpoint; or Ctrl-C twice, and the stop stays in force",
+    130: "interrupted by Ctrl-C, with a checkpoint, or before the first step; or Ctrl-C twice, and the stop stays in force",
     141: "nobody reads its output any more, as behind `| head`",
     143: "ended by SIGTERM, with a checkpoint",
 }

@@ -10,6 +10,7 @@ from nanoconsole.cli.bench_memory import Preset
 from nanoconsole.cli.bench_result import Out, Report, by_worker, deliver
 from nanoconsole.cli.options import Json, Set, examples
 from nanoconsole.cli.output import table, tell
+from nanocore.wording import counted
 
 Mode = Literal["eager", "compiled"]
 MODES: tuple[Mode, ...] = ("eager", "compiled")
@@ -81,7 +82,7 @@ def _show(report: Report) -> None:
     table((report["preset"], "mode", *headings), [_cells(row) for row in report["rows"]])
     for row in report["rows"]:
         if row["reason"]:
-            tell(f"{row['model']}, {row['mode']}, {row['threads']} threads: {row['reason']}")
+            tell(f"{row['model']}, {row['mode']}, {counted(row['threads'], 'thread')}: {row['reason']}")
     device, peak = report["machine"]["device"], report["machine"]["peak_flops"]
     rate = f"; MFU is of {peak / TERA:.0f} TFLOP/s, dense, as its maker states" if peak else ""
     tell(f"{device['device_name']}, {device['dtype']}{rate}")

@@ -73,6 +73,7 @@ def check(target: Target, set: Set = None, runs: Runs = None, json: Json = False
     """
     from nanoconsole.cli.target import configuration
     from nanocore.config.advice import advice
+    from nanocore.config.machine import device_type
     from nanocore.errors import ConfigError, DataError, UsageError
     from nanocore.runs.layout import run_root
     from nanocore.runs.named import refuse_missing
@@ -90,11 +91,15 @@ def check(target: Target, set: Set = None, runs: Runs = None, json: Json = False
     facts = asdict(expected.estimate)
     if json:
         time = {"seconds": expected.seconds, "seconds_like_run": expected.like}
-        return emit({"target": target, "valid": True, "problems": [], "advice": advice(config), **facts, **time})
+        machine = {"device": device_type(config.hardware), "dtype": _dtype(config)}
+        found = {"target": target, "valid": True, "problems": [], "advice": advice(config)}
+        return emit({**found, **machine, **facts, **time})
     tell(f"{target}: can be trained")
     for line in advice(config):
         say(f"note: {line}")
-    table(("estimate", "value"), [*_readable(facts), ("time", _time(expected))])
+    place = "CPU" if device_type(config.hardware) == "cpu" else "GPU"
+    rows = [("computed in", f"{_dtype(config)}, on a {place}"), *_readable(facts, _on_gpu(config, facts))]
+    table(("estimate", "value"), [*rows, ("time", _time(expected))])
     if config.about.expects and not set:  # which no longer holds of a changed one
         tell(f"expects: {config.about.expects}")
     return None
@@ -171,17 +176,39 @@ def _time(expected: Cost) -> str:
     return f"{'about ' if expected.like else ''}{duration(expected.seconds)}, {expected.source}"
 
 
-def _readable(facts: dict[str, Any]) -> list[tuple[str, str]]:
+def _dtype(config: Config) -> str:
+    from nanocore.config.machine import compute_bytes
+
+    return "float32" if compute_bytes(config.hardware) == 4 else "bfloat16"
+
+
+def _on_gpu(config: Config, here: dict[str, Any]) -> dict[str, Any]:
+    """What differs on a GPU in bfloat16, where the configuration leaves both to the machine and this one has neither."""
+    from nanocore.config.estimate import estimate
+    from nanocore.config.machine import device_type
+
+    hardware = config.hardware
+    if (hardware.device, hardware.dtype, device_type(hardware)) != ("auto", "auto", "cpu"):
+        return {}
+    there = hardware.model_copy(update={"device": "cuda", "dtype": "bfloat16"})
+    found = asdict(estimate(config.model_copy(update={"hardware": there})))
+    return {name: value for name, value in found.items() if value != here[name]}
+
+
+def _readable(facts: dict[str, Any], on_gpu: dict[str, Any]) -> list[tuple[str, str]]:
     from nanoconsole.services.format import count, size
 
-    def said(name: str, value: int) -> str:
+    def told(name: str, value: int) -> str:
         if name == "tokens" and not value:
             return "unknown until the run has timed its steps"
         return size(value) if name.endswith("_bytes") else count(value)
 
     dense = facts["active_parameters"] == facts["parameters"]
     return [
-        (name.replace("_", " "), said(name, value))
+        (
+            name.replace("_", " "),
+            told(name, value) + (f" ({told(name, on_gpu[name])} on a GPU, in bfloat16)" if name in on_gpu else ""),
+        )
         for name, value in facts.items()
         if not (dense and name == "active_parameters")
     ]

@@ -60,7 +60,8 @@ def _usage(error: typer.TyperException) -> str:
 
     context = getattr(error, "ctx", None)
     verb = context.command_path.removeprefix("nanoconsole").lstrip() if context else ""
-    words = plain(error.format_message(), verb, _groups(context))
+    takes_set = context is not None and any("--set" in parameter.opts for parameter in context.command.params)
+    words = plain(error.format_message(), verb, _groups(context), takes_set=takes_set)
     return sanitize_line(f"{words}{'' if words.endswith('?') else ';'} see {to_type(f'{verb} --help'.lstrip())}")
 
 

@@ -16,6 +16,7 @@ from nanoconsole.cli.options import Json, Runs
 from nanoconsole.cli.output import emit, say, write
 from nanocore.errors import UsageError
 from nanocore.runs.hints import to_type
+from nanocore.wording import counted
 
 if TYPE_CHECKING:
     from nanocore.compare.spec import Spec
@@ -81,7 +82,7 @@ def pursue(context: typer.Context, verb: str, spec: Spec, asked: Asked) -> None:
     if not asked.report_only:
         queued = prepare(spec, root, again=asked.again, slots=asked.slots, argv=argv)
         queue.wake(root)
-        say(f"{spec.name}: {len(queued)} runs queued in {root}; look: {to_type('queue list')}")
+        say(f"{spec.name}: {counted(len(queued), 'run')} queued in {root}; look: {to_type('queue list')}")
         if not asked.follow:
             return emit({"experiment": spec.name, "queued": queued}) if asked.json else None
         watch(spec, root, verb)

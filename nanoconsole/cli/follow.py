@@ -31,8 +31,9 @@ def follow(
 
     As JSON `facts` about a launch are the first line. When nobody reads any more, what goes on is said on stderr.
 
-    Ctrl-C asks the trainer to stop with a checkpoint and waits for it: 130 when it has, else the trainer's exit code.
-    A second Ctrl-C ends only the following, which is 130 too: the stop that was asked for stays in force.
+    Ctrl-C asks the trainer to stop with a checkpoint and waits for it: 130 when it has, or had made no step to save,
+    else the trainer's exit code. A second Ctrl-C ends only the following, which is 130 too: the stop that was asked for
+    stays in force.
     """
     from nanocore.runs.control import send
 
@@ -47,11 +48,9 @@ def follow(
             except KeyboardInterrupt:
                 send(run, "stop")
                 asked = True
-                display.note(
-                    f"stopping {run.name} with a checkpoint; Ctrl-C again ends only this command, not the stop"
-                )
+                display.note(f"{_stopping(view)}; Ctrl-C again ends only this command, not the stop")
             code = _until_end(view, display)
-            return INTERRUPTED if _saved(view) else code
+            return INTERRUPTED if view.state.state in ("stopped", "finished") else code
     except KeyboardInterrupt:
         say(_left(run, asked))
         return INTERRUPTED
@@ -60,11 +59,17 @@ def follow(
         raise
 
 
+def _stopping(view: RunView) -> str:
+    """What a stop does: nothing is saved of a run that makes no step before it."""
+    begun = view.step > 0 and view.state.state != "starting"
+    return f"stopping {view.run.name}{' with a checkpoint' if begun else ', with a checkpoint if it has made a step by then'}"
+
+
 def _left(run: RunFolder, asked: bool) -> str:
     """What becomes of a run that is followed no more, and how to look on; `asked` says that it was told to stop."""
     look, stop = to_type(f"watch {run.name}"), to_type(f"stop {run.name}")
     if asked:
-        return f"{run.name}: the stop stays in force: it saves and ends; look: {look}; end it at once: {stop} --kill"
+        return f"{run.name}: the stop stays in force: it saves what it trained and ends; look: {look}; end it at once: {stop} --kill"
     return f"{run.name} still runs; look: {look}; stop it: {stop}"
 
 
@@ -115,13 +120,6 @@ def _until_end(
             return view.exit_code
         time.sleep(INTERVAL)
         view.poll()
-
-
-def _saved(view: RunView) -> bool:
-    """Whether the run ended by itself or as it was asked to, with a checkpoint to go on from."""
-    from nanocore.checkpoint.manifest import available
-
-    return view.state.state in ("stopped", "finished") and bool(available(view.run.checkpoints_dir))
 
 
 def _address(board: Companion) -> str:

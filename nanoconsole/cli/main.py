@@ -40,8 +40,10 @@ from nanoconsole.cli import (
     watch,
     web,
 )
+from nanoconsole.cli.metavars import simplify
 from nanocore.errors import EXIT_CODES
 from nanocore.runs.hints import repeat_root
+from nanocore.runs.layout import root_here
 
 HEADLESS = (
     "presets, config, data, train, runs, layers, samples, log, watch, alerts, stop, pause, resume, checkpoint, sample, "
@@ -129,7 +131,9 @@ def open_app(runs: Path | None) -> int:
 @cache
 def command() -> Callable[..., Any]:
     """The command tree, built once: Typer reads the annotations of every verb for it."""
-    return get_command(app)
+    built = get_command(app)
+    simplify(built)
+    return built
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -141,7 +145,7 @@ def run(arguments: Sequence[str]) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue]
     named = _named_root(arguments)
-    repeat_root(named)
+    repeat_root(named or root_here())
     try:
         code = _call(list(arguments))
         sys.stdout.flush()

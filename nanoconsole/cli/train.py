@@ -70,8 +70,9 @@ def train(
 ) -> None:
     """Train a preset, a file or a run's settings.
 
-    With --follow, Ctrl-C stops the training with a checkpoint (exit 130; the trainer's own code when that fails). A
-    second Ctrl-C ends only this command (exit 130 too): the stop stays in force, the run saves and ends.
+    With --follow, Ctrl-C stops the training with a checkpoint, or without one before the first step (exit 130; the
+    trainer's own code when that fails). A second Ctrl-C ends only this command (exit 130 too): the stop stays in force,
+    the run saves and ends.
     With --detach the name of the run is all that is printed: once it trains, or, when it has loaded its checkpoint and
     prepares text or builds the model, after four seconds of that. What fails later is told by `runs show`. Either way
     the training outlives this command. A run made with --create-only is started by `resume RUN` or by torchrun.
@@ -174,7 +175,7 @@ def _horizon(duration: str, sets: Sequence[str]) -> list[str]:
 def _start(target: str | None, root: Path, sets: list[str], parent: Parent | None) -> tuple[str, Config]:
     """The preset's name and the configuration to train: those of the target, without one those of the parent.
 
-    A fork must have the tensors of its parent's checkpoint. Raises UsageError when nothing is named.
+    A fork must have the tensors of its parent's checkpoint. Raises UsageError when it has not, or nothing is named.
     """
     from nanoconsole.cli.target import configuration, label, run_label
     from nanoconsole.services.launcher import check_fork
@@ -189,5 +190,5 @@ def _start(target: str | None, root: Path, sets: list[str], parent: Parent | Non
     run = find_run(root, parent.run)
     preset = label(target, root) if target else run_label(run)
     config = configuration(target, root, sets) if target else resolve(str(run.config_file), sets)
-    check_fork(config, load(run.config_file))
+    check_fork(config, load(run.config_file), parent)
     return preset, config

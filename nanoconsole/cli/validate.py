@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -58,7 +59,9 @@ def validate(only: Only = None, full: Full = False, keep: Keep = None, json: Jso
     from nanocore.validation.catalog import NAMES
 
     if unknown := [name for name in only or () if name not in NAMES]:
-        raise UsageError(f"no check named {unknown[0]!r}", where="--only", fix=f"there are {', '.join(NAMES)}")
+        near = difflib.get_close_matches(unknown[0], NAMES, 1)
+        fix = f"did you mean {near[0]}?" if near else f"there are {', '.join(NAMES)}"
+        raise UsageError(f"no check named {unknown[0]!r}", where="--only", fix=fix)
     began = time.monotonic()
     with choose(as_json=json) as checklist:
         validator = Validator(checklist.show)

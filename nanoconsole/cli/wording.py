@@ -22,16 +22,32 @@ OF_THE_QUEUE = ("--restarts", "--slots", "--stop-on-failure")
 TEXT_VERB = "generate"
 
 
-def plain(message: str, verb: str, groups: Mapping[str, Collection[str]] | None = None) -> str:
-    """A message without its last full stop, as far as known in plain words; `groups` are the verbs of each group."""
+def plain(
+    message: str, verb: str, groups: Mapping[str, Collection[str]] | None = None, *, takes_set: bool = False
+) -> str:
+    """A message without its last full stop, as far as known in plain words; `groups` are the verbs of each group.
+
+    `takes_set` says that the verb has --set.
+    """
     message = message.rstrip(".")
     if found := COMMAND.match(message):
         return _no_command(found["given"], found["near"], {} if verb else groups or {})
     if verb == "train" and (found := OPTION.match(message)) and found["given"] in OF_THE_QUEUE:
         return f"{found[0]}; queued runs have it, as in queue add tiny-cpu {found['given']}"
+    if takes_set and (found := OPTION.match(message)) and (key := _key(found["given"])):
+        return f"{found[0]}; it is a key of the configuration: --set {key}=VALUE"
     for pattern, words in PLAIN:
         message = pattern.sub(words, message)
     return message + _meant(message) + _prompt(message, verb)
+
+
+def _key(option: str) -> str:
+    """The one key of a configuration that an option is named like: training.steps for --steps."""
+    from nanocore.config.fields import fields
+
+    name = option.removeprefix("--").replace("-", "_")
+    keys = [field.key for field in fields() if field.name == name]
+    return keys[0] if len(keys) == 1 else ""
 
 
 def _no_command(given: str, near: str | None, groups: Mapping[str, Collection[str]]) -> str:

@@ -156,12 +156,21 @@ def fork_point(root: Path, text: str, *, fresh_optimizer: bool = False) -> tuple
     return Parent(run=name, step=step_of(chosen.path), optimizer=optimizer), chosen.passed_over
 
 
-def check_fork(config: Config, parent: Config) -> None:
-    """Raise UsageError naming every key that makes the parent's checkpoint unusable for this configuration."""
-    from nanocore.config.continuation import fork_conflicts
+def check_fork(config: Config, before: Config, parent: Parent) -> None:
+    """Raise UsageError naming every key that makes the parent's checkpoint unusable for this configuration.
 
-    if conflicts := fork_conflicts(parent, config):
+    `before` is the parent's. Its optimizer state counts too, unless the fork begins with a fresh one.
+    """
+    from nanocore.config.continuation import fork_conflicts, state_conflicts
+
+    if conflicts := fork_conflicts(before, config):
         raise UsageError(f"the checkpoint has another model: {', '.join(conflicts)}", fix="keep these keys as they are")
+    if parent.optimizer == "kept" and (conflicts := state_conflicts(before, config)):
+        fresh = to_type(f"train --from {parent.run}@{parent.step} --fresh-optimizer --set ...")
+        raise UsageError(
+            f"the checkpoint has optimizer state of another form: {', '.join(conflicts)}",
+            fix=f"keep these keys as they are, or take its weights alone: {fresh}",
+        )
 
 
 def restart(run: RunFolder, sets: Sequence[str] = ()) -> Launched:

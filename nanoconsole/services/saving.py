@@ -7,7 +7,9 @@ from pathlib import Path
 from nanoconsole.services.draft import Draft
 from nanoconsole.services.draft_changes import changes
 from nanocore.config import toml
-from nanocore.config.presets import save_preset, user_folder
+from nanocore.config.fields import changed
+from nanocore.config.presets import derived, save_preset, user_folder
+from nanocore.config.schema import Config
 from nanocore.errors import ConfigError, UsageError
 from nanocore.files import is_there
 from nanocore.runs.layout import NAME_RULE, valid_name
@@ -43,8 +45,15 @@ def save_as(draft: Draft, name: str, about: str = "") -> Path:
     if words := fault(name):
         raise UsageError(words, where=sanitize_line(name))
     path = Path(name).expanduser()
-    toml.write_text(path, draft.toml())
+    toml.write_text(path, _as_file(draft, draft.config, about))
     return path
+
+
+def _as_file(draft: Draft, config: Config, about: str) -> str:
+    """The draft's text; of a changed one the description is its own, not that of what it was made from."""
+    if draft.run or not changed(toml.load(draft.path), config):
+        return draft.toml()
+    return derived(draft.path, draft.toml(), config, about or proposal(draft)[1])
 
 
 def proposal(draft: Draft) -> tuple[str, str]:

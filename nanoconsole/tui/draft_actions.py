@@ -186,7 +186,7 @@ def _parent(root: Path, origin: str, configs: Sequence[Config]) -> Parent | None
     parent, _ = launcher.fork_point(root, origin)
     before = load(find_run(root, parent.run).config_file)
     for config in configs:
-        launcher.check_fork(config, before)
+        launcher.check_fork(config, before, parent)
     return parent
 
 

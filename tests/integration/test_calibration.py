@@ -12,6 +12,7 @@ from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import observe
 from nanocore.runs.pace import BASELINE_PACE, OWN_PACE, Pace, step_times, steps_at_pace
 from nanocore.runs.records import read_all
+from nanocore.runs.status import StatusWriter
 from tests.tiny import tiny_config, train
 
 ROUNDS = 3
@@ -37,6 +38,20 @@ def test_a_longer_variant_takes_more_time_and_gets_fewer_steps(tmp_path: Path) -
     assert set(times.parts) == {"forward", "backward", "optimizer"} and times.parts["backward"] > 1
     assert steps_at_pace(tmp_path, Pace(1000, "c")) == round(1000 / times.ratio)
     assert not run.checkpoints_dir.exists() or not list(run.checkpoints_dir.iterdir())
+
+
+def test_its_progress_counts_rounds_and_never_goes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, int]] = []
+    write = StatusWriter.update
+
+    def update(writer: StatusWriter, **fields: object) -> None:
+        write(writer, **fields)
+        if writer.status.state == "running":
+            seen.append((writer.status.step, writer.status.steps))
+
+    monkeypatch.setattr(StatusWriter, "update", update)
+    calibrated(tmp_path, ["mtp.horizon=1"], rounds=2)
+    assert seen == sorted(seen) and set(seen) == {(0, 2), (1, 2), (2, 2)}
 
 
 def test_overrides_that_make_no_configuration_end_it_with_one_line(tmp_path: Path) -> None:

@@ -236,6 +236,9 @@ def test_a_fork_begins_with_a_checkpoint_of_another_run(nano: Nano) -> None:
     assert (wrong_step.code, "no checkpoint of step 11" in wrong_step.err) == (5, True)
     other_model = nano("train", "tiny-cpu", "--from", "parent", "--set", "model.n_layers=99")
     assert (other_model.code, f"model.n_layers {PRESET.model.n_layers} -> 99" in other_model.err) == (2, True)
+    other_state = nano("train", "--from", "parent@10", "--set", "optimizer.state=int8")
+    assert (other_state.code, "another form: optimizer.state float32 -> int8; keep" in other_state.err) == (2, True)
+    assert "train --from parent@10 --fresh-optimizer --set ..." in other_state.err
     assert sorted(run.name for run in nano.root.iterdir() if run.name[0] != ".") == ["parent", "tiny-cpu-0001"]
 
 

@@ -196,6 +196,10 @@ def test_a_fork_starts_from_its_parent(tmp_path: Path) -> None:
     assert train(child) == 0
     assert losses(child)[1] < losses(parent)[1] - 0.2  # it begins where the parent had come to
     assert read_run(child)["parent"]["run"] == "parent"
+    coded = new_run(tmp_path, "optimizer.state=int8", name="coded", parent=Parent("parent", 12, "kept"))
+    assert train(coded) == 5
+    status = read_status(coded)
+    assert status and "another form: optimizer.state float32 -> int8; keep the optimizer's keys" in status.message
 
 
 def test_a_checkpoint_that_a_fork_waits_for_outlives_its_turn(tmp_path: Path) -> None:

@@ -122,6 +122,10 @@ async def test_a_fork_from_a_checkpoint_is_edited_before_it_begins(root: Path, s
         await pilot.press("ctrl+l")
         assert "the checkpoint has another model: model.n_layers 2 -> 3" in await done(pilot)
         launch(app).draft.set("model.n_layers", "2")  # type: ignore[union-attr]
+        launch(app).draft.set("optimizer.state", "int8")  # type: ignore[union-attr]
+        await pilot.press("ctrl+l")
+        assert "optimizer state of another form: optimizer.state float32 -> int8" in await done(pilot)
+        launch(app).draft.set("optimizer.state", "float32")  # type: ignore[union-attr]
         await pilot.press("ctrl+l")
         await done(pilot)
         parent = read_facts(list_runs(root)[-1]).parent

@@ -34,12 +34,12 @@ def test_figures_stand_side_by_side_with_where_they_come_from(nano: Nano, tmp_pa
     shown = nano("bench", "compare", first, second)
     assert shown.code == 0, shown.err
     cells = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in shown.out.splitlines()]
-    assert ["plain, eager, 1 threads: speed", "100.0", "150.0", "1.500", "tok/s", "more"] in cells
+    assert ["plain, eager, 1 thread: speed", "100.0", "150.0", "1.500", "tok/s", "more"] in cells
     assert "\x1b" not in shown.out and ["processor", "A CPU", "A CPU"] in cells
     found = nano("bench", "compare", first, second, "--json").data
     assert [each["name"] for each in found["figures"]] == [
-        "plain, eager, 1 threads: speed",
-        "plain, eager, 1 threads: step",
+        "plain, eager, 1 thread: speed",
+        "plain, eager, 1 thread: step",
     ]
     assert found["origins"][0] == {
         "processor": "A CPU", "versions": "torch 2.13.0", "revision": "abc", "command": "nanoconsole bench train --json"
@@ -105,7 +105,7 @@ def test_every_kind_names_its_figures() -> None:
     assert names["compare"][0] == "mtp, equal steps: held-out" and len(names["compare"]) == 4
     assert names["console"] == ["first frame", "first frame, of the empty app's"]
     assert names["memory"] == [f"AdamW: {part}, estimated" for part in ("optimizer", "activations", "peak")]
-    assert names["kernels"] == ["gemv 8 x 8, 1 tokens, hot, 1 threads: avx2 t2", "768, decode, 1 threads: ours"]
+    assert names["kernels"] == ["gemv 8 x 8, 1 token, hot, 1 thread: avx2 t2", "768, decode, 1 thread: ours"]
 
 
 def test_different_kinds_are_not_compared() -> None:

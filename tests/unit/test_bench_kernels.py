@@ -228,7 +228,7 @@ def test_a_side_with_wrong_logits_fails(monkeypatch: pytest.MonkeyPatch) -> None
     forward = sides.NativeDecoder.forward
     monkeypatch.setattr(sides.NativeDecoder, "forward", lambda self, tokens: forward(self, tokens).roll(1))
     monkeypatch.setitem(end_to_end.__dict__, "absent", lambda: "not run")
-    with pytest.raises(NanoError, match="ours, 1 threads: the logits are wrong"):
+    with pytest.raises(NanoError, match="ours, 1 thread: the logits are wrong"):
         bench("end-to-end")
 
 

@@ -186,7 +186,7 @@ def test_training_speed_and_what_did_not_run(nano: Nano, asked: list[dict[str, A
     assert "warning: a busy machine" in shown.err
     assert ["plain", "eager", "1", "10", "4331", "1.50", "300.0", "0.1", "100.0", "150.0", "50.0", "41.1"] in found
     assert ["plain", "compiled", "1", "10", *["–"] * 8] in found
-    assert found[-2] == ["plain, compiled, 1 threads: not run: no compiler"]
+    assert found[-2] == ["plain, compiled, 1 thread: not run: no compiler"]
     assert found[-1] == ["A GPU, bfloat16; MFU is of 989 TFLOP/s, dense, as its maker states"]
     nano("bench", "train", "--only", "eager", "--quick", "--json")
     assert {**asked[1], "threads": asked[0]["threads"]} == {

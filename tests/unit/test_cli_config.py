@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -104,7 +105,27 @@ def test_config_check_notes_what_a_run_ends_before_it_comes_to(nano: Nano) -> No
     late = ("d20-e3-full", "--set", "collider.start_step=6000")
     note = "collider.start_step: 6000 is not before the end of 5000 steps, so no token is ever filtered"
     assert f"note: {note}" in nano("config", "check", *late).err
-    assert nano("config", "check", *late, "--json").data["advice"][0].startswith(note)
+    assert any(line.startswith(note) for line in nano("config", "check", *late, "--json").data["advice"])
+
+
+def test_config_check_says_in_which_numbers_it_would_be_computed(nano: Nano) -> None:
+    def rows(*sets: str) -> dict[str, str]:
+        words = [word for each in sets for word in ("--set", each)]
+        lines = [re.split(r"\s{2,}", line) for line in nano("config", "check", "tiny-cpu", *words).out.splitlines()]
+        return {line[0]: line[1] for line in lines if len(line) == 2}
+
+    float32, gpu = (
+        ("hardware.device=cpu", "hardware.dtype=float32"),
+        ("hardware.device=cuda", "hardware.dtype=bfloat16"),
+    )
+    here, there = rows(*float32), rows(*gpu)
+    assert (here["computed in"], there["computed in"]) == ("float32, on a CPU", "bfloat16, on a GPU")
+    assert "on a GPU" not in here["peak bytes"] + there["peak bytes"]
+    if (plain := rows())["computed in"] == "float32, on a CPU":  # as on most machines that test it
+        assert plain["peak bytes"] == f"{here['peak bytes']} ({there['peak bytes']} on a GPU, in bfloat16)"
+        assert plain["parameters"] == here["parameters"]
+    told = nano("config", "check", "tiny-cpu", "--json", *(word for each in gpu for word in ("--set", each))).data
+    assert (told["device"], told["dtype"]) == ("cuda", "bfloat16")
 
 
 def test_config_check_refuses_a_source_that_matches_no_file(nano: Nano) -> None:

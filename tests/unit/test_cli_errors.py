@@ -41,6 +41,13 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
                 "train --help",
             ],
         ),
+        (
+            ["train", "tiny-cpu", "--steps", "20"],
+            ["No such option: --steps; it is a key of the configuration: --set training.steps=VALUE; see"],
+        ),
+        (["train", "tiny-cpu", "--every", "20"], ["No such option: --every", "train --help"]),
+        (["validate", "--only", "galor"], ["--only: no check named 'galor'; did you mean galore?"]),
+        (["validate", "--only", "zzzz"], ["'zzzz'; there are environment, kernels"]),
         (["delete", "x"], ["no such command: delete; did you mean runs delete? see "]),
         (["runs", "shw"], ["no such command: shw; did you mean show? see ", "runs --help"]),
         (["watch"], ["RUN", "nanoconsole watch --help"]),

@@ -170,14 +170,14 @@ def test_watch_follows_a_trainer_on_another_host_until_its_heart_stops(
     [
         ("stopped", 0, True, 130),
         ("finished", 0, True, 130),
-        ("stopped", 0, False, 0),
+        ("stopped", 0, False, 130),
         ("crashed", 1, True, 1),
         ("crashed", 6, True, 6),
         ("diverged", 4, False, 4),
         ("crashed", None, False, 1),
     ],
 )
-def test_ctrl_c_is_130_only_when_the_run_was_saved(
+def test_ctrl_c_is_130_when_the_run_was_saved_or_had_nothing_to_save(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch, state: str, code: int | None, saved: bool, expected: int
 ) -> None:
     lock = at_work(run)
@@ -193,6 +193,35 @@ def test_ctrl_c_is_130_only_when_the_run_was_saved(
     assert [command.name for command in Inbox(run, 1).poll()] == ["stop"]
 
 
+@pytest.mark.parametrize(
+    ("now", "told"),
+    [
+        (
+            {"state": "starting", "phase": "preparing"},
+            "stopping a-run, with a checkpoint if it has made a step by then; ",
+        ),
+        (
+            {"state": "starting", "phase": "preparing", "step": 3},
+            "stopping a-run, with a checkpoint if it has",
+        ),
+        ({"state": "running", "phase": "training", "step": 3}, "stopping a-run with a checkpoint; "),
+    ],
+)
+def test_ctrl_c_promises_a_checkpoint_only_of_a_run_that_trains(
+    run: RunFolder,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    now: dict[str, object],
+    told: str,
+) -> None:
+    lock = acquire(run)
+    write_document(run.status_file, status_of_me(attempt=1, **now))
+    between_looks(monkeypatch, interrupt, interrupt)
+    assert module.follow(run) == 130
+    assert capsys.readouterr().err.startswith(told)
+    lock.release()
+
+
 def test_a_second_ctrl_c_is_130_and_says_that_the_stop_stays_in_force(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -201,7 +230,7 @@ def test_a_second_ctrl_c_is_130_and_says_that_the_stop_stays_in_force(
     assert module.follow(run) == 130
     first, second = capsys.readouterr().err.splitlines()
     assert "Ctrl-C again ends only this command, not the stop" in first
-    assert second.startswith("a-run: the stop stays in force: it saves and ends; look: ")
+    assert second.startswith("a-run: the stop stays in force: it saves what it trained and ends; look: ")
     assert [command.name for command in Inbox(run, 1).poll()] == ["stop"]
     lock.release()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from pathlib import Path
 
@@ -36,6 +37,7 @@ def test_every_verb_has_help_with_examples_and_json(capsys: pytest.CaptureFixtur
     text = capsys.readouterr().out
     assert "Examples:" in text
     assert "[[" not in text.partition("Examples:")[0]
+    assert not re.search(r"<(list|int|float|str|path|[\w-]+\|)", text), "a type where a word belongs"
     assert f"$ nanoconsole {' '.join(verb)}" in text
     assert "--json" in text or verb == ["config", "edit"]
 
@@ -76,6 +78,28 @@ def test_on_a_terminal_the_app_opens_over_the_chosen_runs(nano: Nano, monkeypatc
     assert nano().code == 0
     assert nano("config", "edit", "tiny-cpu").code == 0
     assert opened == [nano.root, ("tiny-cpu", nano.root)]
+
+
+def test_a_hint_names_the_folder_of_runs_that_is_found_from_this_directory_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("NANOCONSOLE_RUNS", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+
+    def hint() -> str:
+        assert run(["stop", "a-run"]) == 2
+        return capsys.readouterr().err
+
+    project = tmp_path / "my project"
+    create_run(project / "runs", Config(), name="a-run")
+    create_run(tmp_path / "data" / "nanoconsole" / "runs", Config(), name="a-run")
+    monkeypatch.chdir(project)
+    assert f"--runs '{project}/runs' resume a-run" in hint()
+    monkeypatch.setenv("NANOCONSOLE_RUNS", str(project / "runs"))
+    assert "--runs" not in hint()  # every command of this shell finds it
+    monkeypatch.delenv("NANOCONSOLE_RUNS")
+    monkeypatch.chdir(tmp_path)
+    assert "--runs" not in hint() and "resume a-run" in hint()
 
 
 def test_version(nano: Nano) -> None:

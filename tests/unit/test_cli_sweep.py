@@ -90,7 +90,8 @@ def test_a_configuration_is_saved_as_preset_as_file_and_in_place(nano: Nano, tmp
     assert file.read_text() == "# mine\n[training]\nsteps = 6 # few\n"
     made = nano("config", "save", str(file), str(new), "--set", "training.duration=30m")
     assert made.code == 0, made.err
-    assert new.read_text().startswith("# mine\n[training]\nsteps = 0 # few\nduration = ")
+    made_from = "# Made from own with changes. What own says of itself:\n"
+    assert new.read_text().startswith(f"{made_from}# mine\n[training]\nsteps = 0 # was 6: few\nduration = ")
     saved = nano("config", "save", str(file), "mine", "--set", "mhc.streams=4", "--json").data
     assert saved == {"path": str(find("mine").path)}
     assert find("mine").description == "own.toml with mhc.streams = 4"

@@ -152,10 +152,30 @@ def test_an_experiment_whose_files_are_not_all_there_makes_no_run(tmp_path: Path
     assert not list(tmp_path.glob("runs/*"))
 
 
-def test_a_variant_that_the_schema_refuses_names_the_key(tmp_path: Path) -> None:
-    spec = read(written(tmp_path, GOOD.replace("mtp.horizon=2", "mtp.horizon=99")))
-    with pytest.raises(ConfigError, match=r"mtp\.horizon"):
-        plan(spec)
+WRONG = {
+    "mtp.horizon=2": ("mtp.horizons=2", "7: variants.mtp.sets: mtp.horizons: unknown key; did you mean mtp.horizon?"),
+    "horizon=2": ("horizon=99", "7: variants.mtp.sets: mtp.horizon: must be a whole number from 0 to 8, found 99"),
+    "[variants.mtp]": ('[variants.mtp]\npreset = "nix"', "7: variants.mtp.preset: nix: no preset has this name"),
+    "tiny-cpu": ("tiny-gpu", "2: preset: tiny-gpu: no preset has this name; did you mean tiny-cpu?"),
+    "optimizer.matrix_lr": ("optimizer.matrix_rl", "5: sets: optimizer.matrix_rl: unknown key; did you mean"),
+}
+
+
+@pytest.mark.parametrize("old", WRONG)
+def test_what_makes_no_configuration_is_told_with_its_line_and_key(tmp_path: Path, old: str) -> None:
+    new, words = WRONG[old]
+    path = written(tmp_path, GOOD.replace(old, new, 1))
+    with pytest.raises(ConfigError) as caught:
+        read(path)
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"{path}:{words}") and "--set" not in problem
+
+
+def test_a_preset_that_is_a_faulty_file_names_its_own_line(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("[model]\nd_modle = 64\n")
+    with pytest.raises(ConfigError) as caught:
+        read(written(tmp_path, GOOD.replace("tiny-cpu", "mine.toml")))
+    assert caught.value.problems == [f"{tmp_path}/mine.toml:2: model.d_modle: unknown key; did you mean model.d_model?"]
 
 
 def test_the_example_in_the_documentation_of_the_file_is_one(tmp_path: Path) -> None:

@@ -74,4 +74,27 @@ def test_of_a_length_of_time_nothing_is_said_before_its_steps_are_known() -> Non
 
 @pytest.mark.parametrize("name", [preset.name for preset in presets() if preset.origin == "built-in"])
 def test_presets_need_no_advice(name: str) -> None:
-    assert advice(resolve(name)) == []
+    """Except that some need more text than every Python has."""
+    assert [line for line in advice(resolve(name)) if not line.startswith("data.vocab_size: ")] == []
+
+
+@pytest.mark.parametrize(
+    ("mebibytes", "fits"),
+    [(9.45, 32768), (12.0, None), (5.0, 16384), (0.0, None)],
+    ids=["3.11", "more", "less", "none"],
+)
+def test_a_vocabulary_that_the_library_source_cannot_give_is_told(
+    monkeypatch: pytest.MonkeyPatch, mebibytes: float, fits: int | None
+) -> None:
+    monkeypatch.setattr("nanocore.data.sources.library_bytes", lambda: int(mebibytes * 2**20))
+    lines = advice(resolve("d20"))
+    assert [line.startswith("data.vocab_size: ") for line in lines] == [True] * (fits is not None)
+    for line in lines:
+        assert "cannot learn 50256" in line and line.endswith(f"or take {fits}")
+        assert advice(resolve("d20", [f"data.vocab_size={fits}"])) == []
+    own_text = 'data.sources=[{kind="stdlib"}, {kind="files", paths=["*.txt"]}]'
+    assert (
+        advice(resolve("d20", [own_text]))
+        == advice(resolve("d20", ["data.tokenizer=bytes", "data.vocab_size=0"]))
+        == []
+    )

@@ -14,7 +14,7 @@ from nanocore.config import toml
 from nanocore.config.fields import changed, fields
 from nanocore.config.locate import locate, nearest_above
 from nanocore.config.schema import Config
-from nanocore.config.write import literal
+from nanocore.config.write import attributed, literal
 from nanocore.errors import ConfigError
 
 
@@ -168,6 +168,25 @@ def test_an_update_keeps_comments_order_and_all_other_lines() -> None:
     assert table["model"] == {"n_layers": 4, "d_model": 64, "qk_norm": False}
     assert table["optimizer"] == {"matrix_lr": 0.01}
     assert "matrix_lr = 0.01 # Peak learning rate of the matrices." in text
+
+
+def test_a_copys_comments_are_told_to_be_the_originals_where_its_values_are_others() -> None:
+    before = (
+        "# fast\n[model]\nqk_norm = true # both\nsub_norm = true # four\nd_model = 8 # narrow\nn_layers = 2 # two\n"
+    )
+    changed = before.replace("sub_norm = true", "sub_norm = false").replace("8 # narrow", "9 # wide")
+    text = attributed(changed.replace("n_layers = 2", "n_layers = 3"), before, "base")
+    assert text.splitlines() == [
+        "# Made from base with changes. What base says of itself:",
+        "# fast",
+        "[model]",
+        "qk_norm = true # both",
+        "sub_norm = false # was true: four",
+        "d_model = 9 # wide",
+        "n_layers = 3 # was 2: two",
+    ]
+    again = attributed(text.replace("n_layers = 3", "n_layers = 4"), text, "copy")
+    assert again.splitlines()[-1] == "n_layers = 4 # was 2: two"
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ def _problems(text: str, tmp_path: Path) -> list[str]:
     ("text", "problem"),
     [
         ("[model]\nd_modle = 3", ":2: model.d_modle: unknown key; did you mean model.d_model?"),
+        ("[galore]\nrank = 4", ":2: galore.rank: unknown key; did you mean galore.rank_fraction?"),
         ("[modle]\nd_model = 3", ":1: modle: unknown key; did you mean model?"),
         ("[model]\nbatch_size = 3", ":2: model.batch_size: unknown key; did you mean training.batch_size?"),
         ("d_model = 3", ":1: d_model: unknown key; did you mean model.d_model?"),

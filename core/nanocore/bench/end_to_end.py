@@ -22,6 +22,7 @@ from nanocore.infer.locate import locate
 from nanocore.infer.open import read_model
 from nanocore.infer.packed_model import pack_model
 from nanocore.model.bitlinear import freeze
+from nanocore.wording import counted
 from nanokernels import native
 from nanokernels.decoder import Number
 
@@ -86,7 +87,7 @@ def _error(key: tuple[str, int], side: Side, tokens: list[int], truth: Tensor) -
     error = float((side.read(tokens) - truth).norm() / truth.norm())
     if not error <= TOLERANCES[key[0]]:
         what = f"the logits are wrong by {error:.1e}, {TOLERANCES[key[0]]:.0e} is allowed"
-        raise NanoError(what, where=f"end to end, {key[0]}, {key[1]} threads")
+        raise NanoError(what, where=f"end to end, {key[0]}, {counted(key[1], 'thread')}")
     return round(error, 6)
 
 

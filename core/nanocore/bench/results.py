@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from nanocore.wording import counted
+
 SCHEMA = 1
 KINDS = ("compare", "console", "kernels", "memory", "train")
 Document = Mapping[str, Any]
@@ -62,13 +64,13 @@ def _console(document: Document) -> Iterator[Raw]:
 def _kernels(document: Document) -> Iterator[Raw]:
     for part in ("gemv", "gemm"):
         for race in document.get(part, ()):
-            where = f"{part} {race['rows']} x {race['columns']}, {race['tokens']} tokens, {race['data']}, {race['threads']} threads"
+            where = f"{part} {race['rows']} x {race['columns']}, {counted(race['tokens'], 'token')}, {race['data']}, {counted(race['threads'], 'thread')}"
             for found in race["results"]:
                 yield (f"{where}: {found['path']} {found['weights']}", found["gops"], "GOPS", "more")
     for model in document.get("end_to_end", {}).get("models", ()):
         for row in model["results"]:
             for side, found in row["sides"].items():
-                name = f"{model['name']}, {row['work']}, {row['threads']} threads: {side}"
+                name = f"{model['name']}, {row['work']}, {counted(row['threads'], 'thread')}: {side}"
                 yield (name, found["tokens_per_second"], "tok/s", "more")
 
 
@@ -81,7 +83,7 @@ def _memory(document: Document) -> Iterator[Raw]:
 
 def _train(document: Document) -> Iterator[Raw]:
     for row in document["rows"]:
-        name = f"{row['model']}, {row['mode']}, {row['threads']} threads"
+        name = f"{row['model']}, {row['mode']}, {counted(row['threads'], 'thread')}"
         yield (f"{name}: speed", row["tokens_per_second"], "tok/s", "more")
         yield (f"{name}: step", row["step_seconds"], "s", "less")
         yield (f"{name}: MFU", row["mfu"], "", "more")

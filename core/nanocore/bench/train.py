@@ -22,6 +22,7 @@ from nanocore.runs.layout import cache_root
 from nanocore.runs.text import sanitize_line
 from nanocore.train.hardware import Machine, choose_machine
 from nanocore.train.window import PARTS
+from nanocore.wording import counted
 
 MODES = ("eager", "compiled")
 ROUNDS, STEPS, WARM_UP = 5, 4, 2
@@ -84,10 +85,10 @@ def bench_train(
 
 def _race(racers: list[Racer], machine: Machine, threads: int, rounds: int, progress: Callable[[str], None]) -> None:
     for racer in racers:
-        progress(f"{racer.model}, {racer.mode}, {threads} threads: first steps")
+        progress(f"{racer.model}, {racer.mode}, {counted(threads, 'thread')}: first steps")
         racer.train(WARM_UP)
     for turn in range(1, rounds + 1):
-        progress(f"{threads} threads: round {turn} of {rounds}")
+        progress(f"{counted(threads, 'thread')}: round {turn} of {rounds}")
         for racer in racers:
             racer.samples += racer.train(STEPS)
 

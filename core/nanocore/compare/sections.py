@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nanocore.wording import counted
+
 Document = dict[str, Any]
 Row = dict[str, Any]
 NONE = "–"
@@ -79,7 +81,7 @@ def _tables(table: list[Row], words: str, document: Document) -> Iterator[Sectio
 def _introduction(document: Document) -> list[str]:
     seeds = ", ".join(str(seed) for seed in document["seeds"])
     lines = [
-        f"{document['preset']}, {document['steps']} steps, seeds {seeds}, {document['threads']} thread(s) a run. "
+        f"{document['preset']}, {document['steps']} steps, seeds {seeds}, {counted(document['threads'], 'thread')} a run. "
         "Differences are variant minus baseline, paired by seed, with a 95 % Student-t interval; below 0 is better. "
         "p is Holm-corrected over the variants of a table. docs/comparisons.md explains every column.",
         f"Power: {document['power_words']}.",

@@ -31,11 +31,13 @@ preset = "nanogpt-cpu"         # or a .toml file: all its values but steps and s
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from nanocore.compare.fitting import file_faults, option_faults
 from nanocore.config.locate import locate
 from nanocore.config.messages import dotted, show
 from nanocore.config.overrides import parse as parse_override
@@ -129,13 +131,18 @@ def read(path: Path) -> Spec:
     except ValidationError as error:
         faults = error.errors(include_url=False)[:50]
         raise ConfigError([_line(where, lines, dict(fault)) for fault in faults]) from None
-    return checked(spec, where)
+    return checked(spec, where, lines)
 
 
-def checked(spec: Spec, where: str) -> Spec:
-    """The experiment, if no fault is in what no single key can tell. Raises ConfigError with one line for each."""
-    if found := _problems(spec):
+def checked(spec: Spec, where: str, lines: Mapping[str, int] | None = None) -> Spec:
+    """The experiment, if no fault is in what no single key can tell. Raises ConfigError with one line for each.
+
+    `lines` are those of the file's keys; None: there is no file, all comes from the options of the command `where`.
+    """
+    if found := _problems(spec, in_file=lines is not None):
         raise ConfigError([f"{where}: {problem}" for problem in found])
+    if found := option_faults(spec, where) if lines is None else file_faults(spec, where, lines):
+        raise ConfigError(found)
     return spec
 
 
@@ -172,7 +179,7 @@ def _meant(loc: tuple[int | str, ...]) -> str:
 _LEVELS = {1: Spec, 3: Variant}  # which part has a key of so many places
 
 
-def _problems(spec: Spec) -> list[str]:
+def _problems(spec: Spec, *, in_file: bool) -> list[str]:
     """Faults of names, seeds and overrides."""
     names = [("name", spec.name), *([("baseline", spec.baseline)] if spec.baseline else [])]
     found = [f"{key}: {show(name)} cannot name runs; use {NAME_RULE}" for key, name in names if not valid_name(name)]
@@ -189,9 +196,14 @@ def _problems(spec: Spec) -> list[str]:
         found += [
             f"variants.{name}.claims: {show(text)} is no plain line" for text in told if sanitize_line(text) != text
         ]
-    parts = [("sets", spec.sets), *((f"variants.{name}.sets", part.sets) for name, part in spec.variants.items())]
+    parts = [
+        ("sets" if in_file else "--set", spec.sets),
+        *((f"variants.{name}.sets", part.sets) for name, part in spec.variants.items()),
+    ]
     for key, sets in parts:
-        found += [f"{sanitize_line(key, 80)}: {problem}" for text in sets if (problem := _override_problem(text))]
+        found += [
+            f"{sanitize_line(key, 80)}: {problem}" for text in sets if (problem := _override_problem(text, in_file))
+        ]
     return found
 
 
@@ -209,13 +221,15 @@ def _name_problems(spec: Spec, name: str) -> list[str]:
     return []
 
 
-def _override_problem(text: str) -> str:
+def _override_problem(text: str, in_file: bool) -> str:
     if sanitize(text) != text or "\n" in text:
         return f"{show(text)} holds control characters; remove them"
     try:
         key, _ = parse_override(text)
     except UsageError as error:
-        return str(error).removeprefix("--set ")
+        told = str(error).removeprefix("--set ")
+        return told.replace(" --set ", " ") if in_file else told
     if key in RESERVED:
-        return f"{key} belongs to the experiment; set steps and seeds at the top of the file"
+        way = "set steps and seeds at the top of the file" if in_file else "use --steps and --seed"
+        return f"{key} belongs to the experiment; {way}"
     return ""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from nanocore.config.fields import changed
+from nanocore.config.optimizer_bytes import state_slots
+from nanocore.config.parameters import weights
 from nanocore.config.paths import anchored
 from nanocore.config.schema import Config
 
@@ -55,6 +57,17 @@ TENSOR_KEYS = (
     "data.vocab_size",
     "data.tokenizer_file",
 )
+# Keys that decide, with the model, which tensors optimizer state consists of.
+STATE_KEYS = (
+    "optimizer.matrices",
+    "optimizer.others",
+    "optimizer.state",
+    "optimizer.state_block",
+    "optimizer.stochastic_rounding",
+    "galore.rank_fraction",
+    "galore.adaptive",
+    "galore.projector",
+)
 
 
 def may_change_on_resume(key: str) -> bool:
@@ -75,6 +88,14 @@ def resume_conflicts(before: Config, after: Config) -> list[str]:
 def fork_conflicts(parent: Config, child: Config) -> list[str]:
     """`key old -> new` for every difference that makes the parent's tensors unusable for the child."""
     return [f"{key} {old} -> {new}" for key, old, new in _changed(parent, child) if key in TENSOR_KEYS]
+
+
+def state_conflicts(parent: Config, child: Config) -> list[str]:
+    """The same for the parent's optimizer state; the model is one. None where the changed keys have no effect."""
+    model = weights(parent, parent.data.vocab_size)
+    if all(state_slots(parent, weight) == state_slots(child, weight) for weight in model):
+        return []
+    return [f"{key} {old} -> {new}" for key, old, new in _changed(parent, child) if key in STATE_KEYS]
 
 
 def _changed(before: Config, after: Config) -> list[tuple[str, Any, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection
 from typing import Any
 
 from nanocore.config.fields import Field, fields, source_fields
@@ -79,11 +80,17 @@ def nearest_key(key: str) -> str | None:
     if name in elsewhere:
         return elsewhere[name]
     inside = {known_key.rpartition(".")[2]: known_key for known_key in known if known_key.rpartition(".")[0] == section}
-    close = difflib.get_close_matches(name, inside, 1, 0.6)
+    close = difflib.get_close_matches(name, inside, 1, 0.6) or _longer(name, inside)
     if close:
         return inside[close[0]]
     close = difflib.get_close_matches(name, elsewhere, 1, 0.75)
     return elsewhere[close[0]] if close else None
+
+
+def _longer(name: str, known: Collection[str]) -> list[str]:
+    """The one name that goes on from this one, as rank_fraction does from rank; none where several do."""
+    longer = [each for each in known if each.startswith(f"{name}_")]
+    return longer if len(longer) == 1 else []
 
 
 def _unknown(key: str, loc: tuple[int | str, ...]) -> Problem:

@@ -1,68 +1,94 @@
-"""Bytes of optimizer state, exactly those of `nanocore.optim`, and what an update needs besides while it lasts."""
+"""The optimizer's state by slot, exactly that of `nanocore.optim`, its bytes, and what an update needs besides while it lasts."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
+from typing import Literal
 
 from nanocore.config.machine import device_type
 from nanocore.config.parameters import Weight, Weights, of_role
 from nanocore.config.schema import Config
 from nanocore.limits import STACK_BYTES
 
-FLOAT = 4  # bytes of float32
-WRITES = 8  # stochastic rounding counts its writes
-REFRESHES, COSINES = 24, 20  # GaLore's counters; adaptive, its last five cosines too
+Type = Literal["float32", "int64", "int8", "uint8"]
+Slots = dict[str, tuple[Type, int]]  # by a tensor's name: the type of its values, and how many there are
+BYTES: dict[Type, int] = {"float32": 4, "int64": 8, "int8": 1, "uint8": 1}
+FLOAT = BYTES["float32"]
+COUNTERS, COSINES = 3, 5  # of GaLore: counters, and adaptive the cosines of its last refreshes
 SVD_WORK = 8  # square matrices that LAPACK's decomposition takes besides its input and its vectors
 
 
 def state_bytes(config: Config, found: Weights) -> int:
+    """Of all parameters together."""
+    return sum(_bytes(state_slots(config, weight)) * times for weight, times in found.items())
+
+
+def state_slots(config: Config, weight: Weight) -> Slots:
     """Lion keeps one float32 a value, AdamW two and a step counter for each tensor, Muon what its memory keys say."""
-    methods = dict.fromkeys(("embedding", "head", "norm"), config.optimizer.others)
-    methods |= {"matrix": config.optimizer.matrices, "mixing": "adamw"}
-    kept = {
-        "muon": lambda weight: _momentum(config, weight),
-        "lion": lambda weight: FLOAT * weight.values,
-        "adamw": lambda weight: 2 * FLOAT * weight.values + FLOAT,
-    }
-    return sum(kept[methods[weight.role]](weight) * times for weight, times in found.items())
+    optimizer = config.optimizer
+    method = {"matrix": optimizer.matrices, "mixing": "adamw"}.get(weight.role, optimizer.others)
+    if method == "muon":
+        return _momentum(config, weight)
+    slots: Slots = {"exp_avg": ("float32", weight.values)}
+    if method == "adamw":
+        slots.update(exp_avg_sq=("float32", weight.values), step=("float32", 1))
+    return slots
 
 
-def _momentum(config: Config, weight: Weight) -> int:
-    direct = _buffer(config, weight.values)
-    return min(direct, _subspace(config, weight)) if _may_project(config, weight) else direct
+def _bytes(slots: Slots) -> int:
+    return sum(BYTES[kind] * count for kind, count in slots.values())
 
 
-def _may_project(config: Config, weight: Weight) -> bool:
-    return config.galore.rank_fraction > 0.0 and len(weight.shape) == 2
+def _momentum(config: Config, weight: Weight) -> Slots:
+    return _subspace(config, weight) if _projected(config, weight) else _buffer(config, weight.values)
 
 
-def _buffer(config: Config, values: int) -> int:
+def _buffer(config: Config, values: int) -> Slots:
     optimizer = config.optimizer
     if optimizer.state == "float32":
-        return FLOAT * values
-    return _codes(config, values, 1) + WRITES * optimizer.stochastic_rounding
+        return {"momentum_buffer": ("float32", values)}
+    slots = _codes(config, "momentum", values, "int8" if optimizer.state == "int8" else "uint8")
+    if optimizer.stochastic_rounding:
+        slots["momentum_writes"] = ("int64", 1)
+    return slots
 
 
-def _codes(config: Config, values: int, a_byte: int) -> int:
-    """Codes, so many a byte, with a float32 scale for each block."""
-    return -(-values // a_byte) + FLOAT * -(-values // config.optimizer.state_block)
+def _codes(config: Config, name: str, values: int, kind: Type) -> Slots:
+    """A code for each value, and a float32 scale for each block of them."""
+    return {f"{name}_codes": (kind, values), f"{name}_scales": ("float32", -(-values // config.optimizer.state_block))}
 
 
 def _rank(config: Config, side: int) -> int:
     return max(1, round(config.galore.rank_fraction * side))
 
 
-def _subspace(config: Config, weight: Weight) -> int:
+def _subspace(config: Config, weight: Weight) -> Slots:
     """GaLore: a projector (r, k), momentum (r, L), and counters."""
     side, length = min(weight.shape), max(weight.shape)
-    rank, form = _rank(config, side), config.galore.projector
-    projector = FLOAT * rank * side if form == "float32" else _codes(config, rank * side, 2 if form == "int4" else 1)
-    return projector + _buffer(config, rank * length) + REFRESHES + COSINES * config.galore.adaptive
+    rank = _rank(config, side)
+    counters: Slots = {"refresh_counters": ("int64", COUNTERS)}
+    if config.galore.adaptive:
+        counters["refresh_cosines"] = ("float32", COSINES)
+    return _projector(config, rank * side) | _buffer(config, rank * length) | counters
+
+
+def _projector(config: Config, values: int) -> Slots:
+    """Floats, codes, or 4-bit codes, two in an unsigned byte."""
+    form = config.galore.projector
+    if form == "float32":
+        return {"projector": ("float32", values)}
+    slots = _codes(config, "projector", values, "int8")
+    if form == "int4":
+        slots["projector_codes"] = ("uint8", -(-values // 2))
+    return slots
 
 
 def _projected(config: Config, weight: Weight) -> bool:
-    return _may_project(config, weight) and _subspace(config, weight) < _buffer(config, weight.values)
+    """Whether the matrix is projected: where that is on, it is no stack, and its state becomes smaller."""
+    if config.galore.rank_fraction == 0.0 or len(weight.shape) != 2:
+        return False
+    return _bytes(_subspace(config, weight)) < _bytes(_buffer(config, weight.values))
 
 
 def passing_bytes(config: Config, found: Weights) -> int:

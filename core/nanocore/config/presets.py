@@ -75,10 +75,31 @@ def save_preset(name: str, config: Config, description: str, *, base: Path | Non
         raise UsageError("cannot name a preset", where=sanitize_line(name, 80), fix=f"use {NAME_RULE}")
     if any(preset.name == name and preset.origin == "built-in" for preset in presets()):
         raise UsageError("is the name of a built-in preset", where=name, fix="choose another name")
-    text = _difference(config, description) if base is None else _edited(base, text, config, description)
     path = user_folder() / f"{name}.toml"
+    if base is None:
+        text = _difference(config, description)
+    else:
+        text = derived(base, text or _with_changes(base, config), config, description, own=base == path)
     toml.write_text(path, text)
     return path
+
+
+def derived(base: Path, text: str, config: Config, description: str, *, own: bool = False) -> str:
+    """`text`, that of the file `base` with the changes of `config`, as a preset or file with this description.
+
+    What the base expects no longer holds once a key differs, and its comments may not: they are told to be the base's,
+    but for the `own` new text of a preset.
+    """
+    from nanocore.config.write import attributed
+
+    before = toml.load(base)
+    values: dict[str, object] = {"about.description": description}
+    differing = changed(before, config)
+    if before.about.expects and before.about.expects == config.about.expects and differing:
+        values["about.expects"] = ""
+    if differing and not own:
+        text = attributed(text, toml.read_text(base), sanitize_line(base.stem))
+    return toml.update_text(text, values)
 
 
 def _difference(config: Config, description: str) -> str:
@@ -88,15 +109,9 @@ def _difference(config: Config, description: str) -> str:
     return difference_text({"about.description": description, **values})
 
 
-def _edited(base: Path, text: str, config: Config, description: str) -> str:
-    """`text`, or that of `base`, with the changed keys set. What the base expects no longer holds once a key differs."""
-    before = toml.load(base)
-    values: dict[str, object] = {"about.description": description}
-    differing = changed(before, config)
-    values |= {key: value for key, _, value in differing if not text}
-    if before.about.expects and before.about.expects == config.about.expects and differing:
-        values["about.expects"] = ""
-    return toml.update_text(text or toml.read_text(base), values)
+def _with_changes(base: Path, config: Config) -> str:
+    """The text of a file with the keys in which `config` differs."""
+    return toml.update_text(toml.read_text(base), {key: value for key, _, value in changed(toml.load(base), config)})
 
 
 def _listed() -> list[tuple[Path, Origin]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nanocore.config.fields import Field, fields, get
@@ -12,6 +13,9 @@ from nanocore.config.messages import allowed
 from nanocore.config.schema import Config
 from nanocore.errors import ConfigError
 from nanocore.runs.text import sanitize_line
+
+_MARKED = re.compile(r"was .+: ")
+_LONGEST = 40  # characters of a value that is told in a comment
 
 
 def full_text(config: Config, *, comments: bool) -> str:
@@ -65,6 +69,41 @@ def updated(text: str, values: Mapping[str, object]) -> str:
         raise ConfigError([f"{what}; write its sections as [section]"]) from None
     _require_equal(result, text, values)
     return result
+
+
+def attributed(text: str, before: str, origin: str) -> str:
+    """`text`, which was made from `before`, the text of `origin`, with each comment told to be that of the original
+    where it may contradict what was changed: the one it opens with, and those beside values that are others now.
+
+    `steps = 700  # half an hour` becomes `steps = 9  # was 700: half an hour`. Comments that were changed too stay.
+    """
+    import tomlkit
+
+    helps = {field.help for field in fields()}
+    document, originals = tomlkit.parse(text), dict(_items(tomlkit.parse(before)))
+    for key, item in _items(document):
+        old = originals.get(key)
+        if old is None or old.unwrap() == item.unwrap() or old.trivia.comment != item.trivia.comment:
+            continue
+        comment = item.trivia.comment.removeprefix("#").strip()
+        if comment and comment not in helps and not _MARKED.match(comment):
+            item.trivia.comment = f"# was {_brief(old)}: {comment}"
+    head = f"# Made from {origin} with changes. What {origin} says of itself:\n" if text.startswith("#") else ""
+    return head + tomlkit.dumps(document)
+
+
+def _items(document: Any) -> Iterator[tuple[tuple[str, str], Any]]:
+    """What stands on lines of their own in [sections], by section and name."""
+    from tomlkit.items import Table
+
+    for section, table in document.items():
+        if isinstance(table, Table):
+            yield from (((section, name), table.value.item(name)) for name in table)
+
+
+def _brief(item: Any) -> str:
+    text = literal(item.unwrap())
+    return text if len(text) <= _LONGEST else "another value"
 
 
 def _require_equal(result: str, text: str, values: Mapping[str, object]) -> None:

@@ -11,6 +11,7 @@ import os
 import sysconfig
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from nanocore.config.sections import Source
@@ -94,6 +95,15 @@ def documents(listing: Listing, skip: Callable[[str, str], None]) -> Iterator[st
             skip(shown(path), reason)
         else:
             yield from text_documents(path)
+
+
+@cache
+def library_bytes() -> int:
+    """Bytes of this Python's library source, 0 where it has none; counted once, in a tenth of a second."""
+    try:
+        return list_source(Source(kind="stdlib")).size
+    except DataError:
+        return 0
 
 
 def _library(root: Path) -> Iterator[str]:

@@ -12,7 +12,10 @@ _root: Path | None = None  # the folder of runs that the present command was giv
 
 
 def repeat_root(root: Path | None) -> None:
-    """From now on commands to type name this folder of runs, as the user did with --runs; None: the usual one."""
+    """From now on commands to type name this folder of runs: --runs named it, or it is one of this working directory alone.
+
+    None: the one that is found from anywhere.
+    """
     global _root
     _root = root
 

@@ -119,11 +119,16 @@ def run_root(option: Path | None = None) -> Path:
     chosen = option or os.environ.get("NANOCONSOLE_RUNS")
     if chosen:
         return Path(chosen).expanduser().absolute()
-    if Path("runs").is_dir():
-        return Path("runs").absolute()
+    if (here := root_here()) is not None:
+        return here
     from platformdirs import user_data_path  # needed by few commands, and slow to import for what it does
 
     return user_data_path("nanoconsole") / "runs"
+
+
+def root_here() -> Path | None:
+    """./runs, where that is the folder of all runs without being named: from elsewhere it is not."""
+    return Path("runs").absolute() if not os.environ.get("NANOCONSOLE_RUNS") and Path("runs").is_dir() else None
 
 
 def cache_root() -> Path:

@@ -27,6 +27,7 @@ from nanocore.train.failure import explained, unwritable
 from nanocore.train.orders import Orders
 from nanocore.train.reporter import Reporter
 from nanocore.train.signals import listening
+from nanocore.wording import counted
 
 if TYPE_CHECKING:
     from nanocore.train.loop import Outcome
@@ -163,7 +164,7 @@ def _train(run: RunFolder, reporter: Reporter, orders: Orders) -> Outcome:
             accept(run)
         if job.progress.step:
             reporter.event("resumed", from_step=job.progress.step)
-        reporter.log(f"training on {machine.name}, {machine.threads} threads, {machine.dtype}")
+        reporter.log(f"training on {machine.name}, {counted(machine.threads, 'thread')}, {machine.dtype}")
         timing = calibration(run)
         return calibrate(job, timing.sets, timing.rounds) if timing else train(job)
     finally:

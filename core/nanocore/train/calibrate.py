@@ -14,7 +14,7 @@ from nanocore.errors import DivergedError
 from nanocore.runs.pace import BASELINE_PACE, OWN_PACE
 from nanocore.train.build import beside
 from nanocore.train.job import Job
-from nanocore.train.loop import Outcome, next_batch, obey, one_step
+from nanocore.train.loop import Outcome, obey, one_step
 
 WARM_UP = 3  # steps before the first round
 SETTLING = 1  # steps that bring weights and state back into the caches, before those that are timed
@@ -27,6 +27,7 @@ def calibrate(baseline: Job, sets: Sequence[str], rounds: int) -> Outcome:
     Raises ConfigError for overrides that make no configuration, DivergedError where a step is not finite.
     """
     variant = beside(baseline, _with(baseline, sets))
+    _show(baseline, 0, rounds)
     for job in (baseline, variant):
         _train(job, WARM_UP)
     baseline.reporter.log(f"{rounds} rounds of {TIMED} steps each, in turn with: {', '.join(sets)}")
@@ -65,7 +66,8 @@ def _train(job: Job, steps: int) -> Counter[str]:
     """Steps as the training loop makes them; position in the schedule comes round again in a short one. Seconds by part."""
     parts: Counter[str] = Counter()
     for _ in range(steps):
-        batch, _ = next_batch(job)
+        job.reporter.pulse()
+        batch, _ = job.loader.next()
         result = one_step(job, batch)
         if not result.applied:
             raise DivergedError(f"non-finite loss {result.ce} or gradient norm {result.grad_norm} in a calibration")
@@ -78,6 +80,11 @@ def _report(job: Job, turn: int, rounds: int, seconds: dict[str, float]) -> None
     job.tick()
     job.reporter.step = turn
     job.reporter.metrics(seconds, elapsed=job.progress.elapsed)
+    _show(job, turn, rounds)
+
+
+def _show(job: Job, turn: int, rounds: int) -> None:
+    """How far it is: rounds count, not the steps of the run whose configuration is timed."""
     job.reporter.status(state="running", phase="training", step=turn, steps=rounds)
 
 

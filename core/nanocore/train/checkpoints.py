@@ -12,10 +12,11 @@ from nanocore.checkpoint.lost import lost_place
 from nanocore.checkpoint.manifest import folders, latest, step_folder, verify
 from nanocore.checkpoint.retention import retain_by
 from nanocore.checkpoint.state import Checkpoint, load_checkpoint, save_checkpoint
-from nanocore.config.continuation import fork_conflicts, resume_conflicts, some
+from nanocore.config.continuation import fork_conflicts, resume_conflicts, some, state_conflicts
 from nanocore.config.schema import Config
 from nanocore.config.validate import build as build_config
 from nanocore.errors import CheckpointError, ResourceError, UsageError
+from nanocore.optim.optimizers import FRESH
 from nanocore.runs.forks import waiting_forks
 from nanocore.runs.hints import to_type
 from nanocore.runs.layout import RunFolder
@@ -127,9 +128,12 @@ def own_checkpoint(run: RunFolder, config: Config, reporter: Reporter) -> Checkp
 def parent_checkpoint(path: Path, config: Config, *, with_optimizer: bool) -> Checkpoint:
     """Another run's checkpoint to start from. CheckpointError when its tensors do not fit."""
     checkpoint = load_checkpoint(path, with_optimizer=with_optimizer)
-    conflicts = fork_conflicts(build_config(checkpoint.state["config"], where=path.name), config)
-    if conflicts:
+    before = build_config(checkpoint.state["config"], where=path.name)
+    if conflicts := fork_conflicts(before, config):
         raise CheckpointError(f"has another model: {', '.join(conflicts)}", where=path.name, fix="keep these keys")
+    if with_optimizer and (conflicts := state_conflicts(before, config)):
+        what = f"has optimizer state of another form: {', '.join(conflicts)}"
+        raise CheckpointError(what, where=path.name, fix=FRESH)
     return checkpoint
 
 
