@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nanoconsole.cli.options import Json, examples
-from nanoconsole.cli.output import emit, table, tell
+from nanoconsole.cli.output import emit, say, table, tell
 
 First = Annotated[Path, typer.Argument(metavar="A.json", help="A result, as --json printed it, or --out kept it.")]
 Second = Annotated[Path, typer.Argument(metavar="B.json", help="Another of the same kind.")]
@@ -27,14 +27,18 @@ def compare(first: First, second: Second, json: Json = False) -> None:
     """
     from dataclasses import asdict
 
-    from nanoconsole.services.bench_files import beside, origin, read_result
+    from nanoconsole.services.bench_files import beside, different, origin, read_result
     from nanoconsole.services.format import number
 
     documents = [read_result(path) for path in (first, second)]
     found, origins = beside(*documents), [origin(document) for document in documents]
+    warnings = different(*documents)
     if json:
         rows = [{**asdict(each), "ratio": each.ratio} for each in found]
-        return emit({"schema": 1, "bench": documents[0]["bench"], "origins": origins, "figures": rows})
+        head = {"schema": 1, "bench": documents[0]["bench"], "origins": origins, "warnings": warnings}
+        return emit({**head, "figures": rows})
+    for line in warnings:
+        say(f"warning: {line}")
     table(("", "A", "B"), [(key, origins[0][key], origins[1][key]) for key in origins[0]])
     tell("")
     rows = [

@@ -8,8 +8,9 @@ import typer
 
 from nanoconsole.cli import complete
 from nanoconsole.cli.bench_result import Out, Report, by_worker, deliver
+from nanoconsole.cli.fitted import fitted, paragraph, terminal_width
 from nanoconsole.cli.options import Json, Set, examples
-from nanoconsole.cli.output import table, tell
+from nanoconsole.cli.output import tell
 
 Preset = Annotated[str, typer.Option("--preset", metavar="NAME", help="The model, a preset or a .toml file.", autocompletion=complete.presets)]  # fmt: skip
 PARTS = ("optimizer", "activations", "peak")
@@ -37,9 +38,10 @@ def memory(
 def _show(report: Report) -> None:
     from nanoconsole.services.format import size
 
+    width = terminal_width()
     headings = [f"{part}, {side}" for part in PARTS for side in ("estimated", "measured")]
     rows = [(row["technique"], _share(row), *_cells(row)) for row in report["rows"]]
-    table((f"{report['preset']}", "matrix state", *headings), rows)
+    fitted((f"{report['preset']}", "matrix state", *headings), rows, width)
     if any(row[part]["within"] is False for row in report["rows"] for part in PARTS):
         tell(
             "! "
@@ -51,11 +53,12 @@ def _show(report: Report) -> None:
     for name, reason in report["left_out"].items():
         tell(f"{name}: not possible: {reason}")
     claim = report["claim"]
-    tell(f"\n{claim['words']}.")
+    tell("")
+    paragraph(f"{claim['words']}.", width)
     parts = ("weights", "gradients", "optimizer", "activations", "peak")
-    table((f"{claim['preset']}, by arithmetic", *parts), [
+    fitted((f"{claim['preset']}, by arithmetic", *parts), [
         (row["technique"], *(f"{row[part] / GIGABYTE:.2f} GB" for part in parts)) for row in claim["rows"]
-    ])  # fmt: skip
+    ], width)  # fmt: skip
     tell(f"parameters {claim['rows'][0]['parameters']:,}; weights take {size(claim['rows'][0]['weights'])}")
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nanoconsole.cli.options import Json, Runs
-from nanoconsole.cli.output import emit, say, write
+from nanoconsole.cli.output import emit, say, tell, write
 from nanocore.errors import UsageError
 from nanocore.runs.hints import to_type
 from nanocore.wording import counted
@@ -67,6 +67,7 @@ def pursue(context: typer.Context, verb: str, spec: Spec, asked: Asked) -> None:
 
     `verb` is the command that was typed, without its options.
     """
+    from nanoconsole.services.experiment_plan import told
     from nanocore.compare.experiment import prepare
     from nanocore.runs import queue
     from nanocore.runs.layout import run_root
@@ -83,6 +84,7 @@ def pursue(context: typer.Context, verb: str, spec: Spec, asked: Asked) -> None:
         queued = prepare(spec, root, again=asked.again, slots=asked.slots, argv=argv)
         queue.wake(root)
         say(f"{spec.name}: {counted(len(queued), 'run')} queued in {root}; look: {to_type('queue list')}")
+        say(f"{spec.name}: {told(spec, root, queued, asked.slots)}")
         if not asked.follow:
             return emit({"experiment": spec.name, "queued": queued}) if asked.json else None
         watch(spec, root, verb)
@@ -129,16 +131,37 @@ def progress(spec: Spec, root: Path, entries: list[Any]) -> str:
 
 def show(spec: Spec, root: Path, asked: Asked, argv: list[str]) -> int:
     """Write the report's files and print it; the exit code: when it should be whole, 4 or 1 for runs without a result."""
-    from nanocore.compare.markdown import markdown
     from nanocore.compare.report import report
 
     document = report(spec, root, argv)
+    written = []
     if asked.out is not None:
         from nanoconsole.services.reports.experiment import save
 
-        for path in save(document, asked.out):
-            say(f"wrote {path}")
-    emit(document) if asked.json else write(markdown(document))
+        written = save(document, asked.out)
+    emit(document) if asked.json else _print(document, lambda: _plan(spec, root, document, asked))
+    for path in written:
+        say(f"wrote {path}")
     if document["complete"] or asked.report_only:
         return 0
     return DIVERGED if any(run["state"] == "diverged" for run in document["runs"]) else FAILED
+
+
+def _plan(spec: Spec, root: Path, document: dict[str, Any], asked: Asked) -> str:
+    from nanoconsole.services.experiment_plan import told
+
+    return told(spec, root, [run["run"] for run in document["runs"]], asked.slots)
+
+
+def _print(document: dict[str, Any], plan: Callable[[], str]) -> None:
+    """As Markdown; in a terminal as tables that fit it, and before anything was trained only what will be."""
+    from nanoconsole.cli.fitted import show_sections, terminal_width
+    from nanocore.compare.markdown import markdown
+    from nanocore.compare.sections import begun, sections, title
+
+    width = terminal_width()
+    if width is None:
+        return write(markdown(document))
+    if not begun(document):
+        return tell(f"{document['name']}: nothing has been trained yet: {plan()}")
+    return show_sections(title(document), sections(document), width)

@@ -23,6 +23,7 @@ def names() -> list[str]:
     return list(NAMES)
 
 
+INTERRUPTED = 130
 Only = Annotated[
     list[str] | None,
     typer.Option("--only", metavar="CHECK", help="Run this check; may be repeated.", autocompletion=names),
@@ -51,7 +52,8 @@ def validate(only: Only = None, full: Full = False, keep: Keep = None, json: Jso
 
     It trains, resumes, exports, loads and generates for real, on tiny models. Each check computes something and compares
     it. Exit code 0 when all that ran hold, 3 when one does not: what was observed, what was expected and where to look
-    stand below it. A check that cannot run here is told as "not run", with the reason, and never counts as passed.
+    stand below it. A check that cannot run here is told as "not run", with the reason, and never counts as passed. Ctrl-C
+    ends it with exit code 130.
     """
     from nanoconsole.cli.checklist import choose
     from nanoconsole.services.validation import Order, Validator
@@ -66,10 +68,15 @@ def validate(only: Only = None, full: Full = False, keep: Keep = None, json: Jso
     with choose(as_json=json) as checklist:
         validator = Validator(checklist.show)
         try:
-            found = validator.run(Order(tuple(only or ()), full, keep))
+            found, stopped = validator.run(Order(tuple(only or ()), full, keep)), False
+        except KeyboardInterrupt:
+            found, stopped = validator.now.ended(), True
         finally:
             validator.stop()
     seconds = time.monotonic() - began
+    if stopped:
+        say(f"stopped by Ctrl-C: {summary(found, seconds)}")
+        raise typer.Exit(INTERRUPTED)
     if json:
         emit({**found.document(), "seconds": round(seconds, 2)})
     else:

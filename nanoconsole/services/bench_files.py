@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nanocore.bench.results import KINDS, SCHEMA, figures
+from nanocore.compare.sections import last_of_each
 from nanocore.errors import UsageError
 from nanocore.files import read_regular
 from nanocore.runs.text import sanitize_line
@@ -17,17 +18,18 @@ LARGEST = 64 << 20  # bytes of a result; a comparison of many runs has some hund
 
 @dataclass(frozen=True)
 class Beside:
-    """One figure of two results; None in the one that lacks it. `ratio` is the second over the first."""
+    """One figure of two results; None in the one that lacks it. `ratio` is the second over the first, where neither can be below 0."""
 
     name: str
     unit: str
     better: str
     first: float | None
     second: float | None
+    signed: bool = False
 
     @property
     def ratio(self) -> float | None:
-        return self.second / self.first if self.first and self.second is not None else None
+        return self.second / self.first if self.first and self.second is not None and not self.signed else None
 
 
 def read_result(path: Path) -> dict[str, Any]:
@@ -63,7 +65,7 @@ def beside(first: dict[str, Any], second: dict[str, Any]) -> list[Beside]:
     for name in dict.fromkeys([*one, *other]):
         known = one.get(name) or other[name]
         values = (one[name].value if name in one else None, other[name].value if name in other else None)
-        found.append(Beside(sanitize_line(name), known.unit, known.better, *values))
+        found.append(Beside(sanitize_line(name), known.unit, known.better, *values, known.signed))
     return found
 
 
@@ -75,10 +77,32 @@ def origin(document: dict[str, Any]) -> dict[str, str]:
     versions = _table(first.get("versions"))
     command = document.get("command")
     return {
+        **_of_experiment(document),
         "processor": _text(device.get("device_name") or device.get("cpu")),
         "versions": ", ".join(f"{_text(name)} {_text(found)}" for name, found in versions.items() if found),
         "revision": _text(first.get("git")),
         "command": " ".join(map(_text, command)) if isinstance(command, list) else "",
+    }
+
+
+def different(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
+    """What two experiments do not share, so that their figures are not of the same training; in words."""
+    one, other = _of_experiment(first), _of_experiment(second)
+    found = [f"{key} {one[key]} and {other.get(key)}" for key in one if one[key] != other.get(key)]
+    return [f"they are not of the same training: {', '.join(found)}; the figures do not compare"] if found else []
+
+
+def _of_experiment(document: dict[str, Any]) -> dict[str, str]:
+    """How its runs were trained; nothing where it is no comparison."""
+    if document["bench"] != "compare":
+        return {}
+    seeds, sets = (value if isinstance(value := document.get(key), list) else [] for key in ("seeds", "sets"))
+    return {
+        "preset": _text(document.get("preset")),
+        "steps": _text(document.get("steps")),
+        "seeds": ", ".join(map(_text, seeds)),
+        "threads": _text(document.get("threads")),
+        "all runs": "; ".join(map(_text, last_of_each([text for text in sets if isinstance(text, str)]))),
     }
 
 

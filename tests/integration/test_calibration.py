@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from nanocore.errors import UsageError
-from nanocore.runs.create import create_run
+from nanocore.runs.create import create_run, read_run
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import observe
 from nanocore.runs.pace import BASELINE_PACE, OWN_PACE, Pace, step_times, steps_at_pace
@@ -37,6 +38,9 @@ def test_a_longer_variant_takes_more_time_and_gets_fewer_steps(tmp_path: Path) -
     assert times is not None and times.ratio > 1
     assert set(times.parts) == {"forward", "backward", "optimizer"} and times.parts["backward"] > 1
     assert steps_at_pace(tmp_path, Pace(1000, "c")) == round(1000 / times.ratio)
+    facts = read_run(run)
+    assert 0 < facts["processor_share"] < 2 and facts["load_average"] >= 0
+    assert facts["machine"]["cpus"] == len(os.sched_getaffinity(0)) and facts["machine"]["memory_gib"] > 0
     assert not run.checkpoints_dir.exists() or not list(run.checkpoints_dir.iterdir())
 
 

@@ -59,6 +59,29 @@ def test_what_one_lacks_has_no_ratio() -> None:
     ]  # fmt: skip
 
 
+def experiment(*, steps: int, difference: float) -> dict[str, Any]:
+    row = {"variant": "mtp", "bits_per_byte": 1.5, "difference": {"mean": difference}, "tokens_per_second": 1000.0,
+           "optimizer_bytes": 3 << 20, "peak_bytes": 100 << 20}  # fmt: skip
+    parts = {"preset": "tiny-cpu", "steps": steps, "seeds": [1, 2], "threads": 1, "sets": ["a.b=1", "a.b=2"]}
+    machines = [{"machine": {"device_name": "A CPU"}, "versions": {}, "git": "abc"}]
+    return stamped("compare", {**parts, "machines": machines, "equal_steps": [row], "equal_time": []}, [])
+
+
+def test_two_experiments_say_how_they_were_trained_and_that_they_differ(nano: Nano, tmp_path: Path) -> None:
+    first = written(tmp_path / "a.json", experiment(steps=20, difference=-0.07))
+    second = written(tmp_path / "b.json", experiment(steps=10, difference=-0.04))
+    shown = nano("bench", "compare", first, second)
+    cells = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in shown.out.splitlines() if line]
+    assert ["preset", "tiny-cpu", "tiny-cpu"] in cells and ["steps", "20", "10"] in cells
+    assert ["seeds", "1, 2", "1, 2"] in cells and ["all runs", "a.b=2", "a.b=2"] in cells
+    assert "warning: they are not of the same training: steps 20 and 10;" in shown.err
+    difference = next(line for line in cells if line[0].endswith("difference"))
+    assert difference[3] == "–"  # a ratio of what may be below 0 says nothing
+    assert next(line for line in cells if line[0].endswith("peak"))[1:5] == ["100.0", "100.0", "1.000", "MiB"]
+    found = nano("bench", "compare", first, first, "--json").data
+    assert found["warnings"] == []
+
+
 HOSTILE = {
     "": "is not JSON",
     "[" * 100_000: "is not JSON",

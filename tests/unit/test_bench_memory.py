@@ -5,7 +5,8 @@ from __future__ import annotations
 import psutil
 import pytest
 
-from nanocore.bench.memory import BASELINE, TECHNIQUES, bench_memory
+from nanocore.bench.memory import BASELINE, TECHNIQUES, bench_memory, named
+from nanocore.config.resolve import resolve
 from nanocore.config.toml import dump
 from tests.tiny import tiny_config
 
@@ -25,7 +26,7 @@ def test_a_row_for_each_technique_with_the_estimate_beside_the_measurement(
     monkeypatch.setattr("nanocore.bench.memory.TECHNIQUES", {name: TECHNIQUES[name] for name in chosen})
     told: list[str] = []
     report = bench_memory(preset, [], told.append)
-    rows = {row["technique"]: row for row in report["rows"]}
+    rows = {row["technique"].removesuffix(", rank 1/4"): row for row in report["rows"]}
     assert (tuple(rows), tuple(told), report["left_out"]) == (chosen, chosen, {})
     for row in rows.values():
         assert row["optimizer"]["estimated"] == row["optimizer"]["measured"]
@@ -41,6 +42,16 @@ def test_a_row_for_each_technique_with_the_estimate_beside_the_measurement(
         claim["8-bit Muon, as shipped"] < claim[BASELINE] < claim["AdamW"]
         and "26 to 12.6 GB" in report["claim"]["words"]
     )
+
+
+def test_a_technique_is_named_with_how_much_of_it_there_is(preset: str) -> None:
+    def told(name: str, *sets: str) -> str:
+        return named(name, resolve(preset, [*TECHNIQUES[name], *sets]))
+
+    assert told("GaLore, 8-bit") == "GaLore, 8-bit, rank 1/4"
+    assert told("Collider, full", "collider.keep=0.65") == "Collider, full, keep 0.65"
+    assert told("multi-token prediction") == "multi-token prediction, horizon 1"
+    assert told("AdamW") == "AdamW"
 
 
 def test_what_a_preset_cannot_have_is_left_out_with_the_reason(preset: str, monkeypatch: pytest.MonkeyPatch) -> None:

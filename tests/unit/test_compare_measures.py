@@ -31,13 +31,13 @@ def test_a_record_counts_for_the_steps_it_is_the_mean_of() -> None:
     found = measures([step(4, 99.0), step(5, 1.0), step(8, 2.0, **{"collider/kept_fraction": 0.5})])
     assert found.parts == pytest.approx({"forward": (0.5 * 1 + 1.0 * 3) / 4})
     assert found.kept_fraction == 0.5  # of the steps that filtered
-    assert found.waiting is None and found.other is None and found.curve == ()
+    assert found.waiting is None and found.between_steps is None and found.curve == ()
 
 
 def test_time_between_steps_is_what_the_clock_has_more() -> None:
     found = measures([step(5, 1.0, elapsed=10.0), step(6, 1.0, elapsed=11.5), step(8, 2.0, elapsed=17.0)])
-    assert found.other == pytest.approx((7.0 - 1.0 - 2 * 2.0) / 3)
-    assert measures([step(5, 1.0, elapsed=1.0), step(6, 9.0, elapsed=2.0)]).other == 0.0
+    assert found.between_steps == pytest.approx((7.0 - 1.0 - 2 * 2.0) / 3)
+    assert measures([step(5, 1.0, elapsed=1.0), step(6, 9.0, elapsed=2.0)]).between_steps == 0.0
 
 
 def test_the_curve_counts_seconds_of_steps_alone_and_the_last_measure_of_a_step() -> None:

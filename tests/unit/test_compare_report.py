@@ -91,7 +91,7 @@ def test_time_is_split_into_parts_and_what_lies_between_steps(whole: dict[str, A
         {"data_wait": 1.05e-3, "forward": 4.2e-3, "backward": 3.15e-3, "optimizer": 2.1e-3}
     )
     assert mtp["parts"]["backward"] == pytest.approx(6.3e-3)
-    assert base["other_seconds"] == pytest.approx(
+    assert base["between_steps_seconds"] == pytest.approx(
         (1.5 - 0.033) / 3
     )  # the clock from step 5 to 8, less the steps after it
     assert (base["data_wait_share"], base["utilisation"]) == (pytest.approx(0.1), pytest.approx(0.9))
@@ -196,7 +196,7 @@ def test_what_failed_diverged_or_is_missing_stands_there(tmp_path: Path) -> None
     steps = rows(document, "equal_steps")
     assert (document["complete"], document["power"]) == (False, None)
     assert steps["mtp"]["difference"] is None  # seed 3 has no baseline
-    assert steps["mtp"]["verdict"] == "no result"
+    assert steps["mtp"]["verdict"] == "no result (1 of 3 seeds diverged)"
     assert steps["smooth"]["difference"]["n"] == 2
     assert steps["smooth"]["verdict"] == "no difference seen, power not known (2 of 3 seeds)"
     text = markdown(document)

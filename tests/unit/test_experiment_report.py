@@ -80,7 +80,8 @@ def test_the_page_fetches_nothing_and_tells_what_the_markdown_tells(document: di
     text = page(document)
     assert "default-src 'none'" in text and not re.search(r"<(script|img|link|iframe|a)\b", text)
     assert "&lt;b&gt;faster&lt;/b&gt; &amp; better" in text and "<b>" not in text
-    assert re.findall(r"<h2>(.*?)</h2>", text) == re.findall(r"(?m)^## (.*)$", markdown(document))
+    assert re.findall(r"<h2>(.*?)</h2>", text) == [*re.findall(r"(?m)^## (.*)$", markdown(document)), "Columns"]
+    assert "<td>CE nats/token</td><td>held-out cross-entropy" in text
     assert len(drawings(text)) == 6  # differences at equal steps and time, three of curves, time by part
 
 
@@ -94,6 +95,16 @@ def test_a_difference_lies_where_its_numbers_say(document: dict[str, Any]) -> No
     assert forest([]) == ""
     powerless = {**document["equal_steps"][3], "verdict": "no difference seen, but no power to see one (2 of 3 seeds)"}
     assert "no difference seen (2 of 3 seeds)" in [each.text for each in drawings(forest([powerless]))[0].iter("text")]
+
+
+def test_what_would_hide_the_others_is_not_drawn(document: dict[str, Any]) -> None:
+    table = [{**row, "far_worse": row["variant"] == "mtp"} for row in document["equal_steps"]]
+    assert [line.name for line in curves({**document, "equal_steps": table})[0].lines] == [
+        "baseline",
+        "power-check",
+        "smooth",
+    ]
+    assert "mtp" not in forest(table) and "smooth" in forest(table)
 
 
 def test_curves_are_means_over_the_seeds_in_the_area_of_all(document: dict[str, Any]) -> None:
@@ -111,7 +122,7 @@ def test_curves_are_means_over_the_seeds_in_the_area_of_all(document: dict[str, 
 
 
 def test_bars_have_the_length_of_their_parts(document: dict[str, Any]) -> None:
-    rows = [{**row, "other_seconds": 0.0} for row in document["equal_steps"]]
+    rows = [{**row, "between_steps_seconds": 0.0} for row in document["equal_steps"]]
     (drawn,) = drawings(bars(rows))
     widths = [float(each.attrib["width"]) for each in drawn.iter("rect")]
     base, mtp = sum(widths[:5]), sum(widths[10:15])
@@ -127,7 +138,7 @@ def test_the_runs_as_a_table(document: dict[str, Any]) -> None:
     assert float(first["backward_seconds"]) == pytest.approx(6.3e-3)
     assert first["kept_fraction"] == ""
     measured = next(run["measures"] for run in document["runs"] if run["run"] == "known-mtp-s2")
-    assert float(first["other_seconds"]) == pytest.approx(measured["other"])
+    assert float(first["between_steps_seconds"]) == pytest.approx(measured["between_steps"])
 
 
 def test_the_documentation_explains_every_column_of_that_table(document: dict[str, Any]) -> None:
@@ -140,7 +151,7 @@ def test_the_documentation_explains_every_column_of_that_table(document: dict[st
 def test_an_experiment_without_any_run_has_a_page(tmp_path: Path) -> None:
     empty = built(tmp_path, lambda _: True)
     assert drawings(page(empty)) == []
-    assert "NOT COMPLETE" in page(empty)
+    assert "NOTHING HAS BEEN TRAINED YET" in page(empty) and "Equal steps" not in page(empty)
 
 
 def test_sixty_four_lines_look_different() -> None:

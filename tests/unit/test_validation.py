@@ -224,6 +224,18 @@ def test_json_is_one_document_with_the_failing_check(nano: Nano, scripted: type[
     assert found.data["seconds"] >= 0
 
 
+def test_ctrl_c_says_one_line(nano: Nano, scripted: type[Scripted], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: Scripted) -> Iterator[dict[str, Any]]:
+        yield {**WORDS, "state": "running"}
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Scripted, "__iter__", interrupted)
+    for options in ((), ("--json",)):
+        stopped = nano("validate", *options)
+        assert (stopped.code, stopped.err.count("\n"), "{" in stopped.out) == (130, 1, False)
+        assert stopped.err.startswith("stopped by Ctrl-C: 0 passed, 0 failed, 1 not run in ")
+
+
 def test_options_reach_the_worker(nano: Nano, scripted: type[Scripted], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(nano.root.parent)
     nano("validate", "--only", "kernels", "--only", "export", "--full", "--keep", "checked")

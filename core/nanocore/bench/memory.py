@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import psutil
@@ -46,6 +47,7 @@ CLAIMED: dict[str, tuple[str, ...]] = {
 }
 CLAIM_WORDS = "the earlier system's notes: training memory of a 3B model falls from 26 to 12.6 GB, its optimizer's from 12 to 0.6 GB; by arithmetic, for a model of 1.63B parameters"
 MOST_FLOPS = {"cpu": 1e12, "cuda": 1e15}  # of one step, beyond which measuring every technique takes too long
+MOST_PARTS = 64  # that a rank is told in
 SPARE = 1.5  # free memory, as a multiple of the estimated peak, from which a measurement is tried
 
 
@@ -76,7 +78,7 @@ def bench_memory(preset: str, sets: Sequence[str], progress: Callable[[str], Non
         except ConfigError as error:
             left_out[name] = "; ".join(error.problems)
             continue
-        rows.append(_row(name, estimate(config), _measured(config, device)))
+        rows.append(_row(named(name, config), estimate(config), _measured(config, device)))
     return {
         "machine": machines.facts() | {"device": device.facts()},
         "preset": preset,
@@ -90,6 +92,18 @@ def bench_memory(preset: str, sets: Sequence[str], progress: Callable[[str], Non
             "rows": [_arithmetic(name, own) for name, own in CLAIMED.items()],
         },
     }
+
+
+def named(technique: str, config: Config) -> str:
+    """A technique with how much of it there is, on which its memory depends."""
+    much = [technique]
+    if config.galore.rank_fraction:
+        much.append(f"rank {Fraction(config.galore.rank_fraction).limit_denominator(MOST_PARTS)}")
+    if config.collider.mode != "off":
+        much.append(f"keep {config.collider.keep:g}")
+    if config.mtp.horizon:
+        much.append(f"horizon {config.mtp.horizon}")
+    return ", ".join(much)
 
 
 def _measured(config: Config, device: Machine) -> Measured:
@@ -141,9 +155,10 @@ def _with_shares(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _arithmetic(name: str, sets: Sequence[str]) -> dict[str, Any]:
-    costs = estimate(resolve(CLAIM, sets))
+    config = resolve(CLAIM, sets)
+    costs = estimate(config)
     return {
-        "technique": name,
+        "technique": named(name, config),
         "parameters": costs.parameters,
         "weights": costs.weight_bytes,
         "gradients": costs.gradient_bytes,

@@ -9,25 +9,37 @@ from nanocore.compare.spec import BASELINE, Claim, Spec
 
 Row = Mapping[str, Any]
 NOT_MEASURED = "not measured here"
+BUSY = "; the machine was busy"
+SIDE_BY_SIDE = "side by side"
 
 
-def claims(spec: Spec, tables: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Every claim of the file in its order. `measured` is in words; the figures behind it stand in the tables."""
+def claims(spec: Spec, tables: Mapping[str, list[dict[str, Any]]], *, busy: bool) -> list[dict[str, Any]]:
+    """Every claim of the file in its order. `measured` is in words; the figures behind it stand in the tables.
+
+    `busy` marks what is told of time, but for the calibrated, where other work falls on both.
+    """
     rows = {kind: {row["variant"]: row for row in table} for kind, table in tables.items()}
     return [
-        {"variant": name, **claim.model_dump(), "measured": _measured(claim, name, rows)}
+        {"variant": name, **claim.model_dump(), "measured": _measured(claim, name, rows, busy=busy)}
         for name, part in spec.variants.items()
         for claim in part.claims
     ]
 
 
-def _measured(claim: Claim, variant: str, rows: Mapping[str, Mapping[str, Row]]) -> str:
+def _measured(claim: Claim, variant: str, rows: Mapping[str, Mapping[str, Row]], *, busy: bool) -> str:
     kind, tell = _TOLD[claim.measure]
     table = rows.get(kind, {})
     own, base = table.get(variant), table.get(BASELINE)
     if own is None or base is None or not own["finished"] or not base["finished"]:
         return NOT_MEASURED
-    return tell(own, base) or NOT_MEASURED
+    words = tell(own, base)
+    return words + (BUSY if busy and _by_the_clock(claim, own) else "") if words else NOT_MEASURED
+
+
+def _by_the_clock(claim: Claim, own: Row) -> bool:
+    """Whether other work on the machine falls on the variant alone: it is a time, and not of a calibration."""
+    calibrated = claim.measure != "seconds_to_baseline" and own["step_ratio_alone"] is not None
+    return claim.measure.endswith(("_seconds", "seconds_to_baseline")) and not calibrated
 
 
 def _bits(own: Row, base: Row) -> str:
@@ -75,14 +87,14 @@ def _step_time(own: Row, base: Row) -> str:
     if alone := own["step_ratio_alone"]:
         low, high = (100 * (alone[end] - 1) for end in ("low", "high"))
         return f"step time {_change(alone['ratio'], 1.0)} [{low:+.1f}, {high:+.1f}]"
-    return _ratio("step time side by side", lambda row: row["step_seconds"])(own, base)
+    return _ratio(f"step time {SIDE_BY_SIDE}", lambda row: row["step_seconds"])(own, base)
 
 
 def _backward(own: Row, base: Row) -> str:
     """Likewise."""
     if ratio := own["part_ratios_alone"].get("backward"):
         return f"backward time {_change(ratio, 1.0)}"
-    return _ratio("backward time side by side", lambda row: row["parts"]["backward"])(own, base)
+    return _ratio(f"backward time {SIDE_BY_SIDE}", lambda row: row["parts"]["backward"])(own, base)
 
 
 _TOLD: dict[str, tuple[str, Callable[[Row, Row], str]]] = {  # by measure: which table tells it, and how

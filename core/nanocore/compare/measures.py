@@ -26,12 +26,12 @@ class Point:
 class Measures:
     """Means over the steps after the first ones, so that work which comes rarely is in them; None where nothing was recorded.
 
-    `parts` are seconds a step by name, `other` those between steps (evaluation, checkpoints, telemetry, records).
+    `parts` are seconds a step by name, `between_steps` those outside of them (evaluation, checkpoints, telemetry, records).
     `gain` is the largest composite gain of the residual maps, forward or backward, at any time.
     """
 
     parts: dict[str, float]
-    other: float | None
+    between_steps: float | None
     utilisation: float | None
     mfu: float | None
     kept_fraction: float | None
@@ -51,7 +51,7 @@ def measures(records: Sequence[Record]) -> Measures:
     gains = [_largest(records, f"mhc/composite_gain{side}") for side in ("", "_backward")]
     return Measures(
         parts={part: found for part in PARTS if (found := _mean(steps, f"time/{part}")) is not None},
-        other=_between(steps),
+        between_steps=_between(steps),
         utilisation=_mean(steps, "device/utilisation"),
         mfu=_mean(steps, "throughput/mfu"),
         kept_fraction=_mean(steps, "collider/kept_fraction"),

@@ -12,27 +12,24 @@ import msgspec
 
 from nanocore.compare.claims import claims
 from nanocore.compare.experiment import Kind, plan, variants
-from nanocore.compare.results import Result, compare, power, read_result, stand_in
+from nanocore.compare.load import busy, load, load_average
+from nanocore.compare.results import Result, compare, read_result, stand_in
 from nanocore.compare.rows import row
 from nanocore.compare.spec import BASELINE, POWER_CHECK, Spec
 from nanocore.compare.statistics import CONFIDENCE
+from nanocore.compare.verdicts import POWER, far, power
 from nanocore.config.fields import changed
 from nanocore.config.literals import literal
 from nanocore.config.resolve import resolve
 
 SCHEMA = 1
-_POWER = {
-    True: "the deliberately bad variant (learning rates / 8) came out worse: the comparison can see a difference",
-    False: "NO POWER: the deliberately bad variant (learning rates / 8) did not come out worse; "
-    "nothing can be concluded from variants that look equal",
-    None: "not known: the deliberately bad variant (learning rates / 8) needs finished runs of two seeds or more",
-}
 
 
 def report(spec: Spec, root: Path, command: Sequence[str] = ()) -> dict[str, Any]:
     """Everything known of an experiment now, as plain data for JSON. Raises ConfigError for a spec that cannot run."""
     results = stand_in([read_result(root, item) for item in plan(spec)], spec.time_tolerance)
     has_power, tables = _tables(spec, results)
+    loaded = load(results)
     return {
         "schema": SCHEMA,
         "bench": "compare",
@@ -48,13 +45,14 @@ def report(spec: Spec, root: Path, command: Sequence[str] = ()) -> dict[str, Any
         "time_tolerance": spec.time_tolerance,
         "complete": all(result.finished for result in results),
         "power": has_power,
-        "power_words": _POWER[has_power],
+        "power_words": POWER[has_power],
         "variants": {name: _differences(spec, sets) for name, sets in variants(spec).items()},
         "equal_steps": tables["steps"],
         "equal_time": tables.get("time", []),
-        "claims": claims(spec, tables),
+        "claims": claims(spec, tables, busy=bool(busy(loaded))),
         "machines": _machines(results),
-        "warnings": _warnings(results),
+        "load": loaded,
+        "warnings": [*busy(loaded), *_warnings(results)],
         "runs": [_plain(result) for result in results],
     }
 
@@ -63,22 +61,24 @@ def _tables(spec: Spec, results: list[Result]) -> tuple[bool | None, dict[str, l
     """Whether the comparison can see a difference, and the rows at equal steps and, if asked for, at equal time."""
     kinds: list[Kind] = ["steps", *(["time"] if spec.at("time") else [])]
     compared = {kind: compare(results, kind, len(spec.seeds)) for kind in kinds}
-    has_power = power(compared["steps"])
+    has_power, worst = power(compared["steps"]), far(compared["steps"])
     times = {result.variant: result.times for result in results if result.times is not None}
     base = [result for result in results if result.variant == BASELINE and result.kind == "steps"]
     places = {name: place for place, name in enumerate([BASELINE, POWER_CHECK, *spec.variants])}
     tables = {
-        kind: [row(one, has_power, times, base) for one in sorted(found, key=lambda one: places[one.variant])]
+        kind: [row(one, has_power, worst, times, base) for one in sorted(found, key=lambda one: places[one.variant])]
         for kind, found in compared.items()
     }
     return has_power, dict(tables)
 
 
 def _plain(result: Result) -> dict[str, Any]:
-    """A run's figures; of its facts only those that name the machine, which stand in `machines`."""
+    """A run's figures, and how free the machine was; of its other facts those that name the machine stand in `machines`."""
     times = msgspec.to_builtins(result.times) if result.times else None
     found = asdict(result.measures) if result.measures else None
-    return {**{key: value for key, value in vars(result).items() if key != "facts"}, "times": times, "measures": found}
+    loaded = {"processor_share": result.processor_share, "load_average": load_average(result)}
+    own = {key: value for key, value in vars(result).items() if key != "facts"}
+    return {**own, "times": times, "measures": found, **loaded}
 
 
 def _differences(spec: Spec, sets: list[str]) -> list[str]:

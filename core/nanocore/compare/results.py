@@ -19,7 +19,6 @@ from nanocore.runs.liveness import observe
 from nanocore.runs.pace import StepTimes, median_of, same_time, step_times
 from nanocore.runs.records import Record, read_all
 
-SIGNIFICANT = 0.05
 NO_RUN = "missing"
 
 
@@ -57,13 +56,28 @@ class Result:
     def finished(self) -> bool:
         return self.times is not None or (self.bits_per_byte is not None and self.ce is not None)
 
+    @property
+    def processor_share(self) -> float | None:
+        """How much of the processor it had, where it computed on one thread of a CPU: on a free machine nearly all.
+
+        Of more threads, which wait for each other, the share says nothing about other programs.
+        """
+        facts = self.facts or {}
+        machine = facts.get("machine")
+        alone = isinstance(machine, dict) and machine.get("device") == "cpu" and machine.get("threads") == 1
+        return (
+            (number(facts.get("processor_share")) if self.measures is None else self.measures.utilisation)
+            if alone
+            else None
+        )
+
 
 @dataclass(frozen=True)
 class Comparison:
     """A variant against the baseline: differences (variant minus baseline) of pairs with the same seed, None without.
 
     `ce_percent` is the difference of the held-out cross-entropy relative to the baseline's. `corrected_p` is Holm's
-    over the variants of the same kind. A negative difference is better.
+    over the variants of the same kind. A negative difference is better; `least` is the smallest of bits per byte.
     """
 
     variant: str
@@ -73,6 +87,7 @@ class Comparison:
     bits: Paired | None
     ce: Paired | None
     ce_percent: Paired | None
+    least: float | None = None
     corrected_p: float | None = None
 
 
@@ -139,33 +154,7 @@ def compare(results: list[Result], kind: Kind, seeds: int) -> list[Comparison]:
     }
     corrected = holm(p_values)
     first = Comparison(BASELINE, kind, seeds, list(base.values()), None, None, None)
-    return [first, *(_with_p(one, corrected.get(one.variant)) for one in found if one.variant != BASELINE)]
-
-
-def power(comparisons: list[Comparison]) -> bool | None:
-    """Whether the deliberately bad variant came out worse: its interval lies above 0. None when that is not known."""
-    check = next((one for one in comparisons if one.variant == POWER_CHECK), None)
-    if check is None or check.bits is None or check.bits.low is None or check.bits.n < check.seeds:
-        return None
-    return check.bits.low > 0
-
-
-def verdict(comparison: Comparison, has_power: bool | None) -> str:
-    """The outcome in plain words."""
-    bits = comparison.bits
-    if comparison.variant == BASELINE:
-        return ""
-    if bits is None:
-        return "no result"
-    partly = f" ({bits.n} of {comparison.seeds} seeds)" if bits.n < comparison.seeds else ""
-    if bits.p is None:
-        return f"no verdict from one pair{partly}"
-    p = comparison.corrected_p if comparison.corrected_p is not None else bits.p
-    if p < SIGNIFICANT:
-        return ("better" if bits.mean < 0 else "worse") + partly
-    if comparison.variant == POWER_CHECK or has_power:
-        return f"no difference seen at this scale{partly}"
-    return f"no difference seen, {'power not known' if has_power is None else 'but no power to see one'}{partly}"
+    return [first, *(replace(one, corrected_p=corrected.get(one.variant)) for one in found if one.variant != BASELINE)]
 
 
 def mean(values: Iterable[float | None]) -> float | None:
@@ -194,11 +183,7 @@ def _against(name: str, kind: Kind, seeds: int, base: dict[int, Result], own: li
     ce = [_value(b.ce) - _value(a.ce) for a, b in pairs]
     percent = [100 * change / _value(a.ce) for change, (a, _) in zip(ce, pairs, strict=True)]
     measured = [paired(values) if values else None for values in (bits, ce, percent)]
-    return Comparison(name, kind, seeds, own, measured[0], measured[1], measured[2])
-
-
-def _with_p(one: Comparison, p: float | None) -> Comparison:
-    return Comparison(one.variant, one.kind, one.seeds, one.results, one.bits, one.ce, one.ce_percent, p)
+    return Comparison(name, kind, seeds, own, measured[0], measured[1], measured[2], min(bits, default=None))
 
 
 def _value(number: float | None) -> float:

@@ -8,16 +8,19 @@ from dataclasses import asdict
 from typing import Any
 
 from nanocore.compare.measures import PARTS, Measures, reached
-from nanocore.compare.results import Comparison, Result, mean, spread, verdict
+from nanocore.compare.results import Comparison, Result, mean, spread
 from nanocore.compare.spec import BASELINE
 from nanocore.compare.statistics import Paired
+from nanocore.compare.verdicts import far_worse, verdict
 from nanocore.runs.pace import StepTimes
 
 MOMENTS = ("exp_avg", "exp_avg_sq", "counters")  # AdamW's and Lion's state, and what is no memory to speak of
 
 
-def row(one: Comparison, has_power: bool | None, times: dict[str, StepTimes], base: Sequence[Result]) -> dict[str, Any]:
-    """`times` are those of the calibrations by variant; `base` the baseline's runs."""
+def row(
+    one: Comparison, has_power: bool | None, far: float | None, times: dict[str, StepTimes], base: Sequence[Result]
+) -> dict[str, Any]:
+    """`far` is as `verdict` takes it; `times` are those of the calibrations by variant; `base` the baseline's runs."""
     done = [result for result in one.results if result.finished]
     return {
         "variant": one.variant,
@@ -28,7 +31,9 @@ def row(one: Comparison, has_power: bool | None, times: dict[str, StepTimes], ba
         "steps": mean(result.step for result in done),
         "tokens": mean(result.tokens for result in done),
         "seconds": mean(result.seconds for result in done),
-        **_quality(one, done, has_power),
+        **_quality(one, done),
+        "far_worse": far_worse(one, far),
+        "verdict": verdict(one, has_power, far),
         "tokens_per_second": mean(result.tokens_per_second for result in done),
         "step_seconds": mean(result.step_seconds for result in done),
         "step_seconds_alone": _alone(one.variant, times),
@@ -43,7 +48,7 @@ def row(one: Comparison, has_power: bool | None, times: dict[str, StepTimes], ba
     }
 
 
-def _quality(one: Comparison, done: list[Result], has_power: bool | None) -> dict[str, Any]:
+def _quality(one: Comparison, done: list[Result]) -> dict[str, Any]:
     return {
         "bits_per_byte": mean(result.bits_per_byte for result in done),
         "bits_per_byte_deviation": spread(result.bits_per_byte for result in done),
@@ -53,7 +58,6 @@ def _quality(one: Comparison, done: list[Result], has_power: bool | None) -> dic
         "ce_difference": _paired(one.ce),
         "ce_difference_percent": _paired(one.ce_percent),
         "corrected_p": one.corrected_p,
-        "verdict": verdict(one, has_power),
     }
 
 
@@ -61,7 +65,7 @@ def _cost(found: list[Measures]) -> dict[str, Any]:
     """Seconds a step by part and between steps, and what the device and the technique did meanwhile."""
     return {
         "parts": {part: mean(each.parts.get(part) for each in found) for part in PARTS},
-        "other_seconds": mean(each.other for each in found),
+        "between_steps_seconds": mean(each.between_steps for each in found),
         "data_wait_share": mean(each.waiting for each in found),
         "utilisation": mean(each.utilisation for each in found),
         "mfu": mean(each.mfu for each in found),
@@ -71,9 +75,10 @@ def _cost(found: list[Measures]) -> dict[str, Any]:
 
 
 def _to_baseline(done: list[Result], base: Sequence[Result]) -> dict[str, Any]:
-    """Tokens and seconds until the held-out loss was what the baseline of the same seed ended with, as shares of the baseline's.
+    """Tokens and seconds until the held-out loss was what the baseline of the same seed ended with.
 
-    `reached` of `seeds` pairs got there; the means are over those.
+    `reached` of `seeds` pairs got there. All means are over those, the baseline's too, and a share is one mean over the
+    other: the mean of each pair's own ratio would be larger the more the times scatter.
     """
     ends = {
         result.seed: result.measures.curve[-1]
@@ -82,14 +87,21 @@ def _to_baseline(done: list[Result], base: Sequence[Result]) -> dict[str, Any]:
     }
     pairs = [(ends[result.seed], result.measures) for result in done if result.seed in ends and result.measures]
     arrived = [(end, found) for end, own in pairs if (found := reached(own.curve, end.bits_per_byte)) is not None]
+    tokens, seconds = (mean(found[place] for _, found in arrived) for place in (0, 1))
+    base_tokens, base_seconds = mean(end.tokens for end, _ in arrived), mean(end.seconds for end, _ in arrived)
     return {
         "seeds": len(pairs),
         "reached": len(arrived),
-        "tokens": mean(tokens for _, (tokens, _) in arrived),
-        "seconds": mean(seconds for _, (_, seconds) in arrived),
-        "tokens_share": mean(tokens / end.tokens for end, (tokens, _) in arrived if end.tokens),
-        "seconds_share": mean(seconds / end.seconds for end, (_, seconds) in arrived if end.seconds),
+        "tokens": tokens,
+        "seconds": seconds,
+        "baseline_seconds": base_seconds,
+        "tokens_share": _share(tokens, base_tokens),
+        "seconds_share": _share(seconds, base_seconds),
     }
+
+
+def _share(own: float | None, base: float | None) -> float | None:
+    return own / base if own is not None and base else None
 
 
 def _matrix_state(result: Result) -> float | None:

@@ -16,30 +16,28 @@ NONE = "–"
 AT_STEPS = " †"
 TABLES = (("equal_steps", "Equal steps (same tokens)"), ("equal_time", "Equal training time"))
 QUALITY = (
-    "variant", "seeds", "bits/byte", "± seeds", "difference", "95 % interval", "p", "CE", "CE difference %", "verdict",
+    "variant", "seeds", "bits/byte", "± seeds", "difference", "95 % interval", "p", "CE nats/token", "CE difference %", "verdict",
 )  # fmt: skip
 COST = (
-    "variant",
-    "steps",
-    "tokens",
-    "training s",
-    "tok/s",
-    "step ms",
-    "step ms alone",
-    "x baseline",
-    "optimizer MiB",
-    "peak MiB",
-)
+    "variant", "steps", "tokens", "training s", "tok/s", "step ms", "step ms alone", "x baseline", "optimizer MiB", "peak MiB",
+)  # fmt: skip
 TIME = (
     "variant", "data wait ms", "forward ms", "backward ms", "optimizer ms", "between steps ms", "data wait %", "device use %",
     "MFU %", "kept %", "gain",
 )  # fmt: skip
-ARRIVAL = ("variant", "got there", "tokens", "of the baseline's %", "seconds", "of the baseline's %")
+ARRIVAL = ("variant", "got there", "tokens", "tokens %", "seconds", "baseline's seconds", "seconds %")
+ARRIVED = (
+    "Means over the seeds that got there, the baseline's seconds over those same seeds, and their share of it: where not all "
+    "got there, the figures are of the better ones."
+)
 
 
 @dataclass(frozen=True)
 class Section:
-    """A title (level 2, or 3 within the one before), then paragraphs, items and a table, as far as there are any."""
+    """A title (level 2, or 3 within the one before), then paragraphs, items and a table, as far as there are any.
+
+    A table of words (`words`) has lines of sentences, which belong together however narrow the page is.
+    """
 
     title: str
     level: int = 2
@@ -47,6 +45,7 @@ class Section:
     items: tuple[str, ...] = ()
     headings: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
+    words: bool = False
 
 
 def title(document: Document) -> str:
@@ -57,15 +56,20 @@ def sections(document: Document) -> Iterator[Section]:
     """All of the report, in its order; the first section has no title."""
     yield Section("", text=tuple(_introduction(document)))
     for key, words in TABLES:
-        if document[key]:
+        if document[key] and begun(document):
             yield from _tables(document[key], words, document)
-    if document["claims"]:
+    if document["claims"] and begun(document):
         yield _claims(document["claims"])
     changes = tuple(f"{name}: {'; '.join(found) or 'none'}" for name, found in document["variants"].items())
     yield Section("Differences from the baseline", items=changes)
     missing = tuple(f"{run['run']}: {run['reason']}" for run in document["runs"] if not _has_result(run))
     if missing:
         yield Section("Runs without a result", items=missing)
+
+
+def begun(document: Document) -> bool:
+    """Whether anything of it has been trained."""
+    return any(run["step"] or _has_result(run) for run in document["runs"])
 
 
 def _tables(table: list[Row], words: str, document: Document) -> Iterator[Section]:
@@ -75,28 +79,68 @@ def _tables(table: list[Row], words: str, document: Document) -> Iterator[Sectio
     yield Section(words, text=(note,) if shared else (), headings=QUALITY, rows=tuple(map(_quality, table)))
     yield Section("Time and memory", 3, headings=COST, rows=tuple(map(_cost, table)))
     yield Section("Where the time goes", 3, headings=TIME, rows=tuple(map(_time, table)))
-    yield Section("To the loss that the baseline ends with", 3, headings=ARRIVAL, rows=tuple(map(_arrival, table)))
+    arrivals = tuple(map(_arrival, table))
+    yield Section("To the loss that the baseline ends with", 3, (ARRIVED,), headings=ARRIVAL, rows=arrivals)
 
 
 def _introduction(document: Document) -> list[str]:
-    seeds = ", ".join(str(seed) for seed in document["seeds"])
     lines = [
-        f"{document['preset']}, {document['steps']} steps, seeds {seeds}, {counted(document['threads'], 'thread')} a run. "
+        f"{document['preset']}; {document['steps']} steps; {_seeds(document['seeds'])}; {_threads(document['threads'])}. "
         "Differences are variant minus baseline, paired by seed, with a 95 % Student-t interval; below 0 is better. "
-        "p is Holm-corrected over the variants of a table. docs/comparisons.md explains every column.",
-        f"Power: {document['power_words']}.",
+        "p is Holm-corrected over the variants of a table. docs/comparisons.md explains every column."
     ]
     if document["sets"]:
-        lines.append(f"All runs: {'; '.join(document['sets'])}.")
+        lines.append(f"All runs: {'; '.join(last_of_each(document['sets']))}.")
+    if not begun(document):
+        return [*lines, "NOTHING HAS BEEN TRAINED YET: the runs that it needs are listed below.", _made(document)]
+    lines.append(f"Power: {document['power_words']}.")
     if not document["complete"]:
         lines.append("NOT COMPLETE: some runs have no result; they are listed below.")
     lines += [f"Warning: {text}." for text in document["warnings"]]
-    for one in document["machines"]:
-        machine = ", ".join(f"{key} {value}" for key, value in (one["machine"] or {}).items())
-        versions = ", ".join(f"{key} {value}" for key, value in (one["versions"] or {}).items() if value)
-        lines.append(f"Machine: {machine}. Versions: {versions}. Revision: {one['git'] or 'unknown'}.")
+    lines += map(_machine, document["machines"])
+    return [*lines, *_load(document["load"]), _made(document)]
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}"
+
+
+def _threads(threads: int) -> str:
+    return f"{counted(threads, 'thread')} a run" if threads else "as many threads a run as there are"
+
+
+def last_of_each(sets: Sequence[str]) -> list[str]:
+    """Overrides as they hold: of a key that is set twice the last."""
+    return list({text.partition("=")[0].strip(): text for text in sets}.values())
+
+
+def _machine(one: Row) -> str:
+    """The processor or GPU, CPUs and memory, as far as they were recorded, then versions and revision."""
+    known = dict(one["machine"] or {})
+    device, cpus, memory = known.pop("device", None), known.pop("cpus", None), known.pop("memory_gib", None)
+    parts = [
+        f"{known.pop('device_name', 'unknown')}{f' ({device})' if device else ''}",
+        *([f"{cpus} CPU{'s' if cpus != 1 else ''}"] if cpus else []),
+        *([f"{memory} GiB memory"] if memory else []),
+        *(f"{key} {value}" for key, value in known.items()),
+    ]
+    versions = ", ".join(f"{key} {value}" for key, value in (one["versions"] or {}).items() if value)
+    return f"Machine: {', '.join(parts)}. Versions: {versions}. Revision: {one['git'] or 'unknown'}."
+
+
+def _load(found: Row) -> list[str]:
+    """How free the machine was, as far as it was recorded."""
+    words = []
+    if found["processor_share"] is not None:
+        words.append(f"each run had {found['processor_share']:.0%} of its processor or more")
+    if found["load_average"] is not None:
+        words.append(f"the load average before a run was at most {found['load_average']:g}")
+    return [f"Load: {'; '.join(words)}."] if words else []
+
+
+def _made(document: Document) -> str:
     made = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(document["created"]))
-    return [*lines, f"Made {made}{f' by: {shlex.join(command)}' if (command := document['command']) else ''}"]
+    return f"Made {made}{f' by: {shlex.join(command)}' if (command := document['command']) else ''}"
 
 
 def _quality(row: Row) -> tuple[str, ...]:
@@ -126,7 +170,7 @@ def _times(found: Row | None) -> str:
 def _time(row: Row) -> tuple[str, ...]:
     shares = (row["data_wait_share"], row["utilisation"], row["mfu"], row["kept_fraction"])
     return (
-        _name(row), *(figure(seconds, ".2f", 1e3) for seconds in row["parts"].values()), figure(row["other_seconds"], ".2f", 1e3),
+        _name(row), *(figure(seconds, ".2f", 1e3) for seconds in row["parts"].values()), figure(row["between_steps_seconds"], ".2f", 1e3),
         *(figure(share, ".1f", 100) for share in shares), figure(row["gain"], ".3f"),
     )  # fmt: skip
 
@@ -135,7 +179,8 @@ def _arrival(row: Row) -> tuple[str, ...]:
     found = row["to_baseline"]
     return (
         _name(row), f"{found['reached']} of {found['seeds']}" if found["seeds"] else NONE, figure(found["tokens"], ".0f"),
-        figure(found["tokens_share"], ".1f", 100), figure(found["seconds"], ".1f"), figure(found["seconds_share"], ".1f", 100),
+        figure(found["tokens_share"], ".1f", 100), figure(found["seconds"], ".1f"), figure(found["baseline_seconds"], ".1f"),
+        figure(found["seconds_share"], ".1f", 100),
     )  # fmt: skip
 
 
@@ -144,9 +189,8 @@ def _claims(found: Sequence[Row]) -> Section:
         "What was measured here is at this scale alone: a claim at another scale is neither confirmed nor refuted by it.",
     )
     rows = tuple((each["variant"], each["claim"], each["scale"], each["source"], each["measured"]) for each in found)
-    return Section(
-        "Beside what is claimed", 2, text, (), ("variant", "claim", "its scale", "source", "measured here"), rows
-    )
+    headings = ("variant", "claim", "its scale", "source", "measured here")
+    return Section("Beside what is claimed", 2, text, (), headings, rows, words=True)
 
 
 def _name(row: Row) -> str:

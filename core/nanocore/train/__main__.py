@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from nanocore.checkpoint.manifest import sweep
 from nanocore.errors import DivergedError, NanoError, StopRequested, UsageError
 from nanocore.runs.control import Inbox
+from nanocore.runs.create import update_run
 from nanocore.runs.hints import to_type
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import acquire
@@ -166,7 +167,12 @@ def _train(run: RunFolder, reporter: Reporter, orders: Orders) -> Outcome:
             reporter.event("resumed", from_step=job.progress.step)
         reporter.log(f"training on {machine.name}, {counted(machine.threads, 'thread')}, {machine.dtype}")
         timing = calibration(run)
-        return calibrate(job, timing.sets, timing.rounds) if timing else train(job)
+        if timing is None:
+            return train(job)
+        outcome = calibrate(job, timing.sets, timing.rounds)
+        if machine.device.type == "cpu":  # of a run that trains, its metrics tell
+            update_run(run, processor_share=round(job.processor_share(), 4))
+        return outcome
     finally:
         leave()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from typing import cast
 
@@ -27,7 +28,7 @@ from nanocore.runs.layout import RunFolder, cache_root
 from nanocore.train.checkpoints import own_checkpoint, parent_checkpoint, restore, stored_progress
 from nanocore.train.distributed import World, broadcast_json
 from nanocore.train.fire import chosen
-from nanocore.train.hardware import Machine
+from nanocore.train.hardware import Machine, surroundings
 from nanocore.train.horizon import Horizon, planned_steps
 from nanocore.train.job import Job
 from nanocore.train.orders import Orders
@@ -209,7 +210,8 @@ def _record_facts(job: Job) -> None:
     corpus = job.corpus.facts
     update_run(
         job.run,
-        machine=job.machine.facts(),
+        machine=job.machine.facts() | surroundings(),
+        load_average=round(os.getloadavg()[0], 2),
         world=job.world.size,
         corpus=corpus,
         heldout=_heldout_facts(job.heldout, read_run(job.run).get("heldout")),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import torch
 
 from nanocore.config.machine import cpu_multiplies_bfloat16
@@ -51,6 +53,11 @@ class Machine:
             "dtype": str(self.dtype).removeprefix("torch."),
             "threads": self.threads,
         }
+
+
+def surroundings() -> dict[str, object]:
+    """CPUs that this process may use, and memory of the machine."""
+    return {"cpus": len(os.sched_getaffinity(0)), "memory_gib": round(psutil.virtual_memory().total / 2**30, 1)}
 
 
 def choose_machine(hardware: Hardware, local_rank: int = 0) -> Machine:

@@ -10,7 +10,7 @@ from nanoconsole.services.format import number
 from nanoconsole.services.reports.svg import COLOURS
 
 WIDTH, LEFT, RIGHT, TOP, ROW = 760, 130, 70, 10, 24
-NAMES = {"data_wait": "data wait", "other_seconds": "between steps"}
+NAMES = {"data_wait": "data wait", "between_steps_seconds": "between steps"}
 
 
 def bars(table: Sequence[Mapping[str, Any]]) -> str:
@@ -42,7 +42,7 @@ def bars(table: Sequence[Mapping[str, Any]]) -> str:
 
 def _parts(row: Mapping[str, Any]) -> dict[str, float]:
     """Milliseconds by name, of the parts that were recorded."""
-    found: dict[str, float | None] = {**row["parts"], "other_seconds": row["other_seconds"]}
+    found: dict[str, float | None] = {**row["parts"], "between_steps_seconds": row["between_steps_seconds"]}
     return {NAMES.get(name, name): 1e3 * seconds for name, seconds in found.items() if seconds is not None}
 
 

@@ -18,6 +18,7 @@ from nanoconsole.services.reports.forest import forest
 from nanoconsole.services.reports.page import frame, rows_of
 from nanoconsole.services.reports.plot import Line, Plot
 from nanoconsole.services.reports.svg import svg
+from nanocore.compare.legend import LEGEND
 from nanocore.compare.markdown import markdown
 from nanocore.compare.sections import TABLES, Section, sections, title
 from nanocore.compare.spec import BASELINE, POWER_CHECK
@@ -31,6 +32,7 @@ COLUMNS = (
 )  # fmt: skip
 MEASURED = ("utilisation", "mfu", "kept_fraction", "gain")
 PARTS = ("data_wait", "forward", "backward", "optimizer")
+LOAD = ("processor_share", "load_average")
 
 
 def save(document: dict[str, Any], folder: Path) -> list[Path]:
@@ -61,23 +63,31 @@ def runs_csv(document: Document) -> str:
     """A line for each run that trained or should have; of calibrations the JSON tells."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*COLUMNS, *(f"{part}_seconds" for part in (*PARTS, "other")), *MEASURED])
+    writer.writerow([*COLUMNS, *(f"{part}_seconds" for part in (*PARTS, "between_steps")), *MEASURED, *LOAD])
     for run in document["runs"]:
         if run["kind"] != "calibration":
             measured = run["measures"] or {}
             parts = measured.get("parts", {})
             own = [run[key] for key in COLUMNS]
-            seconds = [*(parts.get(part) for part in PARTS), measured.get("other")]
-            writer.writerow([*own, *seconds, *(measured.get(key) for key in MEASURED)])
+            seconds = [*(parts.get(part) for part in PARTS), measured.get("between_steps")]
+            loaded = [run[key] for key in LOAD]
+            writer.writerow([*own, *seconds, *(measured.get(key) for key in MEASURED), *loaded])
     return out.getvalue()
 
 
 def page(document: dict[str, Any]) -> str:
-    """One HTML page: the plots first, then the sections of the Markdown report."""
+    """One HTML page: the plots first, then the sections of the Markdown report, and what its columns mean."""
     heading = escape(title(document))
     introduction, *rest = sections(document)
     parts = [f"<h1>{heading}</h1>", *_section(introduction), *_pictures(document)]
-    return frame(heading, [*parts, *(part for section in rest for part in _section(section))])
+    parts += (part for section in rest for part in _section(section))
+    return frame(heading, [*parts, "<h2>Columns</h2>", *_legend()])
+
+
+def _legend() -> Iterator[str]:
+    for words, columns in LEGEND.items():
+        yield f"<h3>{escape(words)}</h3>"
+        yield rows_of(("column", "meaning"), list(columns.items()))
 
 
 def _section(section: Section) -> list[str]:
@@ -93,7 +103,7 @@ def _pictures(document: Document) -> Iterator[str]:
         drawn = forest(document[key])
         if drawn:
             yield f"<h3>Difference in held-out bits per byte: {escape(words.lower())}</h3>"
-            yield '<p class="note">Mean and 95 % interval; left of 0 is better than the baseline. The power check is in the tables.</p>'
+            yield '<p class="note">Mean and 95 % interval; left of 0 is better than the baseline. The power check, and what is worse than it, is in the tables.</p>'
             yield drawn
     for plot in curves(document):
         yield f"<h3>{escape(plot.metric)} over {plot.axis}</h3>"
@@ -107,8 +117,12 @@ def _pictures(document: Document) -> Iterator[str]:
 
 
 def curves(document: Document) -> list[Plot]:
-    """Held-out bits per byte at equal steps over tokens and seconds, and how far from the baseline's over tokens."""
-    names = [row["variant"] for row in document["equal_steps"]]
+    """Held-out bits per byte at equal steps over tokens and seconds, and how far from the baseline's over tokens.
+
+    A variant that is worse than the power check would hide the others, so it is not drawn.
+    """
+    table = document["equal_steps"]
+    names = [row["variant"] for row in table if row["variant"] == POWER_CHECK or not row["far_worse"]]
     others = [name for name in names if name not in (BASELINE, POWER_CHECK)]
     drawn = (
         ("Held-out bits per byte", "tokens", [_line(name, _points(document, name), "tokens") for name in names]),

@@ -15,8 +15,8 @@ WIDTH, LEFT, RIGHT, TOP, ROW = 760, 130, 240, 10, 24
 
 
 def forest(table: Sequence[Mapping[str, Any]]) -> str:
-    """The drawing of a table of the report, without the power check, whose size would hide the others; "" for nothing to draw."""
-    rows = [row for row in table if row["difference"] and row["variant"] != POWER_CHECK]
+    """The drawing of a table of the report, without the power check and what is worse than that, whose size would hide the others; "" for nothing to draw."""
+    rows = [row for row in table if row["difference"] and row["variant"] != POWER_CHECK and not row["far_worse"]]
     if not rows:
         return ""
     ends = [0.0, *(end for row in rows for end in _ends(row["difference"]))]

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from tests.validation.breakages.breakage import Patch, caught_by
@@ -80,6 +81,20 @@ def bits_per_byte_of_other_bytes(patch: Patch) -> None:
     from nanocore.data.heldout import HeldOut
 
     patch.setattr(HeldOut, "target_bytes", property(lambda self: len(self.text) - 9))
+
+
+@caught_by("training", "evaluations and samples changed", slow=True)
+def an_evaluation_that_changes_weights(patch: Patch) -> None:
+    from nanocore.train import measure
+
+    right = measure.evaluate
+
+    def drifting(model: Any, *rest: Any) -> dict[str, float]:
+        with torch.no_grad():
+            model.head_weight.mul_(0.999)
+        return right(model, *rest)
+
+    patch.setattr(measure, "evaluate", drifting)
 
 
 @caught_by("records", "tokens a second", slow=True)

@@ -1,0 +1,53 @@
+"""What an experiment still has to train, in words, before hours of it begin."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from pathlib import Path
+
+from nanoconsole.services.cost import Timing, cost, read_timings
+from nanoconsole.services.format import duration
+from nanocore.compare.experiment import Kind, Planned, plan
+from nanocore.compare.spec import Spec
+from nanocore.errors import NanoError
+
+CALIBRATED = 6  # steps of a round: three of the baseline, three of the variant
+KINDS: tuple[Kind, ...] = ("steps", "time", "calibration")
+
+
+def told(spec: Spec, root: Path, queued: Collection[str], slots: int) -> str:
+    """`12 runs at equal steps, 2 calibrations, up to 6 at equal time; about 20 min, by the speed of runs ...`."""
+    items = [item for item in plan(spec) if item.name in queued]
+    counts = Counter(item.kind for item in items)
+    known = (
+        (counts["steps"], f"{_runs(counts['steps'])} at equal steps"),
+        (counts["calibration"], f"{counts['calibration']} calibration{'s' if counts['calibration'] != 1 else ''}"),
+        (counts["time"], f"{'up to ' if spec.time_tolerance else ''}{_runs(counts['time'])} at equal time"),
+    )
+    words = ", ".join(text for count, text in known if count) or "nothing is left to train"
+    return words + _length(spec, items, read_timings(root) if items else [], slots)
+
+
+def _runs(count: int) -> str:
+    return f"{count} run{'s' if count != 1 else ''}"
+
+
+def _length(spec: Spec, items: list[Planned], timings: list[Timing], slots: int) -> str:
+    """How long all of it takes at the speed of a run that finished here; "" where there is none like it."""
+    each = {(item.variant, item.kind): item for item in items}  # of the seeds one
+    found = {key: seconds for key, item in each.items() if (seconds := _seconds(item, timings)) is not None}
+    if not found or len(found) < len(each):
+        return ""
+    whole = {kind: sum(found[item.variant, kind] for item in items if item.kind == kind) for kind in KINDS}
+    calibrated = whole["calibration"] * CALIBRATED * spec.calibration_rounds / spec.steps
+    seconds = (whole["steps"] + whole["time"]) / slots + calibrated
+    return f"; about {duration(seconds)}, by the speed of runs like them on this machine"
+
+
+def _seconds(item: Planned, timings: list[Timing]) -> float | None:
+    try:
+        found = cost(item.config, timings)
+    except NanoError:  # its tokenizer's file, say: the trainer tells it
+        return None
+    return found.seconds if found.like else None
