@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,17 @@ def smooth_ending_at(bits: dict[int, float]) -> Comparison:
 def test_what_is_said_of_scattered_and_diverged_seeds(bits: dict[int, float], words: str) -> None:
     found = smooth_ending_at(bits)
     assert verdict(found, has_power=True, far=0.4) == words
+
+
+@pytest.mark.parametrize(("moved", "word"), [(0.1, "worse"), (-0.1, "better")])
+def test_an_interval_that_leaves_out_0_is_told_although_the_correction_takes_the_verdict_away(
+    moved: float, word: str
+) -> None:
+    """Intervals are each variant's own: a reader who sees one above 0 beside "no difference" wants to know why."""
+    found = smooth_ending_at({1: 2.1 + moved, 2: 2.21 + moved, 3: 2.3 + moved})
+    hint = f"no difference seen at this scale; {word} by its own interval alone"
+    assert verdict(replace(found, corrected_p=0.2), has_power=True, far=0.4) == hint
+    assert verdict(found, has_power=True, far=0.4) == word
 
 
 def test_a_wrecked_variant_is_no_difference_not_seen(tmp_path: Path, few: Any) -> None:

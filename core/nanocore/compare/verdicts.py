@@ -9,6 +9,7 @@ from nanocore.compare.spec import BASELINE, POWER_CHECK
 
 if TYPE_CHECKING:
     from nanocore.compare.results import Comparison
+    from nanocore.compare.statistics import Paired
 
 SIGNIFICANT = 0.05
 POWER = {
@@ -48,9 +49,17 @@ def verdict(comparison: Comparison, has_power: bool | None, far: float | None) -
         return _untested(bits.n) + partly
     if p is None:
         return f"no verdict from one pair{partly}"
+    partly = _alone(bits) + partly
     if comparison.variant == POWER_CHECK or has_power:
         return f"no difference seen at this scale{partly}"
     return f"no difference seen, {'power not known' if has_power is None else 'but no power to see one'}{partly}"
+
+
+def _alone(bits: Paired) -> str:
+    """What its own interval would say, were it the only variant: readers see in the table that it leaves out 0."""
+    if bits.low is None or bits.high is None or bits.low <= 0 <= bits.high:
+        return ""
+    return f"; {'worse' if bits.low > 0 else 'better'} by its own interval alone"
 
 
 def far_worse(comparison: Comparison, far: float | None) -> bool:

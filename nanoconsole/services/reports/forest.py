@@ -72,7 +72,7 @@ def _drawn(row: Mapping[str, Any], y: float, scale: Scale) -> str:
 def _short(verdict: str) -> str:
     """A verdict that fits beside the drawing: without what the table adds to it, but for the seeds."""
     words, bracket, seeds = verdict.partition(" (")
-    return words.partition(",")[0].removesuffix(" at this scale") + bracket + seeds
+    return words.partition(",")[0].partition(";")[0].removesuffix(" at this scale") + bracket + seeds
 
 
 def _ends(found: Mapping[str, Any]) -> tuple[float, float]:
