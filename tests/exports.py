@@ -53,6 +53,8 @@ CASES: dict[str, tuple[tuple[str, ...], str]] = {
         "nanoconsole",
     ),
 }
+MAIN = ("gqa", "untied", "float", "fp4", "llama", "llama-groups", "bitnet", "bitnet-narrow", "experts", "experts-relu2",
+        "sinkhorn", "unconstrained", "loop", "delta-plain", "further-chain", "everything")  # fmt: skip
 VOCABULARY = 257
 
 

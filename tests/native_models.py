@@ -59,6 +59,10 @@ CASES: dict[str, dict[str, Any]] = {
     for dynamic in (False, True)
 }
 
+MAIN = ("one head has keys", "no query-key norm", "squared ReLU", "sub-norm", "untied head", "scale groups", "odd widths",
+        "several row blocks", "early exit between other blocks", "experts", "one expert of several", "looped DeltaNet",
+        "plain DeltaNet", "2 streams, lite, dynamic", "4 streams, unconstrained", "4 streams, sinkhorn")  # fmt: skip
+
 
 def build(seed: int = 0, *, context_length: int = 128, **keys: Any) -> Transformer:
     """A model of a case's keys whose every part matters: branches as large as the stream, no gain or bias trivial."""

@@ -18,6 +18,7 @@ from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import observe
 from nanocore.train import checkpoints
 from tests.forked import start_real
+from tests.quick import quick
 from tests.run_helpers import events_of, exit_code, status_of, steps_of, wait_for
 from tests.state_of import state_of
 from tests.techniques import SMALL
@@ -56,7 +57,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("change", quick(CHANGES, "edited", "a file gone"))
 def test_text_that_changed_is_refused_and_nothing_is_touched(
     tmp_path: Path, sets: tuple[str, ...], change: str
 ) -> None:

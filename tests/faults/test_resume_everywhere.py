@@ -31,7 +31,6 @@ from tests.tiny import tiny_config, train
 STEPS, BATCH, WIDTH = 8, 4, 16
 HARD = ("data.workers=2", "data.prefetch=3", "training.accumulation=2", "schedule.decay_fraction=0.4")
 QUICK = ("galore-int8-int4", "moe+delta+mhc4+int8")
-QUICK_PRESETS = ("e3-full",)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +106,8 @@ def test_a_run_stopped_after_every_step_equals_one_that_never_stopped(
     assert state_of(piecewise(folder, config, plain, monkeypatch)) == expected
 
 
-@pytest.mark.parametrize("name", named([preset.name for preset in presets()], QUICK_PRESETS))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [preset.name for preset in presets()])
 def test_so_does_every_preset(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = reduced(resolve(name), 5)
     expected = state_of(whole(folder, config, f"preset-{name}"))

@@ -14,6 +14,7 @@ from nanocore.runs.liveness import observe
 from nanocore.runs.status import Status
 from tests import command_line
 from tests.command_line import Nano, Result
+from tests.quick import quick
 from tests.run_helpers import events_of, steps_of, wait_for
 
 nano, fake_trainer, no_leftovers = command_line.nano, command_line.fake_trainer, command_line.no_leftovers
@@ -74,6 +75,7 @@ def test_the_exit_code_of_an_early_failure_is_the_trainers_own(nano: Nano, monke
     assert "damaged: failed at once: no checkpoint could be loaded" in result.err
 
 
+@pytest.mark.slow
 def test_a_detached_trainer_that_takes_its_time_is_not_waited_for(nano: Nano, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nanoconsole.services.launcher.CONFIRMATION", 0.3)
     monkeypatch.setenv("FAKE_START_SECONDS", "60")
@@ -167,7 +169,10 @@ def test_resume_goes_on_from_the_last_checkpoint_with_what_may_change(nano: Nano
     assert load(run.config_file).training.steps == 20
 
 
-@pytest.mark.parametrize("asked", ["training.steps=10", "training.steps=12", "logging.every=2"])
+RESUMED = ("training.steps=10", "training.steps=12", "logging.every=2")
+
+
+@pytest.mark.parametrize("asked", quick(RESUMED, "training.steps=10", "logging.every=2"))
 def test_a_resume_that_leaves_nothing_to_do_is_refused_and_changes_nothing(nano: Nano, asked: str) -> None:
     assert nano("train", "tiny-cpu", "--set", "training.steps=12", "--name", "done").code == 0
     run = RunFolder(nano.root / "done")
@@ -187,6 +192,7 @@ def test_a_stopped_run_is_not_given_fewer_steps_than_it_made(nano: Nano) -> None
     assert (refused.code, f"step {step} is already done" in refused.err) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_configuration_that_its_trainer_never_accepted_is_forgotten(
     nano: Nano, monkeypatch: pytest.MonkeyPatch
 ) -> None:

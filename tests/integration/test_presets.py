@@ -21,12 +21,14 @@ from nanocore.model.recompute import recomputed
 from nanocore.model.transformer import Transformer
 from nanocore.runs.create import create_run
 from nanocore.runs.records import read_all
+from tests.quick import quick
 from tests.reduced import reduced
 from tests.tiny import train
 
 NAMES = [preset.name for preset in presets() if preset.origin == "built-in"]
 SIZED = [name for name in NAMES if re.search(r"-\d+[mb]$", name)]
 ANY_WIDTH = ("tiny-cpu", "nanogpt-cpu")  # too narrow for blocks of 256
+QUICK = ("tiny-cpu", "d20-e3-full", "d20-loop", "d20-e3-fp4", "small-560m", "nano-125m", "nanogpt-cpu", "test-8bit")
 GGUF_BLOCK = 256  # input columns of a block of llama.cpp's ternary types, TQ1_0 and TQ2_0
 
 
@@ -120,7 +122,7 @@ def _signs(config: Config) -> dict[str, bool]:
     }
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", quick(NAMES, *QUICK))
 def test_a_preset_trains_at_a_reduced_size_with_all_its_techniques(
     name: str, tmp_path: Path, recomputations: list[object]
 ) -> None:

@@ -23,7 +23,7 @@ KINDS = {
     "fp4": NUMBERS["fp4-mxfp4"],
     "untied": ("model.tie_embeddings=false", "mtp.horizon=1", "mtp.kind=sequential"),
 }
-QUICK = {"mhc-lite", "loop+delta+moe", "untied"}  # the parts of these are in the others too
+QUICK = {"mhc-lite", "untied"}  # loop and experts are in the last test too, DeltaNet in test_model_delta_net.py
 
 
 @pytest.fixture(scope="module")

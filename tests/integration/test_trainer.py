@@ -202,6 +202,7 @@ def test_a_fork_starts_from_its_parent(tmp_path: Path) -> None:
     assert status and "another form: optimizer.state float32 -> int8; keep the optimizer's keys" in status.message
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_a_fork_waits_for_outlives_its_turn(tmp_path: Path) -> None:
     keep = ("checkpoint.every=2", "checkpoint.keep_last=1", "checkpoint.keep_best=0")
     parent = new_run(tmp_path, "training.steps=4", *keep, name="parent")

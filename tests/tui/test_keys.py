@@ -130,6 +130,7 @@ async def test_keys_that_share_one_with_a_moved_key_stay(root: Path) -> None:
         assert app.screen.active_bindings["tab"].binding.action == "app.focus_next"
 
 
+@pytest.mark.slow
 async def test_help_and_palette_tell_the_new_key(root: Path) -> None:
     lay(root, "done", steps=5)
     app = with_keys(root, {"runs.open": ("ctrl+g",), "app.command_palette": ("f9",), "app.next_theme": ("f8",)})

@@ -11,9 +11,9 @@ from textual.widgets import TextArea
 
 from nanocore.runs import queue
 from tests.tui.scenes import NOW, console, cursor_on, lay, screen_text, seen
-from tests.tui.test_golden import SLOW, check
+from tests.tui.test_golden import SIZES, check
 
-pytestmark = pytest.mark.usefixtures("presets")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("presets")]
 
 
 async def done(pilot: Pilot[None]) -> str:
@@ -38,7 +38,7 @@ def fill_queue(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             found.replace(entry.run, added=NOW - 600)
 
 
-@pytest.mark.parametrize("size", SLOW, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_text_and_dialogs_look_as_they_did(
     size: tuple[int, int], root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

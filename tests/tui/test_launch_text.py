@@ -46,6 +46,7 @@ def launch(app: ConsoleApp) -> LaunchScreen:
     return cast("LaunchScreen", app.screen)
 
 
+@pytest.mark.slow
 async def test_what_the_form_changes_is_put_into_its_line(root: Path) -> None:
     app = console(root)
     async with app.run_test(size=SIZE) as pilot:
@@ -180,6 +181,7 @@ async def test_another_preset_shows_its_own_text_and_an_edited_one_what_was_type
 HOSTILE = "# \x1b[2J\x9b31m\u202e\u2028\x00 end\n[model]\nn_layers = 3\n"
 
 
+@pytest.mark.slow
 async def test_a_hostile_text_is_shown_as_what_it_is(root: Path) -> None:
     file = root.parent / "own.toml"
     file.write_text("# \u202e\u200b\u2028\x85 [red]\n[model]\nn_layers = 3\n")

@@ -11,7 +11,7 @@ from nanocore.runs.layout import RunFolder
 from tests.tui.layer_scenes import lay_layers
 from tests.tui.run_scenes import SearchAtOnce, press, showing, write_log
 from tests.tui.scenes import console, lay, look
-from tests.tui.test_golden import SLOW, check
+from tests.tui.test_golden import SIZES, check
 from tests.tui.test_snapshots import SIZE, Compare
 
 KEYS = {
@@ -32,7 +32,8 @@ def run(root: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
     return found
 
 
-@pytest.mark.parametrize("size", SLOW, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.slow
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_every_screen_of_a_run_looks_as_it_did(size: tuple[int, int], run: RunFolder) -> None:
     async with showing(run, "1", size) as (app, pilot):
         for name, keys in KEYS.items():

@@ -52,6 +52,7 @@ async def test_a_step_is_gone_to_by_number_or_click(run: RunFolder) -> None:
         assert "step 40  sample 1 of 4" in await press(pilot)
 
 
+@pytest.mark.slow
 async def test_another_run_stands_beside_with_its_sample_up_to_the_step(run: RunFolder) -> None:
     other = lay(run.path.parent, "other", steps=60)
     other.sample_file(100).write_text("def at_100(b):\n    return a\n")

@@ -18,8 +18,9 @@ from nanocore.export.report import Facts
 from nanocore.export.tensors import reordered, weights_of
 from nanocore.model.bitlinear import frozen
 from nanocore.model.transformer import Transformer
-from tests.exports import CASES, export, exported_model
+from tests.exports import CASES, MAIN, export, exported_model
 from tests.models import random_tokens
+from tests.quick import quick
 from tests.techniques import MOE
 
 
@@ -28,7 +29,7 @@ def logits(model: Transformer) -> torch.Tensor:
     return model.logits(model(random_tokens(2, 12, 257)))
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", quick(CASES, *MAIN))
 def test_the_file_holds_exactly_the_model(name: str, tmp_path: Path) -> None:
     sets, architecture = CASES[name]
     model, path = exported_model(*sets), tmp_path / "model.gguf"

@@ -18,14 +18,15 @@ from nanocore.infer.native_decoder import NativeDecoder
 from nanocore.infer.packed_model import unsupported
 from nanocore.model.bitlinear import freeze
 from nanokernels import native
-from tests.exports import CASES, export, exported_model
+from tests.exports import CASES, MAIN, export, exported_model
 from tests.native_models import random_tokens
+from tests.quick import quick
 
 pytestmark = pytest.mark.skipif(native.find().library is None, reason=f"not run: {native.find().reason}")
 PACKED = [name for name, (sets, _) in CASES.items() if not unsupported(exported_model(*sets).config)]
 
 
-@pytest.mark.parametrize("name", PACKED)
+@pytest.mark.parametrize("name", quick(PACKED, *(name for name in MAIN if name in PACKED)))
 def test_the_decoder_computes_the_file_as_it_computes_the_model(name: str, tmp_path: Path) -> None:
     model = exported_model(*CASES[name][0])
     freeze(model)

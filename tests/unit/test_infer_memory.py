@@ -25,6 +25,8 @@ NATIVE = pytest.mark.skipif(native.find().library is None, reason=f"not run: {na
 BACKENDS: dict[str, Callable[[Transformer], Backend]] = {"torch": TorchBackend, "native": NativeDecoder}
 PIECES = (9, 240, 1, 5, 1, 1, 200, 60, 1, 3)  # beyond 256 and 512 in the middle of a piece and between two
 LONG = 131072  # tokens
+GROWING = ("plain", "odd widths", "one head has keys", "early exit between other blocks", "looped DeltaNet")
+QUICK = ("plain", "early exit between other blocks")  # with torch, which is slower
 MANY = 1 << 29  # bytes
 
 
@@ -52,9 +54,10 @@ def test_a_long_declared_context_with_wide_heads_takes_no_memory(choice: Choice,
     assert address_space() - before < MANY
 
 
-@pytest.mark.parametrize("which", ["torch", pytest.param("native", marks=NATIVE)])
 @pytest.mark.parametrize(
-    "name", ["plain", "odd widths", "one head has keys", "early exit between other blocks", "looped DeltaNet"]
+    ("which", "name"),
+    [pytest.param("torch", name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in GROWING]
+    + [pytest.param("native", name, marks=NATIVE) for name in GROWING],
 )
 def test_room_that_grows_in_the_middle_of_a_text_changes_no_bit(which: str, name: str) -> None:
     """Against one that had read as many tokens before, and so has all the room from the start."""

@@ -16,13 +16,14 @@ from torch import Tensor
 from nanocore.infer.native_decoder import NativeDecoder
 from nanocore.infer.packed_model import pack_model
 from nanokernels import native
-from tests.native_models import CASES, build, compare, distances, in_pieces, random_tokens
+from tests.native_models import CASES, MAIN, build, compare, distances, in_pieces, random_tokens
+from tests.quick import quick
 
 ROUNDED = 1e-5  # relative errors above it come of a rounding that fell the other way
 pytestmark = pytest.mark.skipif(native.find().library is None, reason=f"not run: {native.find().reason}")
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", quick(CASES, *MAIN))
 def test_logits_are_those_of_the_training_forward(name: str) -> None:
     own, _, found, wrong_choices = compare(name)
     assert found.isfinite().all()
@@ -32,7 +33,7 @@ def test_logits_are_those_of_the_training_forward(name: str) -> None:
     assert not wrong_choices
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", quick(CASES, *MAIN))
 def test_roundings_fall_the_other_way_as_rarely_as_in_the_training_forward(name: str) -> None:
     """Of texts: no more than chance allows at the training forward's own rate in this kind of model."""
     _, jittered, found, _ = compare(name)

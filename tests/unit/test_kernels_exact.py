@@ -17,6 +17,7 @@ from nanokernels import ops
 from nanokernels.packing import MAX_COLUMNS, PackedTernary, pack
 from nanokernels.paths import available_paths
 from nanokernels.reference import Layout
+from tests.quick import checkered
 
 PATHS: list[ops.Path] = [path for path in available_paths() if path != "reference"]
 LAYOUTS: tuple[Layout, ...] = ("t2", "t5")
@@ -39,8 +40,7 @@ def relative_error(y: Tensor, expected: Tensor) -> float:
     return float((y - expected).abs().max() / expected.abs().max().clamp(min=1e-30))
 
 
-@both
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("path", "layout", "shape"), checkered(PATHS, LAYOUTS, SHAPES))
 def test_sums_are_exact_for_every_shape_and_number_of_tokens(
     path: ops.Path, layout: Layout, shape: tuple[int, int]
 ) -> None:
@@ -53,8 +53,7 @@ def test_sums_are_exact_for_every_shape_and_number_of_tokens(
             assert torch.equal(ops.int_sums(x, packed, path=path, threads=2), exact(x, codes, groups)), (groups, tokens)
 
 
-@both
-@pytest.mark.parametrize("tokens", [1, 2, 6])
+@pytest.mark.parametrize(("path", "layout", "tokens"), checkered(PATHS, LAYOUTS, [1, 2, 6]))
 def test_the_worst_case_does_not_overflow(path: ops.Path, layout: Layout, tokens: int) -> None:
     """Every product as large as it can be, in either sign: 16-bit sums and scaled fields come to their limits."""
     columns = 99_000 if path != "torch" else 9_900  # test_kernels_int_matmul.py has the largest sums of torch
@@ -86,9 +85,7 @@ def test_every_byte_of_a_line_is_read_rightly(path: ops.Path, layout: Layout) ->
     assert torch.equal(ops.int_sums(x, packed, path=path)[0], codes.T.int())
 
 
-@both
-@pytest.mark.parametrize("groups", [0, 1, 4])
-@pytest.mark.parametrize("tokens", [1, 7])
+@pytest.mark.parametrize(("path", "layout", "groups", "tokens"), checkered(PATHS, LAYOUTS, [0, 1, 4], [1, 7]))
 def test_a_layer_gives_what_training_computes(path: ops.Path, layout: Layout, groups: int, tokens: int) -> None:
     generator = torch.Generator().manual_seed(3)
     latent = torch.randn(200, 256, generator=generator)

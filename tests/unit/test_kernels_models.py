@@ -18,6 +18,7 @@ from nanocore.model.quantize import token_codes
 from nanokernels import build, native, native_ops, reference
 from nanokernels.packing import pack
 from nanokernels.reference import Layout
+from tests.quick import checkered
 from tests.unit.test_kernels_exact import exact, random_codes
 
 pytestmark = pytest.mark.skipif(not shutil.which("cc") or native.find().library is None, reason="needs a C compiler")
@@ -38,8 +39,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return native.Isa.in_dll(ctypes.CDLL(str(target)), "nk_scalar")
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("shape", [(1, 1), (63, 4), (81, 72), (200, 1064)])
+@pytest.mark.parametrize(("layout", "shape"), checkered(LAYOUTS, [(1, 1), (63, 4), (81, 72), (200, 1064)]))
 def test_sums_are_exact(model: native.Isa, layout: Layout, shape: tuple[int, int]) -> None:
     rows, columns = shape
     codes = random_codes(rows, columns, 1)

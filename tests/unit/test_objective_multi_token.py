@@ -147,7 +147,8 @@ def test_what_waits_for_backward_does_not_grow_with_the_horizon(kind: str) -> No
     assert kept(8) == kept(1) == B * T * 16
 
 
-@pytest.mark.parametrize("kind", ["independent", pytest.param("sequential", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@KINDS
 def test_a_text_with_a_period_becomes_predictable_for_every_head(kind: str) -> None:
     made = model(
         config(mtp={"horizon": 2, "kind": kind, "final_weight": 0.3}, model={"linear": "float"}), torch.float32

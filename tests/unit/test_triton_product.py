@@ -12,6 +12,7 @@ from torch import Tensor
 from nanocore.model.quantize import TernaryWeight, ternary_weight, token_codes
 from nanokernels import ops
 from nanokernels.packing import pack
+from tests.quick import checkered
 from tests.triton_kernels import Kernels, assert_rounded, kernels
 
 SHAPES = [(1, 1, 0), (7, 13, 0), (65, 200, 0), (33, 256, 64), (70, 144, 36), (5, 132, 132)]  # rows, columns, group size
@@ -42,9 +43,9 @@ def packed(gpu: Kernels, weight: TernaryWeight):
     return gpu.planes.pack_planes(weight.codes.to(gpu.device), weight.scale.to(gpu.device))
 
 
-@pytest.mark.parametrize(("rows", "columns", "group_size"), SHAPES)
-@pytest.mark.parametrize(("tokens", "splits"), [(1, 1), (1, 3), (3, 2), (17, 1)])
-def test_sums_are_exact(gpu: Kernels, rows: int, columns: int, group_size: int, tokens: int, splits: int) -> None:
+@pytest.mark.parametrize(("shape", "tokens_and_splits"), checkered(SHAPES, [(1, 1), (1, 3), (3, 2), (17, 1)]))
+def test_sums_are_exact(gpu: Kernels, shape: tuple[int, int, int], tokens_and_splits: tuple[int, int]) -> None:
+    (rows, columns, group_size), (tokens, splits) = shape, tokens_and_splits
     weight = matrix(rows, columns, group_size)
     codes = torch.randint(-127, 128, (tokens, columns), dtype=torch.int8)
     blocks = gpu.tune.Blocks(rows=32, tokens=16, bytes=32, splits=splits, warps=4, stages=2)

@@ -13,7 +13,8 @@ from nanocore.validation.run import Report, chosen, run
 from nanocore.validation.workshop import Workshop
 from tests.validation.breakages import BREAKAGES, Breakage
 
-LONG = ("kill", "techniques", "gradients")  # torch loaded once more; thirty small runs; a hundred forward passes
+# torch loaded once more; thirty small runs; a hundred forward passes; runs of many steps; what its breakages pass through
+LONG = ("kill", "techniques", "gradients", "training", "resume", "attention", "streams")
 BRIEF = 6  # steps of the run whose records are looked at
 
 

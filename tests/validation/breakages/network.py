@@ -67,7 +67,7 @@ def maps_that_are_not_doubly_stochastic(patch: Patch) -> None:
     patch.setattr(residual_maps, "doubly_stochastic", lambda weights: right(weights) * 1.01)
 
 
-@caught_by("attention", "angles of the positions")
+@caught_by("attention", "angles of the positions", slow=True)
 def positions_that_all_turn_alike(patch: Patch) -> None:
     from nanocore.model.rotary import RotaryTable
 

@@ -105,7 +105,7 @@ def tokens_counted_twice_in_the_speed(patch: Patch) -> None:
     patch.setattr(Window, "add", lambda self, result, tokens: right(self, result, 2 * tokens))
 
 
-@caught_by("records", "step [3] is recorded [0] times")
+@caught_by("records", "step [3] is recorded [0] times", slow=True)
 def a_metrics_line_lost(patch: Patch) -> None:
     from nanocore.runs.records import RecordWriter
 

@@ -52,7 +52,7 @@ def a_cache_that_forgets(patch: Patch) -> None:
     patch.setattr(TorchBackend, "forward", wrong)
 
 
-@caught_by("generation", "differs")
+@caught_by("generation", "differs", slow=True)
 def keys_shifted_against_their_values(patch: Patch) -> None:
     from nanocore.model.cache import Cache
 
@@ -78,7 +78,7 @@ def positions_that_turn_the_wrong_way(patch: Patch) -> None:
     patch.setattr(RotaryTable, "halves", wrong)
 
 
-@caught_by("sampling", "another text the second time")
+@caught_by("sampling", "another text the second time", slow=True)
 def a_sampling_seed_that_is_ignored(patch: Patch) -> None:
     from nanocore.infer.sampler import Sampler
 
@@ -93,7 +93,7 @@ def a_temperature_that_is_not_applied(patch: Patch) -> None:
     patch.setattr(sampler, "candidates", lambda logits, sampling: right(logits, replace(sampling, temperature=1.0)))
 
 
-@caught_by("sampling", "min-p 0.3 keeps")
+@caught_by("sampling", "min-p 0.3 keeps", slow=True)
 def a_min_p_that_keeps_all(patch: Patch) -> None:
     from nanocore.infer import sampler
 
@@ -101,7 +101,7 @@ def a_min_p_that_keeps_all(patch: Patch) -> None:
     patch.setattr(sampler, "candidates", lambda logits, sampling: right(logits, replace(sampling, min_p=0.0)))
 
 
-@caught_by("sampling", "repetition penalty")
+@caught_by("sampling", "repetition penalty", slow=True)
 def a_repetition_that_costs_nothing(patch: Patch) -> None:
     from nanocore.infer import sampler
 
