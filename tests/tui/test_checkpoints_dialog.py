@@ -71,7 +71,7 @@ async def test_runs_and_live_lead_to_the_list_and_to_chat(number: str, run: RunF
         look(app)
         await settled(pilot, number)
         assert "Checkpoints of r" in await settled(pilot, "K")
-        assert "A r@latest" in await settled(pilot, "escape", "c")
+        assert "A r@latest" in await appeared(pilot, "A r@latest", "escape", "c")
 
 
 async def test_resume_is_offered_for_the_newest_of_an_ended_run(run: RunFolder, started: list[str]) -> None:
