@@ -109,7 +109,7 @@ def _verdict(found: dict[str, dict[str, Any] | None]) -> str:
     words = {"equal_steps": "steps", "equal_time": "time"}
     if len(set(said.values())) == 1:
         return next(iter(said.values()))
-    return "; ".join(f"{words[kind]}: {verdict}" for kind, verdict in said.items())
+    return " / ".join(f"{words[kind]}: {verdict}" for kind, verdict in said.items())
 
 
 def read_results() -> dict[str, dict[str, Any]]:

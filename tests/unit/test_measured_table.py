@@ -37,7 +37,7 @@ def test_a_row_tells_cost_gain_missing_seeds_and_verdicts() -> None:
         "700 MiB",
         "-0.07 [-0.76, +0.62]",
         "+1.90 (2 of 3 seeds)",
-        "steps: no difference; time: worse",
+        "steps: no difference / time: worse",
     ]
     assert "not measured yet" in next(line for line in lines if "model: loop-2 " in line)
 
