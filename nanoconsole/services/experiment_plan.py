@@ -11,6 +11,7 @@ from nanoconsole.services.format import duration
 from nanocore.compare.experiment import Kind, Planned, plan
 from nanocore.compare.spec import Spec
 from nanocore.errors import NanoError
+from nanocore.wording import counted
 
 CALIBRATED = 6  # steps of a round: three of the baseline, three of the variant
 KINDS: tuple[Kind, ...] = ("steps", "time", "calibration")
@@ -21,16 +22,12 @@ def told(spec: Spec, root: Path, queued: Collection[str], slots: int) -> str:
     items = [item for item in plan(spec) if item.name in queued]
     counts = Counter(item.kind for item in items)
     known = (
-        (counts["steps"], f"{_runs(counts['steps'])} at equal steps"),
-        (counts["calibration"], f"{counts['calibration']} calibration{'s' if counts['calibration'] != 1 else ''}"),
-        (counts["time"], f"{'up to ' if spec.time_tolerance else ''}{_runs(counts['time'])} at equal time"),
+        (counts["steps"], f"{counted(counts['steps'], 'run')} at equal steps"),
+        (counts["calibration"], counted(counts["calibration"], "calibration")),
+        (counts["time"], f"{'up to ' if spec.time_tolerance else ''}{counted(counts['time'], 'run')} at equal time"),
     )
     words = ", ".join(text for count, text in known if count) or "nothing is left to train"
     return words + _length(spec, items, read_timings(root) if items else [], slots)
-
-
-def _runs(count: int) -> str:
-    return f"{count} run{'s' if count != 1 else ''}"
 
 
 def _length(spec: Spec, items: list[Planned], timings: list[Timing], slots: int) -> str:

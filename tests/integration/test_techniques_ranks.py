@@ -28,6 +28,8 @@ QUICK = ("e3-full", "mtp+collider-full", "loop+mtp+moe", "moe+delta+mhc4+int8", 
 
 # Both processes are forked after all imports, which cost seconds (an optimizer's more than torch's own), and end without
 # Python's long farewell; the port is looked for at the last moment.
+LIMIT = 300  # seconds: one launch trains 35 techniques, on a busy machine too
+pytestmark = pytest.mark.timeout(LIMIT)
 SCRIPT = """
 import json, os, socket, sys, torch
 from nanocore.train import distributed
@@ -77,7 +79,7 @@ def on_two_processes(folder: Path, names: Iterable[str]) -> tuple[Facts, Facts]:
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=LIMIT - 10,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]

@@ -15,7 +15,7 @@ from nanocore.compare.markdown import markdown
 from nanocore.compare.report import report
 from nanocore.compare.spec import Claim
 from nanocore.runs import create
-from tests.compared import EFFECT, NOISE, SPEC, built, make
+from tests.compared import EFFECT, NOISE, SPEC, built, make, rows
 
 
 @pytest.fixture(autouse=True)
@@ -27,13 +27,7 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The report of the experiment with all its runs."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(create, "git_revision", str)
-        return built(tmp_path_factory.mktemp("whole"))
-
-
-def rows(document: dict[str, Any], table: str) -> dict[str, Any]:
-    return {row["variant"]: row for row in document[table]}
+    return built(tmp_path_factory.mktemp("whole"))
 
 
 def test_the_numbers_are_those_of_the_runs(whole: dict[str, Any]) -> None:

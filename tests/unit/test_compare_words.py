@@ -21,7 +21,7 @@ from nanocore.compare.spec import Claim
 from nanocore.compare.verdicts import verdict
 from nanocore.runs import create
 from nanocore.runs.layout import RunFolder
-from tests.compared import SPEC, built, make
+from tests.compared import SPEC, built, make, rows
 
 
 @pytest.fixture(autouse=True)
@@ -33,13 +33,7 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The report of the experiment with all its runs."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(create, "git_revision", str)
-        return built(tmp_path_factory.mktemp("whole"))
-
-
-def rows(document: dict[str, Any], table: str) -> dict[str, Any]:
-    return {row["variant"]: row for row in document[table]}
+    return built(tmp_path_factory.mktemp("whole"))
 
 
 @pytest.fixture
