@@ -69,7 +69,7 @@ def test_a_preset_with_techniques_is_compared_without_them() -> None:
 
 
 def test_what_cannot_be_is_refused() -> None:
-    with pytest.raises(UsageError, match="no variant named 'mpt'"):
+    with pytest.raises(UsageError, match=r"no variant named 'mpt'; did you mean mtp\?"):
         e3(only=["mpt"])
     with pytest.raises(ConfigError, match=r"--set: training\.steps belongs to the experiment; use --steps"):
         e3(sets=["training.steps=3"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from nanocore.compare.spec import Spec, checked, read
 from nanocore.config.overrides import parse
 from nanocore.errors import UsageError
 from nanocore.runs.create import stem
+from nanocore.runs.text import sanitize_line
 
 FILE = Path(__file__).with_name("e3.toml")
 QUICK_STEPS = 150
@@ -34,9 +36,9 @@ def e3(
     """
     spec = read(FILE)
     if unknown := [variant for variant in only if variant not in spec.variants]:
-        raise UsageError(
-            f"no variant named {unknown[0]!r}", where="--only", fix=f"there are {', '.join(spec.variants)}"
-        )
+        near = difflib.get_close_matches(unknown[0], spec.variants, 1)
+        fix = f"did you mean {near[0]}?" if near else f"there are {', '.join(spec.variants)}"
+        raise UsageError(f"no variant named {sanitize_line(unknown[0])!r}", where="--only", fix=fix)
     length = steps or (QUICK_STEPS if quick else spec.steps)
     kept = {
         key: part.model_copy(
