@@ -1,7 +1,7 @@
 """What the techniques do to held-out loss, as the table of docs/techniques.md: python -m tests.bench.measured
 
 Reads docs/experiments/results/NAME.json, which `nanoconsole compare docs/experiments/NAME.toml --report-only --json` printed,
-and writes the table between its two marks in docs/techniques.md.
+and those of the same experiments on another processor in results/avx2; writes the table between its two marks in docs/techniques.md.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from typing import Any
 
 DOCS = Path(__file__).parents[2] / "docs"
 RESULTS = DOCS / "experiments" / "results"
+ELSEWHERE = RESULTS / "avx2"
 PAGE = DOCS / "techniques.md"
 START, STOP = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
 HEAD = (
-    "| technique | variant | step time | optimizer state | peak memory | CE at equal steps, % | CE at equal time, % | verdict |",
-    "|---|---|---|---|---|---|---|---|",
+    "| technique | variant | step time | optimizer state | peak memory | CE at equal steps, % | CE at equal time, % | verdict | CE at equal steps on another processor, % |",
+    "|---|---|---|---|---|---|---|---|---|",
 )
 ROWS = {  # technique: experiment and variant
     "Multi-token prediction, 1 head": ("objective", "mtp-1"),
@@ -61,21 +62,25 @@ ROWS = {  # technique: experiment and variant
 }
 
 
-def table(results: dict[str, dict[str, Any]]) -> str:
-    """The Markdown table of the reports by experiment."""
-    lines = [*HEAD, *(_line(name, results.get(place[0]), place) for name, place in ROWS.items())]
-    return "\n".join(lines) + "\n"
+def table(results: dict[str, dict[str, Any]], elsewhere: dict[str, dict[str, Any]]) -> str:
+    """The Markdown table of the reports by experiment, beside the same on another machine."""
+    lines = [
+        _line(name, results.get(place[0]), place, _row(elsewhere.get(place[0]), "equal_steps", place[1]))
+        for name, place in ROWS.items()
+    ]
+    return "\n".join([*HEAD, *lines]) + "\n"
 
 
-def _line(name: str, document: dict[str, Any] | None, place: tuple[str, str]) -> str:
+def _line(name: str, document: dict[str, Any] | None, place: tuple[str, str], again: dict[str, Any] | None) -> str:
     cells = [name, f"{place[0]}: {place[1]}"]
     found = {kind: _row(document, kind, place[1]) for kind in ("equal_steps", "equal_time")}
     steps = found["equal_steps"]
     if document is None or steps is None or not steps["finished"]:
-        return f"| {' | '.join([*cells, '', '', '', 'not measured yet', '', ''])} |"
+        return f"| {' | '.join([*cells, '', '', '', 'not measured yet', '', '', _percent(again)])} |"
     base = _row(document, "equal_steps", "baseline") or {}
     cells += [_ratio(steps, base), _mebibytes(steps["optimizer_bytes"], 2), _mebibytes(steps["peak_bytes"], 0)]
     cells += [_percent(steps), _percent(found["equal_time"]), _verdict(found)]
+    cells.append(_percent(again))
     return f"| {' | '.join(cells)} |"
 
 
@@ -112,14 +117,14 @@ def _verdict(found: dict[str, dict[str, Any] | None]) -> str:
     return " / ".join(f"{words[kind]}: {verdict}" for kind, verdict in said.items())
 
 
-def read_results() -> dict[str, dict[str, Any]]:
-    return {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(RESULTS.glob("*.json"))}
+def read_results(folder: Path = RESULTS) -> dict[str, dict[str, Any]]:
+    return {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))}
 
 
 def main() -> None:
     before, _, rest = PAGE.read_text("utf-8").partition(START)
     _, _, after = rest.partition(STOP)
-    PAGE.write_text(before + START + table(read_results()) + STOP + after, encoding="utf-8")
+    PAGE.write_text(before + START + table(read_results(), read_results(ELSEWHERE)) + STOP + after, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ EXAMPLE = """\
 
 ```toml
 [about]
-description = "tiny-cpu on my notes, a little longer, with one further head"
+description = "a small model of bytes on my notes, with one further head"
 
 [training]
 steps = 1500
@@ -95,6 +95,7 @@ kind = "files"
 paths = ["~/notes/**/*.md"]
 ```
 
+A file holds what differs from the defaults below, not from a preset. To begin with a preset: `nanoconsole config save tiny-cpu notes.toml --set training.steps=1500`.
 `nanoconsole presets show NAME --full` prints every key of a preset, `nanoconsole config save FILE NAME` makes a file a preset of yours.
 """
 
