@@ -60,7 +60,7 @@ def test_one_expert_is_the_dense_feed_forward(plain: Trace) -> None:
 
     sets = ("moe.experts=1", "moe.active=1", "moe.balance=none")
     trace = train_steps(sets, prepare=same_weights)
-    assert losses(trace) == pytest.approx(losses(plain), rel=1e-5)
+    assert losses(trace) == pytest.approx(losses(plain), rel=1e-4)
     assert all(result.parts["moe/max_violation"] == 0.0 for result in trace.results)
 
 

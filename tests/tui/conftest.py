@@ -1,4 +1,4 @@
-"""Every test of the screens: no animation, steady meters, a run root of its own called `runs`."""
+"""Every test of the screens: no animation, steady meters and estimates, a run root of its own called `runs`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def steady(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "TEXTUAL_ANIMATIONS", "none")
     monkeypatch.setattr("nanoconsole.services.watched.MeterReader", SteadyMeters)
     monkeypatch.setattr("nanoconsole.services.alert_guard.free_bytes", lambda root: 40.0 * 2**30)
+    monkeypatch.setattr("nanocore.config.machine.cpu_multiplies_bfloat16", lambda: False)  # estimates as of float32
     be_quick(monkeypatch)
 
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest
 from textual._context import active_app
+from textual.app import App
 from textual.css.stylesheet import Stylesheet
+from textual.worker import Worker
 
 ROUNDS = 3  # of the event loop without anything to do, after which it is idle
+PATIENCE = 1.0  # seconds that a thread's work is waited for, once: some of it ends with the test
 _parsed: dict[tuple[object, ...], Any] = {}
+_deadlines: WeakKeyDictionary[Worker[Any], float] = WeakKeyDictionary()
 
 
 async def idle(min_sleep: float = 0.0, max_sleep: float = 0.0) -> None:
@@ -21,11 +27,24 @@ async def idle(min_sleep: float = 0.0, max_sleep: float = 0.0) -> None:
     """
     app = active_app.get()
     await _nothing_ready()
+    await _threads_done(app)
     if app._resize_timer is not None:
         app._check_resize()
         await _nothing_ready()
     app.screen._on_timer_update()
     await _nothing_ready()
+
+
+async def _threads_done(app: App[Any]) -> None:
+    """Wait for what the app does in threads, and for what follows: whether it is done by now depends on the machine."""
+    while any(_awaited(worker) for worker in app.workers):
+        await asyncio.sleep(0.001)
+        await _nothing_ready()
+
+
+def _awaited(worker: Worker[Any]) -> bool:
+    deadline = _deadlines.setdefault(worker, monotonic() + PATIENCE)
+    return not worker.is_finished and monotonic() < deadline
 
 
 async def _nothing_ready() -> None:
@@ -51,4 +70,5 @@ def be_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the tests of this folder wait for events only."""
     monkeypatch.setattr("textual.app.wait_for_idle", idle)
     monkeypatch.setattr("textual.pilot.wait_for_idle", idle)
+    monkeypatch.setattr(App, "delay_update", lambda app, delay=0.0: None)  # a screen that changes hides 50 ms of it
     monkeypatch.setattr(Stylesheet, "_parse_rules", _parse_once)

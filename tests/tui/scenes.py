@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import random
 from collections.abc import Iterator
@@ -137,6 +138,7 @@ def screen_text(app: ConsoleApp) -> str:
 async def seen(pilot: Pilot[None]) -> str:
     """The screen's text when every message that waits has been handled."""
     await pilot.pause()
+    await asyncio.sleep(0.002)  # what a thread has just handed over
     await pilot.pause()
     return screen_text(cast("ConsoleApp", pilot.app))
 
