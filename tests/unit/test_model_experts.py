@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from nanocore.analysis.ternary import TernaryProbe
 from nanocore.config.schema import Config
+from nanocore.model import experts as experts_module
 from nanocore.model.bitlinear import frozen
 from nanocore.model.experts import Experts
-from nanocore.model.feed_forward import FeedForward
+from nanocore.model.feed_forward import FeedForward, transform
 from nanocore.model.quantize import ternary_weight, token_codes
 from nanocore.model.router import apply_balance, routers, take_loads
 from nanocore.model.transformer import Transformer
@@ -223,3 +224,25 @@ def test_what_is_kept_for_backward_is_what_the_estimate_counts() -> None:
     weights = 3 * count * (width * inner + 4)
     assert kept.bytes == router + rows + weights + 4 * m * width + 4 * m  # outputs and their weights
     assert y.requires_grad
+
+
+def test_rows_are_filled_up_in_bfloat16_on_a_cpu_and_nothing_else_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def noted(rows: Tensor, *rest: Any) -> Tensor:
+        seen.append(len(rows))
+        return transform(rows, *rest)
+
+    def run(multiple: int) -> tuple[Tensor, ...]:
+        monkeypatch.setattr(experts_module, "ROWS", multiple)
+        experts, x = layer(), inputs(4, 50, 32).requires_grad_()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            y = experts(x)
+        y.float().square().sum().backward()
+        return (y, x.grad, *(p.grad for p in experts.parameters()))  # type: ignore[return-value]
+
+    monkeypatch.setattr(experts_module, "transform", noted)
+    filled, plain = run(32), run(1)
+    assert all(count % 32 == 0 for count in seen[:5]) and any(count % 32 for count in seen[5:])
+    for found, expected in zip(filled, plain, strict=True):
+        torch.testing.assert_close(found, expected, rtol=2e-2, atol=1e-3)
