@@ -1,4 +1,4 @@
-"""Runs of an experiment as trainers would leave them, with measures that are known in advance."""
+"""An experiment's file, and runs of one as trainers would leave them, with measures that are known in advance."""
 
 from __future__ import annotations
 
@@ -19,6 +19,14 @@ from nanocore.runs.pace import BASELINE_PACE, OWN_PACE
 from nanocore.runs.records import RecordWriter
 from nanocore.runs.status import Status
 
+GOOD = """
+preset = "tiny-cpu"
+steps = 40
+seeds = [1, 2]
+sets = ["optimizer.matrix_lr=0.01"]
+[variants.mtp]
+sets = ["mtp.horizon=2"]
+"""
 SPEC = Spec(
     preset="tiny-cpu",
     steps=8,
@@ -29,6 +37,12 @@ SPEC = Spec(
 NOISE = {1: -0.01, 2: 0.0, 3: 0.01}
 SHARES = {"data_wait": 0.1, "forward": 0.4, "backward": 0.3, "optimizer": 0.2}  # of a step's time
 EFFECT = {"baseline": 0.0, "power-check": 0.4, "mtp": -0.1, "smooth": 0.004}
+
+
+def written(tmp_path: Path, text: str | bytes) -> Path:
+    path = tmp_path / "first_look.toml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
 
 
 def bits_of(item: Planned) -> float:

@@ -16,9 +16,14 @@ ELSEWHERE = RESULTS / "avx2"
 PAGE = DOCS / "techniques.md"
 START, STOP = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
 HEAD = (
-    "| technique | variant | step time | optimizer state | peak memory | CE at equal steps, % | CE at equal time, % | verdict | CE at equal steps on another processor, % |",
+    "| technique | variant | step time | optimizer state | peak memory | CE at equal steps: % (baseline: nats) "
+    "| CE at equal time: % (baseline: nats) | verdict | CE at equal steps on another processor: % (baseline: nats) |",
     "|---|---|---|---|---|---|---|---|---|",
 )
+BASELINES = {  # row: the experiment whose report has its runs
+    "Baseline of objective": "objective",
+    "Baseline of optimizer, model, recipe and fp4": "optimizer",
+}
 ROWS = {  # technique: experiment and variant
     "Multi-token prediction, 1 head": ("objective", "mtp-1"),
     "Multi-token prediction, 3 heads": ("objective", "mtp-3"),
@@ -39,9 +44,9 @@ ROWS = {  # technique: experiment and variant
     "LoopLM, 2 turns, equal parameters": ("model", "loop-2"),
     "LoopLM, 2 turns of half the blocks, equal FLOPs": ("model", "loop-2-of-2"),
     "Float matrices, not ternary": ("model", "float"),
-    "FP4 study, nvfp4": ("model", "nvfp4"),
-    "FP4 study, mxfp4": ("model", "mxfp4"),
-    "FP4 study, token": ("model", "fp4-token"),
+    "FP4 study, nvfp4": ("fp4", "nvfp4"),
+    "FP4 study, mxfp4": ("fp4", "mxfp4"),
+    "FP4 study, token": ("fp4", "token"),
     "8-bit Muon": ("optimizer", "int8"),
     "GaLore-Muon, rank 1/4": ("optimizer", "galore"),
     "GaLore-Muon, 8 bits, int4 projector": ("optimizer", "galore-int8"),
@@ -63,12 +68,41 @@ ROWS = {  # technique: experiment and variant
 
 
 def table(results: dict[str, dict[str, Any]], elsewhere: dict[str, dict[str, Any]]) -> str:
-    """The Markdown table of the reports by experiment, beside the same on another machine."""
+    """The Markdown table of the reports by experiment, beside the same on another machine; what is compared with comes first."""
+    bases = [
+        _baseline(name, experiment, results[experiment], elsewhere.get(experiment))
+        for name, experiment in BASELINES.items()
+        if experiment in results
+    ]
     lines = [
         _line(name, results.get(place[0]), place, _row(elsewhere.get(place[0]), "equal_steps", place[1]))
         for name, place in ROWS.items()
     ]
-    return "\n".join([*HEAD, *lines]) + "\n"
+    return "\n".join([*HEAD, *bases, *lines]) + "\n"
+
+
+def _baseline(name: str, experiment: str, document: dict[str, Any], again: dict[str, Any] | None) -> str:
+    """What the runs cost and reached themselves; at equal time they stand as they are."""
+    base = _row(document, "equal_steps", "baseline") or {}
+    cells = [name, f"{experiment}: baseline", "1.00"]
+    cells += [_mebibytes(base.get("optimizer_bytes"), 2), _mebibytes(base.get("peak_bytes"), 0)]
+    cells += [_ends(base), "the same runs" if document.get("equal_time") else "–", "–"]
+    cells.append(_ends(_row(again, "equal_steps", "baseline") or {}))
+    return f"| {' | '.join(cells)} |"
+
+
+def _ends(base: dict[str, Any]) -> str:
+    """Held-out loss at the end, with the standard deviation over the seeds, in nats a token and in bits per byte."""
+    ce, bits = (base.get(key) for key in ("ce", "bits_per_byte"))
+    if ce is None or bits is None:
+        return "–"
+    scatter = base.get("ce_deviation")
+    return f"{ce:.3f}{f' ± {scatter:.3f}' if scatter is not None else ''}, {bits:.3f} bits per byte{_missing(base)}"
+
+
+def _missing(row: dict[str, Any]) -> str:
+    """The seeds, where some are missing."""
+    return "" if row["finished"] == row["seeds"] else f" ({row['finished']} of {row['seeds']} seeds)"
 
 
 def _line(name: str, document: dict[str, Any] | None, place: tuple[str, str], again: dict[str, Any] | None) -> str:
@@ -104,8 +138,7 @@ def _percent(row: dict[str, Any] | None) -> str:
     if not row or not found:
         return "–"
     interval = f" [{found['low']:+.2f}, {found['high']:+.2f}]" if found["low"] is not None else ""
-    seeds = "" if row["finished"] == row["seeds"] else f" ({row['finished']} of {row['seeds']} seeds)"
-    return f"{found['mean']:+.2f}{interval}{seeds}"
+    return f"{found['mean']:+.2f}{interval}{_missing(row)}"
 
 
 def _verdict(found: dict[str, dict[str, Any] | None]) -> str:

@@ -68,6 +68,26 @@ def test_a_preset_with_techniques_is_compared_without_them() -> None:
     assert e3(preset="e3-full", quick=True).name == "e3-full-quick"
 
 
+@pytest.mark.parametrize("override", ["mtp.horizon=2", " mtp.horizon =2"])
+def test_what_a_chosen_variant_changes_is_not_set_for_all_runs(override: str) -> None:
+    way_out = "; leave it out, or choose other variants with --only"
+    with pytest.raises(UsageError) as caught:
+        e3(sets=["training.batch_size=2", override], only=["mtp"])
+    told = "--set: mtp.horizon is what the variant mtp changes in the baseline, the preset without the techniques"
+    assert (str(caught.value), caught.value.exit_code) == (told + way_out, 2)
+    with pytest.raises(
+        UsageError, match=r"^--set: mtp\.horizon is what each of the variants mtp, everything changes in"
+    ):
+        e3(sets=[override])
+    base = next(item.config for item in plan(e3(sets=[override], only=["galore"])) if item.variant == BASELINE)
+    assert base.mtp.horizon == 2  # a baseline with a technique that no chosen variant has
+
+
+def test_a_variant_that_a_preset_has_already_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^bench e3: variant float: changes nothing beside the baseline; choose"):
+        e3(preset="nanogpt-cpu", only=["mtp", "float"])
+
+
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(UsageError, match=r"no variant named 'mpt'; did you mean mtp\?"):
         e3(only=["mpt"])

@@ -1,4 +1,4 @@
-"""An experiment's file: what it plans, and one clear line for each way it can be wrong."""
+"""An experiment's file: what it plans."""
 
 from __future__ import annotations
 
@@ -10,23 +10,9 @@ from nanocore.compare.experiment import RATES, plan, prepare, variants
 from nanocore.compare.spec import POWER_CHECK, Spec, Variant, read
 from nanocore.config.fields import changed, get
 from nanocore.config.resolve import resolve
-from nanocore.errors import ConfigError, DataError, UsageError
+from nanocore.errors import DataError, UsageError
 from nanocore.runs.pace import Pace
-
-GOOD = """
-preset = "tiny-cpu"
-steps = 40
-seeds = [1, 2]
-sets = ["optimizer.matrix_lr=0.01"]
-[variants.mtp]
-sets = ["mtp.horizon=2"]
-"""
-
-
-def written(tmp_path: Path, text: str | bytes) -> Path:
-    path = tmp_path / "first_look.toml"
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return path
+from tests.compared import GOOD, written
 
 
 def test_a_file_becomes_runs_paired_by_seed(tmp_path: Path) -> None:
@@ -104,43 +90,6 @@ def test_a_preset_that_is_a_file_lies_beside_the_experiment(tmp_path: Path, monk
     assert plan(read(path))[0].config.model.d_model == 64
 
 
-HOSTILE = {
-    "steps = 40": ("stpes = 40", "stpes: unknown key; did you mean steps?"),
-    "seeds = [1, 2]": ("seeds = [1, 1]", "seeds: a seed stands there twice"),
-    "[variants.mtp]\n": ('[variants.mtp]\nequal = ["time", "time"]\n', 'variants.mtp.equal: write ["steps"], ["time"]'),
-    'sets = ["mtp.horizon=2"]': ('sets = ["training.steps=3"]', "training.steps belongs to the experiment"),
-    "[variants.mtp]": ("[variants.baseline]", 'variants: "baseline" is added by itself'),
-    'preset = "tiny-cpu"': ("preset = 3", "preset: input should be a valid string, found 3"),
-    "sets = [": ('name = "../../x"\nsets = [', 'name: "../../x" cannot name runs'),
-    "steps": ("steps = 0\n#", "steps: input should be greater than or equal to 1"),
-    "mtp.horizon=2": ("mtp", "mtp: is not section.key=value"),
-    "mtp]": ('"\\u001b[2J"]', "cannot name runs"),
-    '["mtp.horizon=2"]': ('["mtp.horizon=\\u001b]0;x\\u0007"]', "holds control characters"),
-    "2]": ("-1]", "seeds[1]: input should be greater than or equal to 0"),
-    "variants.mtp": (f"variants.{'m' * 60}", "run names would have"),
-    "seeds": ("seeds = [\n#", "is not valid TOML"),
-}
-
-
-@pytest.mark.parametrize("old", HOSTILE)
-def test_a_wrong_file_is_refused_with_its_place_and_a_way_out(tmp_path: Path, old: str) -> None:
-    new, words = HOSTILE[old]
-    path = written(tmp_path, GOOD.replace(old, new, 1))
-    with pytest.raises(ConfigError) as caught:
-        read(path)
-    assert any(words in problem for problem in caught.value.problems), caught.value.problems
-    for problem in caught.value.problems:
-        assert problem.startswith(str(path))
-        assert "\n" not in problem
-        assert "\x1b" not in problem
-
-
-@pytest.mark.parametrize("text", [b"", b"\xff\xfe", b"x" * (2 << 20), b"a = " + b"[" * 50_000, b"preset = 'tiny-cpu'"])
-def test_what_is_no_experiment_is_refused(tmp_path: Path, text: bytes) -> None:
-    with pytest.raises(ConfigError):
-        read(written(tmp_path, text))
-
-
 def test_an_experiment_whose_files_are_not_all_there_makes_no_run(tmp_path: Path) -> None:
     there = tmp_path / "text.py"
     there.write_text("x = 1\n")
@@ -150,32 +99,6 @@ def test_an_experiment_whose_files_are_not_all_there_makes_no_run(tmp_path: Path
     with pytest.raises(DataError, match=r"lost\.py"):
         prepare(spec, tmp_path / "runs", again=False, slots=1)
     assert not list(tmp_path.glob("runs/*"))
-
-
-WRONG = {
-    "mtp.horizon=2": ("mtp.horizons=2", "7: variants.mtp.sets: mtp.horizons: unknown key; did you mean mtp.horizon?"),
-    "horizon=2": ("horizon=99", "7: variants.mtp.sets: mtp.horizon: must be a whole number from 0 to 8, found 99"),
-    "[variants.mtp]": ('[variants.mtp]\npreset = "nix"', "7: variants.mtp.preset: nix: no preset has this name"),
-    "tiny-cpu": ("tiny-gpu", "2: preset: tiny-gpu: no preset has this name; did you mean tiny-cpu?"),
-    "optimizer.matrix_lr": ("optimizer.matrix_rl", "5: sets: optimizer.matrix_rl: unknown key; did you mean"),
-}
-
-
-@pytest.mark.parametrize("old", WRONG)
-def test_what_makes_no_configuration_is_told_with_its_line_and_key(tmp_path: Path, old: str) -> None:
-    new, words = WRONG[old]
-    path = written(tmp_path, GOOD.replace(old, new, 1))
-    with pytest.raises(ConfigError) as caught:
-        read(path)
-    (problem,) = caught.value.problems
-    assert problem.startswith(f"{path}:{words}") and "--set" not in problem
-
-
-def test_a_preset_that_is_a_faulty_file_names_its_own_line(tmp_path: Path) -> None:
-    (tmp_path / "mine.toml").write_text("[model]\nd_modle = 64\n")
-    with pytest.raises(ConfigError) as caught:
-        read(written(tmp_path, GOOD.replace("tiny-cpu", "mine.toml")))
-    assert caught.value.problems == [f"{tmp_path}/mine.toml:2: model.d_modle: unknown key; did you mean model.d_model?"]
 
 
 def test_the_example_in_the_documentation_of_the_file_is_one(tmp_path: Path) -> None:
@@ -210,28 +133,3 @@ def test_a_variant_may_be_another_preset_trained_as_long(base: str, other: str) 
     own = resolve(other, ["training.steps=20", "training.seed=4", "evaluation.every=5", "hardware.threads=1"])
     assert changed(planned["steps"], own) == []
     assert changed(planned["calibration"], own)  # it is the baseline's, and has the differences beside it
-
-
-def test_a_variant_changes_something_and_claims_are_lines(tmp_path: Path) -> None:
-    for old, new, words in (
-        ('sets = ["mtp.horizon=2"]', "", "variants.mtp: changes nothing"),
-        (
-            "[variants.mtp]",
-            '[variants.mtp]\nclaims = [{claim = "x", source = "y"}]',
-            "variants.mtp.claims[0].scale: is missing",
-        ),
-        (
-            "[variants.mtp]",
-            '[variants.mtp]\nclaims = [{claim = "x", source = "y", scale = "z", measure = "mood"}]',
-            "measure",
-        ),
-        (
-            "[variants.mtp]",
-            '[variants.mtp]\nclaims = [{claim = "\\u001b", source = "y", scale = "z", measure = "gain"}]',
-            "no plain line",
-        ),
-        ("[variants.mtp]", '[variants.mtp]\nclaims = [{clame = "x"}]', "did you mean claim?"),
-    ):
-        with pytest.raises(ConfigError) as caught:
-            read(written(tmp_path, GOOD.replace(old, new, 1)))
-        assert any(words in problem for problem in caught.value.problems), (words, caught.value.problems)

@@ -110,6 +110,31 @@ def test_a_share_is_of_the_seconds_that_stand_beside_it() -> None:
     assert found["seconds_share"] == pytest.approx(17.5 / 30)  # not the mean of 15 / 20 and 20 / 40
 
 
+def ended_on(variant: str, bits: tuple[float, float, float]) -> Result:
+    """A run of 8 steps and 12 s, with its held-out measures after steps 2, 4 and 8."""
+    places = ((2, 2.0), (4, 4.0), (8, 12.0))
+    curve = tuple(Point(step, 100 * step, seconds, one) for (step, seconds), one in zip(places, bits, strict=True))
+    known = Measures({}, None, None, None, None, None, curve)
+    return Result(variant, variant, 1, "steps", "finished", "", bits_per_byte=bits[-1], ce=bits[-1], measures=known)
+
+
+def test_a_baseline_whose_loss_was_lower_before_its_end_is_at_100_percent() -> None:
+    """Its first way down to the loss counts, as the variant's does: a worse variant is no "-55 % tokens"."""
+    base, own = ended_on("baseline", (4.0, 2.0, 3.0)), ended_on("mtp", (4.0, 3.0, 3.5))
+    table = [row(one, True, None, {}, [base]) for one in compare([base, own], "steps", 1)]
+    found = [each["to_baseline"] for each in table]
+    assert [(each["tokens"], each["tokens_share"]) for each in found] == [(300, 1.0), (400, 4 / 3)]
+    assert [(each["baseline_tokens"], each["baseline_seconds"]) for each in found] == [(300, 3.0)] * 2
+    assert [each["seconds_share"] for each in found] == [1.0, 4 / 3]
+    claim = Claim(claim="fewer", source="a paper", scale="7B", measure="tokens_to_baseline")
+    spec = SPEC.model_copy(update={"variants": {"mtp": SPEC.variants["mtp"].model_copy(update={"claims": [claim]})}})
+    (beside,) = claims(spec, {"steps": table}, busy=False)
+    assert beside["measured"] == "+33.3 % tokens to the baseline's loss (1 of 1 seeds)"
+    late = ended_on("mtp", (4.0, 3.6, 3.5))
+    never = row(compare([base, late], "steps", 1)[1], True, None, {}, [base])["to_baseline"]
+    assert (never["reached"], never["tokens_share"], never["baseline_tokens"]) == (0, None, None)
+
+
 def test_a_busy_machine_is_said_beside_claims_of_time_that_no_calibration_made(whole: dict[str, Any]) -> None:
     measures = ("step_seconds", "backward_seconds", "seconds_to_baseline", "peak_bytes")
     told = [Claim(claim=kind, source="a paper", scale="7B", measure=kind) for kind in measures]  # type: ignore[arg-type]

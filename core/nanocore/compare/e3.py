@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from nanocore.compare.spec import Spec, checked, read
+from nanocore.compare.spec import Spec, Variant, checked, read
 from nanocore.config.overrides import parse
 from nanocore.errors import UsageError
 from nanocore.runs.create import stem
@@ -32,7 +32,7 @@ def e3(
     """The shipped experiment with what was asked for in place of its own; `quick` is one seed, short, at equal steps.
 
     Its name tells preset and quickness apart, so that their runs do not meet. Raises UsageError for a variant that is
-    not there, ConfigError for what `compare` would refuse in a file.
+    not there and for an override of what a chosen one changes, ConfigError for what `compare` would refuse in a file.
     """
     spec = read(FILE)
     if unknown := [variant for variant in only if variant not in spec.variants]:
@@ -47,6 +47,7 @@ def e3(
         for key, part in spec.variants.items()
         if not only or key in only
     }
+    _refuse_what_variants_change(sets, kept)
     changes = {
         "name": name or _name(preset, quick=quick),
         "preset": preset or spec.preset,
@@ -56,6 +57,19 @@ def e3(
         "variants": kept,
     } | ({"equal": ["steps"]} if quick else {})
     return checked(spec.model_copy(update=changes), "bench e3")
+
+
+def _refuse_what_variants_change(sets: Sequence[str], variants: Mapping[str, Variant]) -> None:
+    """An override holds for all runs: it would put the technique into the baseline, or not reach the variant."""
+    for key in (text.partition("=")[0].strip() for text in sets):
+        names = [name for name, part in variants.items() if key in (parse(each)[0] for each in part.sets)]
+        if names:
+            what = f"{key} is what {_listed(names)} changes in the baseline, the preset without the techniques"
+            raise UsageError(what, where="--set", fix="leave it out, or choose other variants with --only")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"the variant {names[0]}" if len(names) == 1 else f"each of the variants {', '.join(names)}"
 
 
 def _name(preset: str, *, quick: bool) -> str:

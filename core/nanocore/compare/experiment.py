@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from nanocore.compare.fitting import RESERVED
 from nanocore.compare.order import balanced
-from nanocore.compare.spec import BASELINE, POWER_CHECK, RESERVED, Spec, Variant
+from nanocore.compare.spec import BASELINE, POWER_CHECK, Spec, Variant
 from nanocore.config.continuation import resume_conflicts
 from nanocore.config.fields import changed, get
 from nanocore.config.literals import literal

@@ -5,44 +5,62 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from nanocore.compare.faults import told
+from nanocore.config.fields import changed
 from nanocore.config.resolve import resolve
 from nanocore.errors import ConfigError, UsageError
-from nanocore.runs.text import sanitize_line
 
 if TYPE_CHECKING:
     from nanocore.compare.spec import Spec
 
-Fault = tuple[
-    str, str
-]  # what it comes from, "preset", "sets", or "" for a preset's file, which names itself; what it is
+RESERVED = (
+    "training.steps",
+    "training.tokens",
+    "training.duration",
+    "training.seed",
+)  # what the experiment itself sets
+Fault = tuple[str, str]  # the key that it comes from ("": a preset's file, which names itself); what is wrong
 _OPTION = "--set: "  # how `resolve` names the place of a faulty override
+_SAME = "changes nothing beside the baseline"
 
 
-def file_faults(spec: Spec, where: str, lines: Mapping[str, int]) -> list[str]:
-    """Of an experiment's file `where`, each with the line of its key; those of the baseline alone, if it has any."""
+def file_faults(spec: Spec, where: str, known: Mapping[str, str]) -> list[str]:
+    """Of an experiment's file `where`, whose keys have the places `known`; those of the baseline alone, if it has any,
+    and variants that are the baseline only where all of them make configurations."""
 
-    def told(part: str, fault: Fault) -> str:
-        key, what = f"{part}{fault[0]}", fault[1]
-        place = f"{where}:{lines[key]}" if key in lines else where
-        return f"{place}: {sanitize_line(key, 80)}: {what}" if fault[0] else what
+    def line(part: str, fault: Fault) -> str:
+        return told(where, known, f"{part}{fault[0]}", fault[1]) if fault[0] else fault[1]
 
-    own = [told("", fault) for fault in _faults(spec.preset, spec.sets)]
-    return own or [told(f"variants.{name}.", fault) for name, fault in _of_variants(spec)]
+    own = [line("", fault) for fault in _faults(spec.preset, spec.sets)]
+    own = own or [line(f"variants.{name}.", fault) for name, fault in _of_variants(spec)]
+    fix = "give it another value, or leave the variant out"
+    return own or [line(f"variants.{name}.", (key, f"{_SAME}; {fix}")) for name, key in _same(spec)]
 
 
 def option_faults(spec: Spec, where: str) -> list[str]:
     """Of the command `where`, whose variants come with the program; the base is what its options say."""
     named = {"preset": "--preset: ", "sets": _OPTION, "": ""}
     own = [f"{where}: {named[key]}{what}" for key, what in _faults(spec.preset, spec.sets)]
-    return own or [
+    own = own or [
         f"{where}: variant {name}: {what}; or choose others with --only" for name, (_, what) in _of_variants(spec)
     ]
+    return own or [f"{where}: variant {name}: {_SAME}; choose others with --only" for name, _ in _same(spec)]
 
 
 def _of_variants(spec: Spec) -> Iterator[tuple[str, Fault]]:
     for name, part in spec.variants.items():
         for fault in _faults(part.preset or spec.preset, [*spec.sets, *part.sets]):
             yield name, fault
+
+
+def _same(spec: Spec) -> Iterator[tuple[str, str]]:
+    """Variants whose runs would be the baseline's again, and the key that was to make the difference."""
+    first = [f"hardware.threads={spec.threads}", *spec.sets]  # a variant may have threads of its own
+    base = resolve(spec.preset, first)
+    for name, part in spec.variants.items():
+        own = resolve(part.preset or spec.preset, [*first, *part.sets])
+        if all(key in RESERVED for key, *_ in changed(base, own)):
+            yield name, "sets" if part.sets else "preset"
 
 
 def _faults(preset: str, sets: Sequence[str]) -> list[Fault]:

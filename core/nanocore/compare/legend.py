@@ -38,7 +38,9 @@ LEGEND: dict[str, dict[str, str]] = {
     "To the loss that the baseline ends with": {
         "got there": "seeds that came to the held-out bits per byte with which the baseline of the same seed ended; a dash: no finished pair",
         "tokens, seconds": "of training steps until then, mean over the seeds that got there",
-        "baseline's seconds": "to its end, mean over those same seeds",
-        "tokens %, seconds %": "the one over the other, of the seeds that got there alone: those that did not are not in it",
+        "baseline's tokens, baseline's seconds": "until the baseline first had that loss itself, mean over those same seeds: "
+        "before its end where its held-out loss was as low earlier",
+        "tokens %, seconds %": "the one over the other, so the baseline has 100 %; of the seeds that got there alone: those that did "
+        "not are not in it",
     },
 }

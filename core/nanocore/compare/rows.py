@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from nanocore.compare.measures import PARTS, Measures, reached
+from nanocore.compare.measures import PARTS, Measures, Point, reached
 from nanocore.compare.results import Comparison, Result, mean, spread
 from nanocore.compare.spec import BASELINE
 from nanocore.compare.statistics import Paired
@@ -77,27 +77,34 @@ def _cost(found: list[Measures]) -> dict[str, Any]:
 def _to_baseline(done: list[Result], base: Sequence[Result]) -> dict[str, Any]:
     """Tokens and seconds until the held-out loss was what the baseline of the same seed ended with.
 
+    The baseline's own are to when it first had that loss, which is before its end where its curve dips below it.
     `reached` of `seeds` pairs got there. All means are over those, the baseline's too, and a share is one mean over the
     other: the mean of each pair's own ratio would be larger the more the times scatter.
     """
-    ends = {
-        result.seed: result.measures.curve[-1]
+    curves = {
+        result.seed: result.measures.curve
         for result in base
         if result.finished and result.measures and result.measures.curve
     }
-    pairs = [(ends[result.seed], result.measures) for result in done if result.seed in ends and result.measures]
-    arrived = [(end, found) for end, own in pairs if (found := reached(own.curve, end.bits_per_byte)) is not None]
-    tokens, seconds = (mean(found[place] for _, found in arrived) for place in (0, 1))
-    base_tokens, base_seconds = mean(end.tokens for end, _ in arrived), mean(end.seconds for end, _ in arrived)
+    pairs = [(curves[one.seed], one.measures.curve) for one in done if one.seed in curves and one.measures]
+    arrived = [found for theirs, own in pairs if (found := _arrivals(theirs, own))]
+    base_tokens, base_seconds, tokens, seconds = (mean(found[place] for found in arrived) for place in range(4))
     return {
         "seeds": len(pairs),
         "reached": len(arrived),
         "tokens": tokens,
         "seconds": seconds,
+        "baseline_tokens": base_tokens,
         "baseline_seconds": base_seconds,
         "tokens_share": _share(tokens, base_tokens),
         "seconds_share": _share(seconds, base_seconds),
     }
+
+
+def _arrivals(base: Sequence[Point], own: Sequence[Point]) -> tuple[float, float, float, float] | None:
+    """(tokens, seconds) of the baseline, then of the variant, to the loss the baseline ends with; None if one never has it."""
+    first, found = (reached(curve, base[-1].bits_per_byte) for curve in (base, own))
+    return (*first, *found) if first is not None and found is not None else None
 
 
 def _share(own: float | None, base: float | None) -> float | None:

@@ -25,10 +25,12 @@ TIME = (
     "variant", "data wait ms", "forward ms", "backward ms", "optimizer ms", "between steps ms", "data wait %", "device use %",
     "MFU %", "kept %", "gain",
 )  # fmt: skip
-ARRIVAL = ("variant", "got there", "tokens", "tokens %", "seconds", "baseline's seconds", "seconds %")
+ARRIVAL = (
+    "variant", "got there", "tokens", "baseline's tokens", "tokens %", "seconds", "baseline's seconds", "seconds %",
+)  # fmt: skip
 ARRIVED = (
-    "Means over the seeds that got there, the baseline's seconds over those same seeds, and their share of it: where not all "
-    "got there, the figures are of the better ones."
+    "Means over the seeds that got there; the baseline's over those same seeds, until it first had that loss itself; and their "
+    "share of it: where not all got there, the figures are of the better ones."
 )
 
 
@@ -179,8 +181,8 @@ def _arrival(row: Row) -> tuple[str, ...]:
     found = row["to_baseline"]
     return (
         _name(row), f"{found['reached']} of {found['seeds']}" if found["seeds"] else NONE, figure(found["tokens"], ".0f"),
-        figure(found["tokens_share"], ".1f", 100), figure(found["seconds"], ".1f"), figure(found["baseline_seconds"], ".1f"),
-        figure(found["seconds_share"], ".1f", 100),
+        figure(found["baseline_tokens"], ".0f"), figure(found["tokens_share"], ".1f", 100), figure(found["seconds"], ".1f"),
+        figure(found["baseline_seconds"], ".1f"), figure(found["seconds_share"], ".1f", 100),
     )  # fmt: skip
 
 

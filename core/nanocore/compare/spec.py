@@ -30,16 +30,15 @@ preset = "nanogpt-cpu"         # or a .toml file: all its values but steps and s
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from nanocore.compare.fitting import file_faults, option_faults
-from nanocore.config.locate import locate
-from nanocore.config.messages import dotted, show
+from nanocore.compare.faults import places, schema_fault, told
+from nanocore.compare.fitting import RESERVED, Fault, file_faults, option_faults
+from nanocore.config.messages import show
 from nanocore.config.overrides import parse as parse_override
 from nanocore.config.toml import parse, read_text
 from nanocore.errors import ConfigError, UsageError
@@ -49,7 +48,6 @@ from nanocore.runs.text import sanitize, sanitize_line
 BASELINE = "baseline"
 POWER_CHECK = "power-check"
 WARM_UP = 4  # steps that do not count in medians of times
-RESERVED = ("training.steps", "training.tokens", "training.duration", "training.seed")
 _LONGEST = 64  # characters in a run's name
 
 Sets = Annotated[list[Annotated[str, Field(max_length=1000)]], Field(max_length=200)]
@@ -125,23 +123,23 @@ def read(path: Path) -> Spec:
         if isinstance(preset := part.get("preset"), str) and preset.endswith(".toml"):
             part["preset"] = str(path.parent / Path(preset).expanduser())  # as written, beside this file
     where = sanitize_line(str(path))
-    lines = locate(text)
+    known = places(where, text)
     try:
         spec = Spec.model_validate(table)
     except ValidationError as error:
-        faults = error.errors(include_url=False)[:50]
-        raise ConfigError([_line(where, lines, dict(fault)) for fault in faults]) from None
-    return checked(spec, where, lines)
+        faults: list[dict[str, Any]] = [dict(fault) for fault in error.errors(include_url=False)[:50]]
+        raise ConfigError([schema_fault(where, known, fault, _names(fault["loc"])) for fault in faults]) from None
+    return checked(spec, where, known)
 
 
-def checked(spec: Spec, where: str, lines: Mapping[str, int] | None = None) -> Spec:
+def checked(spec: Spec, where: str, known: Mapping[str, str] | None = None) -> Spec:
     """The experiment, if no fault is in what no single key can tell. Raises ConfigError with one line for each.
 
-    `lines` are those of the file's keys; None: there is no file, all comes from the options of the command `where`.
+    `known` are the places of the file's keys; None: there is no file, all comes from the options of the command `where`.
     """
-    if found := _problems(spec, in_file=lines is not None):
-        raise ConfigError([f"{where}: {problem}" for problem in found])
-    if found := option_faults(spec, where) if lines is None else file_faults(spec, where, lines):
+    if found := _problems(spec, in_file=known is not None):
+        raise ConfigError([told(where, known, key, what) for key, what in found])
+    if found := option_faults(spec, where) if known is None else file_faults(spec, where, known):
         raise ConfigError(found)
     return spec
 
@@ -155,70 +153,56 @@ def _stem(path: Path) -> str:
     return path.name.removesuffix(".toml").lower().replace(" ", "-").replace("_", "-")
 
 
-def _line(where: str, lines: dict[str, int], fault: dict[str, Any]) -> str:
-    """One error record of pydantic as `file:line: key: what; what to do`."""
-    loc = tuple(fault["loc"])
-    key = sanitize_line(dotted(loc), 80)
-    known = [number for part in range(len(loc), 0, -1) if (number := lines.get(dotted(loc[:part])))]
-    place = f"{where}:{known[0]}" if known else where
-    if fault["type"] == "extra_forbidden":
-        return f"{place}: {key}: unknown key; {_meant(loc)}"
-    if fault["type"] == "missing":
-        return f"{place}: {key}: is missing; see docs/comparisons.md"
-    message = fault["msg"].removeprefix("Value error, ")
-    what = message[:1].lower() + message[1:]
-    return f"{place}: {key}: {sanitize_line(what)}, found {show(fault['input'])}; correct it"
-
-
-def _meant(loc: tuple[int | str, ...]) -> str:
-    known = list(next((part for depth, part in _LEVELS.items() if len(loc) <= depth), Claim).model_fields)
-    near = difflib.get_close_matches(str(loc[-1]), known, 1)
-    return f"did you mean {near[0]}?" if near else f"the keys are {', '.join(known)}"
+def _names(loc: tuple[int | str, ...]) -> list[str]:
+    """The keys of the part of the file in which a fault is."""
+    return list(next((part for depth, part in _LEVELS.items() if len(loc) <= depth), Claim).model_fields)
 
 
 _LEVELS = {1: Spec, 3: Variant}  # which part has a key of so many places
 
 
-def _problems(spec: Spec, *, in_file: bool) -> list[str]:
+def _problems(spec: Spec, *, in_file: bool) -> list[Fault]:
     """Faults of names, seeds and overrides."""
-    names = [("name", spec.name), *([("baseline", spec.baseline)] if spec.baseline else [])]
-    found = [f"{key}: {show(name)} cannot name runs; use {NAME_RULE}" for key, name in names if not valid_name(name)]
+    named = [("name", spec.name), *([("baseline", spec.baseline)] if spec.baseline else [])]
+    found = [(key, f"{show(name)} cannot name runs; use {NAME_RULE}") for key, name in named if not valid_name(name)]
     if len(set(spec.seeds)) < len(spec.seeds):
-        found.append("seeds: a seed stands there twice; a pair of runs has a seed of its own")
+        found.append(("seeds", "a seed stands there twice; a pair of runs has a seed of its own"))
     kinds = [("equal", spec.equal), *((f"variants.{name}.equal", part.equal) for name, part in spec.variants.items())]
     twice = [key for key, kind in kinds if kind is not None and len(set(kind)) < len(kind)]
-    found += [f'{sanitize_line(key, 80)}: write ["steps"], ["time"] or both' for key in twice]
+    found += [(key, 'write ["steps"], ["time"] or both') for key in twice]
     for name, part in spec.variants.items():
-        found += _name_problems(spec, name)
-        if not part.sets and not part.preset:
-            found.append(f"variants.{name}: changes nothing; give it sets or a preset")
-        told = [text for claim in part.claims for text in (claim.claim, claim.source, claim.scale)]
-        found += [
-            f"variants.{name}.claims: {show(text)} is no plain line" for text in told if sanitize_line(text) != text
-        ]
-    parts = [
+        found += _variant_problems(spec, name, part)
+    sets = [
         ("sets" if in_file else "--set", spec.sets),
         *((f"variants.{name}.sets", part.sets) for name, part in spec.variants.items()),
     ]
-    for key, sets in parts:
-        found += [
-            f"{sanitize_line(key, 80)}: {problem}" for text in sets if (problem := _override_problem(text, in_file))
-        ]
-    return found
+    return found + [
+        (key, problem) for key, texts in sets for text in texts if (problem := _override_problem(text, in_file))
+    ]
 
 
-def _name_problems(spec: Spec, name: str) -> list[str]:
-    shown = show(name)
+def _variant_problems(spec: Spec, name: str, part: Variant) -> list[Fault]:
+    key = f"variants.{name}"
+    found = [(key, problem)] if (problem := _name_problem(spec, name)) else []
+    if not part.sets and not part.preset:
+        found.append((key, "changes nothing; give it sets or a preset"))
+    words = [text for claim in part.claims for text in (claim.claim, claim.source, claim.scale)]
+    return found + [
+        (f"{key}.claims", f"{show(text)} is no plain line") for text in words if sanitize_line(text) != text
+    ]
+
+
+def _name_problem(spec: Spec, name: str) -> str:
     if not valid_name(name):
-        return [f"variants: {shown} cannot name runs; use {NAME_RULE}"]
+        return f"cannot name runs; use {NAME_RULE}"
     if name in (BASELINE, POWER_CHECK):
-        return [f"variants: {shown} is added by itself; choose another name"]
+        return "is added by itself; choose another name"
     longest = len(f"{spec.name}-{name}-s{max(spec.seeds)}-time")
     longest = max(longest, len(f"{spec.owner(POWER_CHECK)}-{POWER_CHECK}-s{max(spec.seeds)}"))
     longest = max(longest, len(f"{spec.name}-{name}-calibration"))
     if longest > _LONGEST:
-        return [f"variants: {shown}: run names would have {longest} characters; shorten it or name by {longest - 64}"]
-    return []
+        return f"run names would have {longest} characters; shorten it or name by {longest - 64}"
+    return ""
 
 
 def _override_problem(text: str, in_file: bool) -> str:
