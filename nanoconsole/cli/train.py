@@ -82,12 +82,15 @@ def train(
     from nanocore.config.advice import advice
     from nanocore.runs.create import create_run
     from nanocore.runs.layout import run_root
+    from nanocore.runs.named import refuse_absent_device
 
     if create_only and (follow is not None or tensorboard):
         raise UsageError("--create-only starts nothing", fix="leave out --follow, --detach and --tensorboard")
     root = run_root(runs)
     parent = _parent(root, origin, fresh_optimizer)
     preset, config = _start(target, root, [*_horizon(duration, set or ()), *(set or ())], parent)
+    if not create_only:
+        refuse_absent_device(config)
     for line in (*advice(config, fork=parent is not None), room_note(config, root)):
         if line:
             say(f"note: {line}")

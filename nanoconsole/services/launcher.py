@@ -54,9 +54,14 @@ def launch(
     parent: Parent | None = None,
     argv: Sequence[str] = (),
 ) -> Launched:
-    """Create a run folder and start its trainer. Raises UsageError when the name is taken or not allowed."""
-    from nanocore.runs.create import create_run
+    """Create a run folder and start its trainer.
 
+    Raises UsageError when the name is taken or not allowed, ResourceError for a GPU where there is no driver.
+    """
+    from nanocore.runs.create import create_run
+    from nanocore.runs.named import refuse_absent_device
+
+    refuse_absent_device(config)
     return restart(create_run(root, config, preset=preset, name=name, argv=argv, parent=parent))
 
 
@@ -164,7 +169,10 @@ def check_fork(config: Config, before: Config, parent: Parent) -> None:
     from nanocore.config.continuation import fork_conflicts, state_conflicts
 
     if conflicts := fork_conflicts(before, config):
-        raise UsageError(f"the checkpoint has another model: {', '.join(conflicts)}", fix="keep these keys as they are")
+        raise UsageError(
+            f"the checkpoint has another model: {', '.join(conflicts)}",
+            fix=f"keep these keys as they are, or begin with new weights: {to_type(f'train {parent.run} --set ...')}",
+        )
     if parent.optimizer == "kept" and (conflicts := state_conflicts(before, config)):
         fresh = to_type(f"train --from {parent.run}@{parent.step} --fresh-optimizer --set ...")
         raise UsageError(
@@ -232,14 +240,19 @@ def _beginning(run: RunFolder) -> tuple[int, str, bool]:
 
 def _continued(run: RunFolder, config: Config, sets: Sequence[str]) -> Config:
     """The configuration of a run with `sets`, all of which a resumed run may change."""
-    from nanocore.config.continuation import resume_conflicts
+    from nanocore.config.continuation import fork_conflicts, resume_conflicts, some
     from nanocore.config.resolve import resolve
 
     new = resolve(str(run.config_file), sets)
     if conflicts := resume_conflicts(config, new):
+        fix = f"start a new run from it: {to_type(f'train --from {run.name} --set ...')}"
+        if other := fork_conflicts(config, new):
+            keys = some([each.partition(" ")[0] for each in other])
+            again = to_type(f"train {run.name} --set ...")
+            fix = f"its checkpoints do not fit another {keys}, so start a new run from the beginning: {again}"
         raise UsageError(
             f"cannot change when a run is resumed: {', '.join(conflicts)}",
             where=run.name,
-            fix=f"start a new run from it: train --from {run.name} --set ...",
+            fix=fix,
         )
     return new

@@ -18,7 +18,8 @@ from nanocore.runs.text import sanitize_line
 Stamp = tuple[int, int]
 NEWEST = 3  # FIREs told of
 FLOAT = 4  # bytes of float32
-OF_MATRICES = ("momentum", "scales", "projector")  # kinds of state that Muon keeps, which nothing else does
+PROJECTOR = "projector"  # the kind of state that is there where GaLore projects a matrix
+OF_MATRICES = ("momentum", "scales", PROJECTOR)  # kinds of state that Muon keeps, which nothing else does
 
 
 @dataclass(frozen=True)
@@ -111,12 +112,13 @@ class FactsReader:
         told = [str(event.get("message", "")) for event in news if event.get("kind") == "health"]
         self._streams = told[-1] if told else self._streams
         known, table = read_run(self._run), _table(self._run.config_file)
-        optimizer, estimated = known.get("optimizer_state"), known.get("optimizer_estimate")
+        counted, estimated = known.get("optimizer_state"), known.get("optimizer_estimate")
+        optimizer = _kinds(counted) if isinstance(counted, dict) else None
         self._facts = RunFacts(
             techniques={key: _words(value) for key, value in switched(table).items()},
-            optimizer=_kinds(optimizer) if isinstance(optimizer, dict) else None,
+            optimizer=optimizer,
             estimated=estimated if type(estimated) is int else None,
-            form=_words(state_form(table)),
+            form=_words(state_form(table, projects=optimizer is None or PROJECTOR in optimizer)),
             plain=_plain(known.get("groups")),
             maps=_words(_key(table, "mhc", "kind") or "lite"),
             matrices=_matrices(_key(table, "fire", "parameters")),

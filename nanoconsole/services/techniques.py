@@ -45,11 +45,16 @@ def switched(table: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value(key) for key in SWITCHES if value(key) != default(key)}
 
 
-def state_form(table: Mapping[str, Any]) -> str:
-    """How Muon keeps the state of matrices: `int8, GaLore 1/4 (int4)`; "" for float32 in full."""
+def state_form(table: Mapping[str, Any], *, projects: bool = True) -> str:
+    """How Muon keeps the state of matrices: `int8, GaLore 1/4 (int4)`; "" for float32 in full.
+
+    Without `projects` GaLore is on, but no matrix is smaller in a subspace: then all are in full.
+    """
     from nanocore.config.idle import of_table
 
     value, on = of_table(table), switched(table)
+    if not projects:
+        on.pop("galore.rank_fraction", None)
     parts = [str(value("optimizer.state"))]
     if "galore.rank_fraction" in on:
         projector = value("galore.projector")

@@ -162,7 +162,8 @@ def test_resume_goes_on_from_the_last_checkpoint_with_what_may_change(nano: Nano
     other = nano("resume", run.name, "--set", "model.d_model=512")
     assert other.code == 2
     assert f"model.d_model {PRESET.model.d_model} -> 512" in other.err
-    assert "train --from tiny-cpu-0001" in other.err
+    assert "do not fit another model.d_model, so start a new run from the beginning: " in other.err
+    assert "train --from tiny-cpu-0001" in nano("resume", run.name, "--set", "training.seed=5").err
     assert load(run.config_file).model.d_model == PRESET.model.d_model
     assert nano("resume", run.name, "--set", "training.steps=20", "--follow").code == 0
     assert steps_of(run) == list(range(1, 21))

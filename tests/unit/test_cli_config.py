@@ -129,8 +129,8 @@ def test_config_check_says_in_which_numbers_it_would_be_computed(nano: Nano) -> 
 
 
 def test_config_check_refuses_a_source_that_matches_no_file(nano: Nano) -> None:
-    sets = ("--set", 'data.sources=[{kind="files", paths=["~/nots/**/*.md"]}]')
-    told = "no file matches ~/nots/**/*.md; check the folder and the ending of the names"
+    sets = ("--set", 'data.sources=[{kind="stdlib"}, {kind="files", paths=["~/nots/**/*.md"]}]')
+    told = "data.sources[1].paths: no file matches ~/nots/**/*.md; check the folder and the ending of the names"
     checked = nano("config", "check", "tiny-cpu", *sets)
     assert (checked.code, checked.out) == (2, "") and told in checked.err
     found = nano("config", "check", "tiny-cpu", *sets, "--json").data

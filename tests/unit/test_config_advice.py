@@ -15,7 +15,12 @@ from nanocore.config.resolve import resolve
         (["optimizer.matrices=adamw"], "adamw moves matrices with about 0.003"),
         (["optimizer.matrices=lion"], "lion moves matrices with about 0.001"),
         (["optimizer.shape_scale=match_rms_adamw"], "with match_rms_adamw about 0.006"),
-        (["galore.rank_fraction=1.0"], "stays with plain Muon"),
+        (["galore.rank_fraction=1.0"], "0 of 28 matrices are projected at 1.0, the others stay with plain Muon"),
+        (["galore.rank_fraction=0.9", "galore.refresh_every=700"], "(the state of 28 would grow); more are with"),
+        (
+            ["galore.rank_fraction=0.25", "moe.experts=4"],
+            "16 of 28 matrices are projected at 0.25, the others stay with plain Muon (12 are stacks of experts)",
+        ),
         (["galore.rank_fraction=0.25", "galore.refresh_every=700"], "which stay in their first subspace"),
         (["collider.mode=head", "collider.start_step=700"], "no token is ever filtered; a tenth of the run is usual"),
         (["schedule.warmup_steps=700"], "700 is not before the end of 700 steps, so the rate rises to the last one"),
@@ -33,6 +38,28 @@ def test_what_is_probably_not_meant_is_told_in_one_line(sets: list[str], said: s
     (line,) = advice(resolve("tiny-cpu", sets))
     assert said in line
     assert line.split(":")[0] in " ".join(sets) or line.startswith("optimizer.matrix_lr")
+
+
+@pytest.mark.parametrize(
+    ("rank", "now", "projector", "with_it", "most"),
+    [(0.5, 0, "int4", 28, 0.19), (0.4, 12, "int8", 28, 0.19), (0.7, 0, "int4", 20, 0.19)],
+)
+def test_a_subspace_without_room_beside_8_bits_is_told_with_the_ways_out(
+    rank: float, now: int, projector: str, with_it: int, most: float
+) -> None:
+    def told(*sets: str) -> list[str]:
+        return advice(resolve("tiny-cpu", ["optimizer.state=int8", "galore.refresh_every=70", *sets]))
+
+    (line,) = told(f"galore.rank_fraction={rank}")
+    assert line == (
+        f"galore.rank_fraction: {now} of 28 matrices are projected at {rank}, the others stay with plain Muon "
+        f"(the state of {28 - now} would grow); more are with "
+        f'galore.projector = "{projector}" ({with_it}) or a rank of at most {most} (28)'
+    )
+    followed = told(f"galore.rank_fraction={rank}", f"galore.projector={projector}")
+    assert [f": {with_it} of 28" in line for line in followed] == [True] * (with_it < 28)
+    assert told(f"galore.rank_fraction={most}") == []
+    assert [": 20 of 28" in line for line in told(f"galore.rank_fraction={most + 0.01}")] == [True]
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from nanocore.errors import UsageError
-from nanocore.optim.fire import matching, reinitialise
+from nanocore.optim.fire import reinitialise
 
 SHAPES = [(24, 24), (16, 40), (40, 16)]
-NAMES = [f"blocks.{i}.attention.{part}.weight" for i in range(2) for part in ("query", "key", "value")]
 
 
 def draw(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -86,16 +84,3 @@ def test_each_matrix_of_a_stack_becomes_its_own() -> None:
     reports = [reinitialise(matrix, iterations=60, tolerance=1e-6) for matrix in single]
     torch.testing.assert_close(stack, torch.stack(single), rtol=0, atol=1e-5)
     assert report.converged and report.dfi_before == pytest.approx(sum(r.dfi_before for r in reports))
-
-
-def test_patterns_choose_names() -> None:
-    assert matching(NAMES, ["*.query.weight", "*.key.weight"]) == [name for name in NAMES if "value" not in name]
-    assert matching(NAMES, ["blocks.1.*", "*.1.attention.key.weight"]) == NAMES[3:]
-
-
-@pytest.mark.parametrize("patterns", [["*.quary.weight"], ["*.query.weight", "*.KEY.weight"]])
-def test_a_pattern_that_fits_nothing_is_an_error(patterns: list[str]) -> None:
-    with pytest.raises(UsageError, match="fits no matrix"):
-        matching(NAMES, patterns)
-    with pytest.raises(UsageError):
-        matching([], ["*"])

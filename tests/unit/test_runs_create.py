@@ -123,7 +123,9 @@ def test_a_source_without_a_file_is_refused_before_it_takes_a_name(tmp_path: Pat
 
     (tmp_path / "folder.md").mkdir()
     fix = "check the folder and the ending of the names"
-    with pytest.raises(DataError, match=rf"^no file matches {tmp_path}/\*\.md; {fix}$") as refused:
+    with pytest.raises(
+        DataError, match=rf"^data\.sources\[0\]\.paths: no file matches {tmp_path}/\*\.md; {fix}$"
+    ) as refused:
         create_run(tmp_path / "runs", config("*.md"), name="mine")
     assert refused.value.exit_code == 2 and not (tmp_path / "runs").exists()
     (tmp_path / "one.md").write_text("one")
@@ -143,8 +145,12 @@ LONG = "x" * 300  # no file can have this name, and asking for it is an error of
             {"collider": {"mode": "head", "importance": "excess", "reference": "none"}},
             "collider.reference: is not a checkpoint folder; give RUN/checkpoints/step-",
         ),
+        (
+            {"fire": {"at_step": 5, "parameters": ["*.query.weight", "*.quary.weight"]}},
+            "'*.quary.weight' fits no matrix of the model; write a name such as blocks.0.attention.query.weight",
+        ),
     ],
-    ids=["tokenizer", "long tokenizer", "long source", "reference"],
+    ids=["tokenizer", "long tokenizer", "long source", "reference", "FIRE"],
 )  # fmt: skip
 def test_what_is_named_and_not_there_is_refused_before_a_run_is_made(
     tmp_path: Path, table: dict[str, object], told: str

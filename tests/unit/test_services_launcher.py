@@ -11,8 +11,10 @@ import pytest
 
 from nanoconsole.services import launcher
 from nanocore.checkpoint import manifest
-from nanocore.errors import NanoError, ResourceError
+from nanocore.config.resolve import resolve
+from nanocore.errors import NanoError, ResourceError, UsageError
 from nanocore.runs import spawn
+from nanocore.runs.create import Parent, create_run
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import RunState
 from tests.run_helpers import make_run
@@ -39,6 +41,33 @@ def test_what_a_resume_says_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyP
     for folder in folders:
         (folder / "state.json").write_bytes(b"")
     assert launcher.restart(run).start == "resuming"
+
+
+@pytest.mark.parametrize(
+    ("sets", "fix"),
+    [
+        (["training.seed=5"], r"start a new run from it: \S*nanoconsole train --from first --set \.\.\."),
+        (
+            ["training.seed=5", "mtp.horizon=1"],
+            r"its checkpoints do not fit another mtp\.horizon, so start a new run from the beginning: "
+            r"\S*nanoconsole train first --set \.\.\.",
+        ),
+    ],
+    ids=["weights fit", "another model"],
+)
+def test_what_a_resume_may_not_change_is_sent_where_it_can_be_changed(
+    tmp_path: Path, sets: list[str], fix: str
+) -> None:
+    run = create_run(tmp_path, resolve("tiny-cpu"), name="first")
+    with pytest.raises(UsageError, match=rf"cannot change when a run is resumed: .*; {fix}$"):
+        launcher.restart(run, sets)
+
+
+def test_a_fork_with_another_model_is_shown_the_way_out() -> None:
+    before, after, parent = resolve("tiny-cpu"), resolve("tiny-cpu", ["mtp.horizon=1"]), Parent(run="first", step=10)
+    fix = r"keep these keys as they are, or begin with new weights: \S*nanoconsole train first --set \.\.\."
+    with pytest.raises(UsageError, match=rf"another model: mtp\.horizon 0 -> 1; {fix}$"):
+        launcher.check_fork(after, before, parent)
 
 
 def launched(monkeypatch: pytest.MonkeyPatch, run: RunFolder, *looks: tuple[str, str], last: str) -> None:

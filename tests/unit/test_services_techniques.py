@@ -178,6 +178,18 @@ def test_a_smaller_state_of_the_matrices_is_told_as_a_share_of_live_bytes(text: 
     assert facts.saving[0] in facts.lines()
 
 
+@pytest.mark.parametrize(
+    ("state", "told"), [("int8", [("matrix state", "int8: 25.4% of float32 Muon's")]), ("float32", [])]
+)
+def test_galore_is_not_named_where_no_matrix_was_projected(state: str, told: list[object], tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    run.config_file.write_text(f'[optimizer]\nstate = "{state}"\n[galore]\nrank_fraction = 0.8\n')
+    kinds = {"momentum": 256, "scales": 4} if state == "int8" else {"momentum": 1024}
+    update_run(run, optimizer_state=kinds, groups=[{"name": "matrix", "optimizer": "muon", "values": 256}])
+    facts = FactsReader(run).read()
+    assert facts.saving == told and facts.techniques["galore.rank_fraction"] == "0.8"
+
+
 def test_damaged_facts_are_unknown_and_safe(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     update_run(run, optimizer_state={"\x1b[2Jx": 5, "y": "z"}, optimizer_estimate="much", groups=[3, {"values": 1}])

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect
 from collections.abc import Callable, Iterator
 
 from nanocore.config.estimate import planned_tokens
 from nanocore.config.layers import is_delta
 from nanocore.config.literals import literal
+from nanocore.config.machine import lacks_driver
+from nanocore.config.optimizer_bytes import projected
+from nanocore.config.parameters import Weights, of_role, weights
 from nanocore.config.schema import Config
 
 SUITED = {"adamw": 0.003, "lion": 0.001}  # peak rates of matrices that Muon does not move
@@ -33,6 +37,13 @@ def behind_the_end(config: Config, steps: int) -> list[str]:
     return [line for check in _REACHED for line in check(config, steps)]
 
 
+def _device(config: Config) -> Iterator[str]:
+    """What is trained elsewhere may be checked here."""
+    if lacks_driver(config.hardware):
+        device = literal(config.hardware.device)
+        yield f'hardware.device: {device} cannot be trained on this machine, which has no NVIDIA driver; "auto" can'
+
+
 def _rates(config: Config) -> Iterator[str]:
     """Each kind of update has a scale of its own, and the learning rate goes with it."""
     optimizer = config.optimizer
@@ -46,9 +57,36 @@ def _rates(config: Config) -> Iterator[str]:
 
 
 def _subspace(config: Config) -> Iterator[str]:
-    """A subspace saves nothing at full rank."""
-    if config.galore.rank_fraction == 1:
-        yield "galore.rank_fraction: at 1.0 no state shrinks, so every matrix stays with plain Muon"
+    """A matrix whose state would grow in a subspace stays with plain Muon, and so do experts."""
+    matrices = _matrices(config)
+    left = matrices - projected(config, matrices)
+    stacks = sum(times for weight, times in left.items() if len(weight.shape) > 2)
+    grown, every = left.total() - stacks, matrices.total()
+    if not config.galore.rank_fraction or not left:
+        return
+    why = [f"the state of {grown} would grow"] * (grown > 0) + [f"{stacks} are stacks of experts"] * (stacks > 0)
+    what = f"{every - left.total()} of {every} matrices are projected at {config.galore.rank_fraction}"
+    ways = _more_projected(config, matrices) if grown else []
+    fix = f"; more are with {' or '.join(ways)}" if ways else ""
+    yield f"galore.rank_fraction: {what}, the others stay with plain Muon ({', '.join(why)}){fix}"
+
+
+def _matrices(config: Config) -> Weights:
+    return of_role(weights(config, config.data.vocab_size), "matrix")
+
+
+def _more_projected(config: Config, matrices: Weights) -> list[str]:
+    """The largest smaller rank that projects all matrices that are no stacks, and the projector that leaves more room."""
+
+    def count(**keys: object) -> int:
+        return projected(config.model_copy(update={"galore": config.galore.model_copy(update=keys)}), matrices).total()
+
+    now, most = count(), sum(times for weight, times in matrices.items() if len(weight.shape) == 2)
+    forms = {form: count(projector=form) for form in ("int8", "int4")}
+    best = max(forms, key=lambda form: forms[form])
+    found = [f"galore.projector = {literal(best)} ({forms[best]})"] if forms[best] > now else []
+    percent = bisect(range(100), False, 1, key=lambda each: count(rank_fraction=each / 100) < most) - 1
+    return [*found, f"a rank of at most {percent / 100} ({most})"] if percent else found
 
 
 def _fp4(config: Config) -> Iterator[str]:
@@ -100,7 +138,7 @@ def _vocabulary(config: Config) -> Iterator[str]:
 def _refresh(config: Config, steps: int) -> Iterator[str]:
     """A subspace learns little when it is never looked for again."""
     galore = config.galore
-    if 0 < galore.rank_fraction < 1 and galore.refresh_every >= steps:
+    if galore.refresh_every >= steps and projected(config, _matrices(config)):
         what = f"{galore.refresh_every} is not before the end of {steps} steps, which stay in their first subspace"
         yield f"galore.refresh_every: {what}; a tenth of the run is usual"
 
@@ -129,6 +167,7 @@ def _fire(config: Config, steps: int) -> Iterator[str]:
 
 
 _CHECKS: tuple[Callable[[Config], Iterator[str]], ...] = (
+    _device,
     _rates,
     _subspace,
     _fp4,

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
 from nanocore.config.sections import Hardware
+
+# One of these is there where an NVIDIA driver is loaded; some containers and WSL have `nvidia-smi` alone.
+_DRIVER = ("/proc/driver/nvidia/version", "/dev/nvidiactl")
+
+
+def lacks_driver(hardware: Hardware) -> bool:
+    """Whether a CUDA device is asked for by name and nothing of an NVIDIA driver is on this machine."""
+    if hardware.device in ("auto", "cpu"):
+        return False
+    return not any(Path(each).exists() for each in _DRIVER) and shutil.which("nvidia-smi") is None
 
 
 def device_type(hardware: Hardware) -> Literal["cpu", "cuda"]:

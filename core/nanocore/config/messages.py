@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection
 from typing import Any
 
@@ -20,6 +21,9 @@ _KINDS = {
     "str": "text in quotes",
     "list": "a list in [ ]",
 }
+_LONGEST = 60  # characters of a value that are shown
+# What is written to a key whose description tells what it means; of other patterns the description is this already.
+_WRITTEN = {"delta.pattern": "capital letters D and A without spaces, such as DDDA, at most 256, or empty"}
 
 
 def describe(fault: dict[str, Any], *, bare: bool = False) -> Problem:
@@ -58,7 +62,7 @@ def show(value: object) -> str:
     if isinstance(value, dict):
         return "a table"
     text = sanitize_line(f'"{value}"' if isinstance(value, str) else str(value))
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
 def allowed(field: Field, loc: tuple[int | str, ...] = ()) -> str:
@@ -68,7 +72,7 @@ def allowed(field: Field, loc: tuple[int | str, ...] = ()) -> str:
     if field.choices:
         return " or ".join(f'"{choice}"' if isinstance(choice, str) else str(choice) for choice in field.choices)
     if field.pattern:
-        return field.help.rstrip(".")
+        return _WRITTEN.get(field.key, field.help.rstrip("."))
     return " ".join(part for part in (_KINDS[field.kind], field.range) if part)
 
 
@@ -124,6 +128,10 @@ def _advice(field: Field, value: object, bare: bool) -> str:
         return "remove the quotes"
     if not bare and field.kind in ("int", "float") and isinstance(value, str):
         return "write it without quotes"
+    if field.pattern and isinstance(value, str) and len(value) <= _LONGEST:
+        meant = [other for other in (value.upper(), value.lower()) if re.search(field.pattern, other)]
+        if meant:
+            return f"write {literal(meant[0])}"
     if field.kind == "str" and not isinstance(value, str):
         return "put it in quotes"
     return f"the default is {literal(field.default)}"

@@ -24,6 +24,11 @@ def state_bytes(config: Config, found: Weights) -> int:
     return sum(_bytes(state_slots(config, weight)) * times for weight, times in found.items())
 
 
+def projected(config: Config, found: Weights) -> Weights:
+    """The matrices whose momentum GaLore keeps in a subspace; the others stay with plain Muon."""
+    return Counter({weight: times for weight, times in of_role(found, "matrix").items() if _projected(config, weight)})
+
+
 def state_slots(config: Config, weight: Weight) -> Slots:
     """Lion keeps one float32 a value, AdamW two and a step counter for each tensor, Muon what its memory keys say."""
     optimizer = config.optimizer

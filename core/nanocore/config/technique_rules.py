@@ -8,6 +8,7 @@ from nanocore.config.layers import is_delta
 from nanocore.config.literals import literal
 from nanocore.config.problem import Problem, Rule
 from nanocore.config.schema import Config
+from nanocore.config.techniques import Moe
 
 
 def _loop(config: Config) -> Iterator[Problem]:
@@ -15,7 +16,8 @@ def _loop(config: Config) -> Iterator[Problem]:
     loop = config.loop
     if loop.before + loop.after >= config.model.n_layers:
         what = f"{loop.before} blocks before and {loop.after} after leave none of {config.model.n_layers} to loop"
-        yield Problem("loop.before", what, "make loop.before or loop.after smaller")
+        given = "loop.before" if loop.before else "loop.after"
+        yield Problem(given, what, "make loop.before or loop.after smaller, or model.n_layers larger")
     if loop.count > 1 and config.hardware.compile:
         yield Problem("hardware.compile", "a looped model cannot be compiled", "set hardware.compile = false")
 
@@ -32,8 +34,11 @@ def _experts(config: Config) -> Iterator[Problem]:
     moe, group = config.moe, config.model.group_size
     if not moe.experts:
         return
-    if moe.active > moe.experts:
-        what = f"{moe.active} experts for each token, of {moe.experts}"
+    if moe.active > moe.experts and moe.active == Moe.model_fields["active"].default:
+        what = f"{moe.experts} is fewer than moe.active = {moe.active}, which is its default"
+        yield Problem("moe.experts", what, f"make it larger, or set moe.active = {moe.experts}")
+    elif moe.active > moe.experts:
+        what = f"{moe.active} experts for each token, of moe.experts = {moe.experts}"
         yield Problem("moe.active", what, "make it smaller, or moe.experts larger")
     if group and moe.d_expert % group:
         what = f"{group} does not divide moe.d_expert = {moe.d_expert}"

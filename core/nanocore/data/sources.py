@@ -73,9 +73,9 @@ def list_source(source: Source) -> Listing:
 
 def refuse_empty(sources: Sequence[Source]) -> None:
     """Raise the DataError of `list_source` for a source of paths that has no file now; each is looked for to its first."""
-    for source in sources:
+    for index, source in enumerate(sources):
         if source.paths and not any(_facts([path]) for pattern in source.paths for path in _matches(pattern)):
-            raise _no_match(source.paths)
+            raise _no_match(source.paths, where=f"data.sources[{index}].paths")
 
 
 def documents(listing: Listing, skip: Callable[[str, str], None]) -> Iterator[str]:
@@ -122,10 +122,10 @@ def _matches(pattern: str) -> Iterator[str]:
         raise DataError(f"not a usable pattern ({error})", where=shown(pattern)) from None
 
 
-def _no_match(patterns: Sequence[str]) -> DataError:
+def _no_match(patterns: Sequence[str], where: str = "") -> DataError:
     folders = [pattern for pattern in patterns if is_folder(Path(pattern).expanduser())]
     fix = "a folder needs a pattern such as src/**/*.py" if folders else "check the folder and the ending of the names"
-    return DataError(f"no file matches {', '.join(map(shown, patterns))}", fix=fix)
+    return DataError(f"no file matches {', '.join(map(shown, patterns))}", where=where, fix=fix)
 
 
 def _facts(paths: Iterator[str] | list[str]) -> tuple[SourceFile, ...]:

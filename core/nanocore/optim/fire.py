@@ -8,14 +8,10 @@ model's codes depend on the direction of the latent weights alone, and the facto
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 import torch
 from torch import Tensor
-
-from nanocore.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -52,21 +48,6 @@ def reinitialise(weight: Tensor, *, iterations: int, tolerance: float) -> FireRe
     before, after = _deviation(flat / scale), _deviation(polar)
     weight.copy_(new)
     return FireReport(float(before.sum()), float(after.sum()), movement, used, error, error <= tolerance)
-
-
-def matching(names: Sequence[str], patterns: Iterable[str]) -> list[str]:
-    """The names that some pattern fits (* stands for any text), in their own order.
-
-    Raises UsageError for a pattern that fits none.
-    """
-    chosen: set[str] = set()
-    for pattern in patterns:
-        found = {name for name in names if fnmatchcase(name, pattern)}
-        if not found:
-            example = f"write a name such as {names[0]}" if names else "the model has no matrix"
-            raise UsageError(f"{pattern!r} fits no matrix of the model", where="fire.parameters", fix=example)
-        chosen |= found
-    return [name for name in names if name in chosen]
 
 
 def _polar(matrices: Tensor, iterations: int, tolerance: float) -> tuple[Tensor, int, float]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from nanocore.config.matrix_names import matching
 from nanocore.errors import UsageError
-from nanocore.optim.fire import matching, reinitialise
+from nanocore.optim.fire import reinitialise
 from nanocore.train.job import Job
 
 

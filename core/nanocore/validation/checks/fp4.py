@@ -14,8 +14,10 @@ from nanocore.validation.workshop import Workshop
 NUMBERS = torch.tensor([0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0])
 DRAWS, STANDARD_ERRORS = 4096, 4.0
 FORMATS: tuple[Format, ...] = ("nvfp4", "mxfp4", "token")
-# Relative error of normal values, measured against torchao's own emulation: 9.5 %, 11.5 %, 11.2 %.
+# Relative error of normal values, measured against torchao's own emulation: 9.5 %, 11.5 %, 11.1 %. That of `token`
+# depends on the width of a row.
 LARGEST_ERROR = 0.13
+ROWS, WIDTH = 2048, 256
 
 
 def check(_: Workshop) -> Found:
@@ -25,7 +27,7 @@ def check(_: Workshop) -> Found:
     _rotations()
     shown = ", ".join(f"{name} {value:.1%}" for name, value in errors.items())
     return Found(
-        f"error of normal values: {shown}",
+        f"error of normal values in rows of {WIDTH}: {shown}",
         f"every value nearest of E2M1's 15; stochastic means within {bias:.1f} standard errors; rotations cancel",
     )
 
@@ -50,7 +52,7 @@ def _stochastic() -> float:
 
 
 def _format(name: Format) -> float:
-    x = torch.randn((64, 96), generator=torch.Generator().manual_seed(5))
+    x = torch.randn((ROWS, WIDTH), generator=torch.Generator().manual_seed(5))
     found = fake_quantise(x, name)
     relative = float((found - x).norm() / x.norm())
     expect(
