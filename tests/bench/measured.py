@@ -10,6 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from nanocore.compare.statistics import paired
+
 DOCS = Path(__file__).parents[2] / "docs"
 RESULTS = DOCS / "experiments" / "results"
 ELSEWHERE = RESULTS / "avx2"
@@ -74,10 +76,7 @@ def table(results: dict[str, dict[str, Any]], elsewhere: dict[str, dict[str, Any
         for name, experiment in BASELINES.items()
         if experiment in results
     ]
-    lines = [
-        _line(name, results.get(place[0]), place, _row(elsewhere.get(place[0]), "equal_steps", place[1]))
-        for name, place in ROWS.items()
-    ]
+    lines = [_line(name, results.get(place[0]), place, elsewhere.get(place[0])) for name, place in ROWS.items()]
     return "\n".join([*HEAD, *bases, *lines]) + "\n"
 
 
@@ -109,12 +108,13 @@ def _line(name: str, document: dict[str, Any] | None, place: tuple[str, str], ag
     cells = [name, f"{place[0]}: {place[1]}"]
     found = {kind: _row(document, kind, place[1]) for kind in ("equal_steps", "equal_time")}
     steps = found["equal_steps"]
+    there = _percent(_row(again, "equal_steps", place[1]))
     if document is None or steps is None or not steps["finished"]:
-        return f"| {' | '.join([*cells, '', '', '', 'not measured yet', '', '', _percent(again)])} |"
+        return f"| {' | '.join([*cells, '', '', '', 'not measured yet', '', '', there])} |"
     base = _row(document, "equal_steps", "baseline") or {}
     cells += [_ratio(steps, base), _mebibytes(steps["optimizer_bytes"], 2), _mebibytes(steps["peak_bytes"], 0)]
     cells += [_percent(steps), _percent(found["equal_time"]), _verdict(found)]
-    cells.append(_percent(again))
+    cells.append(there + _together(_changes(document, place[1]) + _changes(again, place[1])) if again else there)
     return f"| {' | '.join(cells)} |"
 
 
@@ -139,6 +139,21 @@ def _percent(row: dict[str, Any] | None) -> str:
         return "–"
     interval = f" [{found['low']:+.2f}, {found['high']:+.2f}]" if found["low"] is not None else ""
     return f"{found['mean']:+.2f}{interval}{_missing(row)}"
+
+
+def _changes(document: dict[str, Any] | None, variant: str) -> list[float]:
+    """Percent by which each seed's loss at equal steps differs from the baseline's."""
+    runs = [run for run in (document or {}).get("runs", ()) if run["kind"] == "steps" and run["ce"] is not None]
+    losses = {(run["variant"], run["seed"]): run["ce"] for run in runs}
+    base = {seed: loss for (name, seed), loss in losses.items() if name == "baseline"}
+    return [100 * (losses[variant, seed] / loss - 1) for seed, loss in base.items() if (variant, seed) in losses]
+
+
+def _together(changes: list[float]) -> str:
+    """The interval over the pairs of both machines."""
+    if not (found := paired(changes) if len(changes) > 1 else None):
+        return ""
+    return f"; {found.n} pairs of both: {found.mean:+.2f} [{found.low:+.2f}, {found.high:+.2f}]"
 
 
 def _verdict(found: dict[str, dict[str, Any] | None]) -> str:
