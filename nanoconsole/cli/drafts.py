@@ -20,8 +20,9 @@ As = Annotated[
 About = Annotated[str, typer.Option("--about", metavar="TEXT", help="Description of the preset.")]
 
 LEGEND = (
-    "\nadds: parameters; tensors in memory at the peak; arithmetic of a token (%), or time where a finished run tells "
-    "it. What changes less than 0.05 % is left out."
+    "\nadds: parameters; tensors in memory at the peak; arithmetic of a token (%), what is computed twice included, or "
+    'time where a finished run tells it. What changes less than 0.05 % is left out. "slower": an '
+    "emulation, whose own work is not counted; docs/techniques.md has it measured."
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 NOTHING = "–"
 COUNT_UNITS = ("", "k", "M", "B", "T")
@@ -28,7 +29,8 @@ def number(value: float | None) -> str:
     if not math.isfinite(value):
         return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
     if value == 0 or 1e-3 <= abs(value) < 1e5:
-        digits = 3 if value == 0 else max(0, 3 - math.floor(math.log10(abs(value))))
+        rounded = abs(float(f"{value:.3e}"))  # 0.99999 has as many digits as the 1.000 that it is told as
+        digits = 3 if value == 0 else max(0, 3 - math.floor(math.log10(rounded)))
         return f"{value:.{digits}f}"
     return count(value) if 1e5 <= abs(value) < 1e15 else f"{value:.2e}"
 
@@ -66,6 +68,12 @@ def duration(value: float | None) -> str:
     if total < 86400:
         return f"{total // 3600}h {total % 3600 // 60:02d}m"
     return f"{total // 86400}d {total % 86400 // 3600:02d}h"
+
+
+def signed(value: float, say: Callable[[float], str]) -> str:
+    """A change with its sign in front: +24.0%, −5.76 MiB; "" where nothing is left of it in these words."""
+    words = say(abs(value))
+    return f"{'+' if value > 0 else '−'}{words}" if words != say(0.0) else ""
 
 
 def age(then: float | None, now: float) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nanoconsole.services.format import number, size
-from nanoconsole.services.techniques import state_form, switched
+from nanoconsole.services.techniques import state_form, with_details
 from nanocore.errors import ConfigError
 from nanocore.runs.create import read_run
 from nanocore.runs.layout import RunFolder
@@ -38,11 +38,11 @@ class Fired:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """`techniques` are switches away from their defaults; `optimizer` bytes of live state by kind, None when unknown.
+    """`techniques` are switches away from their defaults, with such details of them.
 
-    `estimated` is what the optimizer's state was expected to take, `form` how that of matrices is kept ("": float32 in
-    full), `plain` how many bytes it would take so, `maps` the kind of the residual maps, `matrices` what FIRE would
-    reinitialise, `streams` the newest verdict on the residual streams in words.
+    `optimizer` is bytes of live state by kind, None when unknown, `estimated` what it was expected to take, `form` how
+    that of matrices is kept ("": float32 in full), `plain` how many bytes it would take so, `maps` the kind of the
+    residual maps, `matrices` what FIRE would reinitialise, `streams` the newest verdict on the residual streams in words.
     """
 
     techniques: Mapping[str, str] = field(default_factory=dict)
@@ -115,7 +115,7 @@ class FactsReader:
         counted, estimated = known.get("optimizer_state"), known.get("optimizer_estimate")
         optimizer = _kinds(counted) if isinstance(counted, dict) else None
         self._facts = RunFacts(
-            techniques={key: _words(value) for key, value in switched(table).items()},
+            techniques={key: _words(value) for key, value in with_details(table).items()},
             optimizer=optimizer,
             estimated=estimated if type(estimated) is int else None,
             form=_words(state_form(table, projects=optimizer is None or PROJECTOR in optimizer)),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from nanoconsole.services.cost import Cost, Timing, cost
+from nanoconsole.services.cost import SMALL, Cost, Timing, cost, effect, time_words
 from nanoconsole.services.draft import Draft
 from nanoconsole.services.draft_faults import FIELDS
 from nanoconsole.services.edits import applied, settled
-from nanoconsole.services.format import count, duration, size
+from nanoconsole.services.format import count, signed, size
 from nanoconsole.services.source import judge
 from nanoconsole.services.techniques import SWITCHES
 from nanoconsole.services.typed import parsed
@@ -18,15 +18,14 @@ from nanocore.config.schema import Config
 from nanocore.errors import NanoError
 from nanocore.runs.text import sanitize_line
 
-SMALL = 0.0005  # a relative change that is told as none where room is short
-
 
 @dataclass(frozen=True)
 class Delta:
     """What a switch at `value` would add to the present configuration, or why that is `refused`.
 
     `work` is the relative change of arithmetic in training (0.1: a tenth more), `seconds` that of the time where a
-    finished run tells it. `shares` are the relative changes of parameters and memory.
+    finished run tells it; `uncounted` says "slower" or "faster" where neither has all of it. `shares` are the relative
+    changes of parameters and memory.
     """
 
     value: str
@@ -34,6 +33,7 @@ class Delta:
     peak_bytes: int = 0
     work: float = 0.0
     seconds: float | None = None
+    uncounted: str = ""
     shares: tuple[float, float] = (0.0, 0.0)
     refused: str = ""
 
@@ -80,13 +80,9 @@ def _delta(draft: Draft, key: str, value: str, now: Cost | str, timings: Sequenc
 
 
 def _difference(value: str, now: Cost, then: Cost) -> Delta:
-    before, after = now.estimate, then.estimate
-    work = after.flops_per_token / before.flops_per_token - 1
-    seconds = None
-    if now.seconds is not None and then.seconds is not None and now.like == then.like:
-        seconds = then.seconds - now.seconds
-    parameters, peak = after.parameters - before.parameters, after.peak_bytes - before.peak_bytes
-    return Delta(value, parameters, peak, work, seconds, (parameters / before.parameters, peak / before.peak_bytes))
+    made, before = effect(now, then), now.estimate
+    shares = (made.parameters / before.parameters, made.peak_bytes / before.peak_bytes)
+    return Delta(value, **asdict(made), shares=shares)
 
 
 def _cost(config: Config, timings: Sequence[Timing]) -> Cost | str:
@@ -100,11 +96,11 @@ def brief(delta: Delta) -> list[tuple[str, float]]:
     """The parts of a delta in as few characters as they need, each with the share it changes; none that is small."""
     if delta.refused:
         return [("refused", 1.0)]
-    time = _share(delta.work) if delta.seconds is None else _signed(delta.seconds, duration)
     parts = [
-        (_signed(delta.parameters, count), abs(delta.shares[0])),
-        (_signed(delta.peak_bytes, size), abs(delta.shares[1])),
-        (time, abs(delta.work)),
+        (signed(delta.parameters, count), abs(delta.shares[0])),
+        (signed(delta.peak_bytes, size), abs(delta.shares[1])),
+        (time_words(delta.work, delta.seconds), abs(delta.work)),
+        (delta.uncounted, 1.0),
     ]
     return [(text, share) for text, share in parts if text and share >= SMALL]
 
@@ -114,18 +110,10 @@ def words(delta: Delta) -> str:
     if delta.refused:
         return f"→ {delta.value or 'none'} is refused: {delta.refused}"
     parts = [
-        f"{_signed(delta.parameters, count)} parameters" if delta.parameters else "",
-        f"{_signed(delta.peak_bytes, size)} of tensors" if delta.peak_bytes else "",
-        f"{_signed(delta.seconds, duration)}" if delta.seconds is not None and round(delta.seconds) else "",
-        f"{_share(delta.work)} arithmetic" if delta.seconds is None and abs(delta.work) >= SMALL else "",
+        f"{signed(delta.parameters, count)} parameters" if delta.parameters else "",
+        f"{signed(delta.peak_bytes, size)} of tensors" if delta.peak_bytes else "",
+        time_words(delta.work, delta.seconds, " arithmetic"),
+        delta.uncounted and f"{delta.uncounted}, not counted",
     ]
     told = ", ".join(part for part in parts if part)
     return f"→ {delta.value or 'none'}: {told or 'neither parameters, memory nor arithmetic change'}"
-
-
-def _signed(value: float, say: Callable[[float], str]) -> str:
-    return f"{'+' if value > 0 else '−'}{say(abs(value))}" if round(value) else ""
-
-
-def _share(work: float) -> str:
-    return f"{'+' if work > 0 else '−'}{abs(work):.1%}" if abs(work) >= SMALL else ""

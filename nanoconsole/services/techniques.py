@@ -45,6 +45,23 @@ def switched(table: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value(key) for key in SWITCHES if value(key) != default(key)}
 
 
+def with_details(table: Mapping[str, Any]) -> dict[str, Any]:
+    """The switches that are on, each followed by those of its details that differ from their defaults and are read."""
+    from nanocore.config.idle import asleep, default, details, of_table
+
+    value = of_table(table)
+    unread = {key for key, _ in asleep(value)}
+    found: dict[str, Any] = {}
+    for switch, chosen in switched(table).items():
+        found[switch] = chosen
+        found |= {
+            key: value(key)
+            for key in details(switch)
+            if key not in SWITCHES and key not in unread and value(key) != default(key)
+        }
+    return found
+
+
 def state_form(table: Mapping[str, Any], *, projects: bool = True) -> str:
     """How Muon keeps the state of matrices: `int8, GaLore 1/4 (int4)`; "" for float32 in full.
 

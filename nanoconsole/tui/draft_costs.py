@@ -70,7 +70,7 @@ class DraftCosts(DraftScreen):
             time.sleep(REST)
             if stopped():
                 return lambda: None
-            alone, switches = effects(taken), deltas(taken, timings, stopped)
+            alone, switches = effects(taken, timings), deltas(taken, timings, stopped)
             return lambda: self._show_figures(alone, switches)
 
         self.in_thread("weigh", work)

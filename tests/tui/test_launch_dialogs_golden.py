@@ -68,7 +68,7 @@ async def test_text_and_dialogs_look_as_they_did(
 
 def test_launch_text(root: Path, monkeypatch: pytest.MonkeyPatch, snap_compare: Callable[..., bool]) -> None:
     async def edit(pilot: Pilot[None]) -> None:
-        await pilot.press("2", "tab", "tab", "down", "right", "t")
+        await pilot.press("2", "tab", "down", "right", "t")
         pilot.app.screen.query_one(TextArea).cursor_blink = False  # a picture is taken at any moment
         await done(pilot)
 

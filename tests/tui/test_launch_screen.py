@@ -165,7 +165,7 @@ async def test_thirty_presets_leave_the_form_usable(root: Path, private_home: Pa
         assert "▸ own-29 (yours)" in text
         assert sum("(yours)" in line for line in text.splitlines()) >= 9  # a line each, but for the chosen one
         assert "model.linear           ‹ ternary ›" in text
-        await pilot.press("up", "tab", "tab", "right")
+        await pilot.press("up", "tab", "right")
         text = await seen(pilot)
         assert "▸ own-28 (yours)" in text
         assert "‹ float ›  was ternary" in text
@@ -192,7 +192,7 @@ async def test_a_refusal_can_be_read_to_its_end_and_typing_replaces_the_value(
 async def test_every_key_of_the_form_moves_or_changes_what_it_says(root: Path) -> None:
     app = console(root)
     async with app.run_test(size=SIZE) as pilot:
-        await pilot.press("2", "tab", "tab")
+        await pilot.press("2", "tab")
 
         def here() -> str:
             field = app.screen.query_one(Form).field

@@ -50,7 +50,7 @@ def launch(app: ConsoleApp) -> LaunchScreen:
 async def test_what_the_form_changes_is_put_into_its_line(root: Path) -> None:
     app = console(root)
     async with app.run_test(size=SIZE) as pilot:
-        await pilot.press("2", "tab", "tab", "t")
+        await pilot.press("2", "tab", "t")
         await done(pilot)
         before = area(app).text
         assert before.startswith("# kept comment\n[about]\n")

@@ -28,7 +28,7 @@ async def test_a_line_of_text_offers_only_keys_that_are_not_typed(root: Path) ->
     async with app.run_test(size=SMALL) as pilot:
         await pilot.press("2")
         assert "/ Search" in await key_bar(pilot)
-        await pilot.press("tab")
+        await pilot.press("tab", "tab")  # past the form
         assert await key_bar(pilot) == "enter Done  esc Cancel  ^l Launch  ^s Save  tab Next pane"
         cursor_on(app, "training.steps")
         await pilot.press("enter")
@@ -39,7 +39,7 @@ async def test_a_name_that_will_be_refused_is_marked_while_it_is_typed(root: Pat
     lay(root, "old", steps=5)
     app = console(root)
     async with app.run_test(size=SMALL) as pilot:
-        await pilot.press("2", "tab", *"old")
+        await pilot.press("2", "tab", "tab", *"old")
         line = app.screen.query_one("#run-name", Input)
         assert "a run of this name exists" in await seen(pilot) and line.has_class("-bad")
         await pilot.press("1")

@@ -36,7 +36,7 @@ def test_runs(app: ConsoleApp, snap_compare: Compare) -> None:
 def test_launch(app: ConsoleApp, snap_compare: Compare) -> None:
     async def edit(pilot: Pilot[None]) -> None:
         await _look(pilot)
-        await pilot.press("2", "tab", "tab", "down", "right", "down", "right")
+        await pilot.press("2", "tab", "down", "right", "down", "right")
         await pilot.app.workers.wait_for_complete()
         await seen(pilot)
 

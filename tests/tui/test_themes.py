@@ -67,7 +67,7 @@ def test_lines_of_a_chart_differ_in_lightness_too(theme: Theme) -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "shown"), [("1", "done"), ("1,space,C", "done"), ("2,tab,tab,down", "mhc.streams"), ("1,comma", "theme")]
+    ("keys", "shown"), [("1", "done"), ("1,space,C", "done"), ("2,tab,down", "mhc.streams"), ("1,comma", "theme")]
 )
 async def test_with_the_terminals_own_colours_the_cursor_gives_no_text_a_coloured_ground(
     keys: str, shown: str, root: Path

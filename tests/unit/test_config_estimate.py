@@ -11,6 +11,7 @@ import pytest
 
 from nanocore.config import machine
 from nanocore.config.estimate import estimate, vocabulary
+from nanocore.config.flops import recomputed_per_token
 from nanocore.config.resolve import resolve
 from nanocore.config.schema import Config
 from nanocore.data.byte_level import read_tokenizer_file
@@ -122,6 +123,19 @@ def test_checkpointing_keeps_less_and_full_least(kept: str) -> None:
     assert less.activation_bytes < more.activation_bytes
     assert less.peak_bytes < more.peak_bytes
     assert less.flops_per_token == more.flops_per_token  # of the model, not of the machine
+
+
+def test_checkpointing_computes_forward_passes_again() -> None:
+    def again(mode: str, **sections: dict[str, Any]) -> int:
+        return recomputed_per_token(_config(training={"activation_checkpointing": mode}, **sections))
+
+    feed_forward, block = 2 * 3 * 128, 2 * 576 + 2 * 8 * 9
+    assert (again("none"), again("selective"), again("full")) == (0, feed_forward, block)
+    assert again("full", loop={"count": 3}) == 3 * block
+    assert again("full", loop={"count": 3, "stage": "gate"}) == 0
+    assert again("selective", moe={"experts": 4, "active": 2}) == 2 * feed_forward + 2 * 4 * 8
+    sequential = {"horizon": 2, "kind": "sequential"}  # whose blocks have feed-forwards too
+    assert (again("selective", mtp=sequential), again("full", mtp=sequential)) == (3 * feed_forward, block)
 
 
 def test_optimizer_bytes_are_four_a_value_for_muon_and_lion_and_eight_for_adamw() -> None:

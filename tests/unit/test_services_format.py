@@ -14,7 +14,8 @@ from nanoconsole.services.trend import trend
     ("value", "text"),
     [
         (None, "–"), (0.0, "0.000"), (1.8324, "1.832"), (12.345, "12.35"), (0.00123, "0.001230"), (40960.0, "40960"),
-        (123456.0, "123k"), (1e-7, "1.00e-07"), (-2.5, "-2.500"), (math.nan, "nan"), (-math.inf, "-inf"),
+        (123456.0, "123k"), (1e-7, "1.00e-07"), (-2.5, "-2.500"), (0.99999, "1.000"), (0.0099996, "0.01000"),
+        (math.nan, "nan"), (-math.inf, "-inf"),
     ],
 )  # fmt: skip
 def test_measurements(value: float | None, text: str) -> None:

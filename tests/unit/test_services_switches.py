@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from nanoconsole.services.cost import Timing
+from nanoconsole.services.cost import Timing, _hardware, effects
 from nanoconsole.services.draft import Draft
+from nanoconsole.services.format import duration
 from nanoconsole.services.source import read_by_hand
 from nanoconsole.services.switches import Delta, brief, deltas, words
 from nanoconsole.services.techniques import SWITCHES
+from nanoconsole.tui.widgets.cost_panel import told as told_of_change
 from nanoconsole.tui.widgets.form_rows import told
 from nanocore.config.estimate import estimate
 from nanocore.config.resolve import resolve
@@ -21,6 +23,12 @@ def draft(tmp_path: Path) -> Draft:
     file = tmp_path / "own.toml"
     file.write_text("[training]\nsteps = 10\n")
     return Draft(str(file))
+
+
+def like(draft: Draft) -> list[Timing]:
+    """A finished run of the draft as it is."""
+    assert draft.config is not None
+    return [Timing("done", float(estimate(draft.config).flops_per_token), 1e9, _hardware(draft.config))]
 
 
 def test_a_delta_is_the_difference_of_the_estimates(draft: Draft) -> None:
@@ -46,12 +54,37 @@ def test_it_is_seen_from_the_present_configuration_with_what_waits_aside(draft: 
 
 def test_time_is_told_where_a_run_tells_it(draft: Draft) -> None:
     figures = estimate(resolve(str(draft.path)))
-    config = resolve(str(draft.path))
-    hardware = (config.hardware.device, config.hardware.dtype, config.hardware.threads, config.model.linear)
-    found = deltas(draft, [Timing("done", float(figures.flops_per_token), 1e9, hardware)])["mtp.horizon"]
+    timings = like(draft)
+    found = deltas(draft, timings)["mtp.horizon"]
     more = found.work * figures.tokens * figures.flops_per_token / 1e9
     assert found.seconds == pytest.approx(more)
     assert "arithmetic" not in words(found)
+    draft.set("mtp.horizon", found.value)
+    alone = effects(draft, timings)["mtp.horizon"]  # beside the list of changes stands what the row of the switch said
+    assert (alone.parameters, alone.peak_bytes, alone.seconds) == (found.parameters, found.peak_bytes, found.seconds)
+
+
+def test_what_checkpointing_computes_again_is_work_and_time(draft: Draft) -> None:
+    selective = deltas(draft, [])["training.activation_checkpointing"]
+    assert selective.value == "selective" and 0.1 < selective.work < 1 / 3
+    assert f"+{selective.work:.1%}" in [text for text, _ in brief(selective)]
+    timings = like(draft)
+    draft.set("training.activation_checkpointing", "full")
+    full = effects(draft, timings)["training.activation_checkpointing"]
+    assert selective.work < full.work < 1 / 3 and full.seconds is not None and full.seconds > 0
+    assert told_of_change(full).endswith(f", +{duration(full.seconds)}")
+
+
+def test_an_emulation_is_slower_than_what_is_counted(draft: Draft) -> None:
+    timings = like(draft)
+    found = deltas(draft, timings)["fp4.format"]
+    assert (found.value, found.work, found.seconds) == ("nvfp4", 0.0, None)  # no run that emulates tells its time
+    assert brief(found)[-1] == ("slower", 1.0) and words(found).endswith("slower, not counted")
+    draft.set("fp4.format", "nvfp4")
+    assert deltas(draft, timings)["fp4.format"].uncounted == ""  # mxfp4 is as slow
+    assert told_of_change(effects(draft, timings)["fp4.format"]).endswith("slower, not counted")
+    draft.set("fp4.format", "token")
+    assert "faster, not counted" in words(deltas(draft, timings)["fp4.format"])
 
 
 def test_what_would_be_refused_is_told(draft: Draft) -> None:

@@ -94,14 +94,14 @@ def test_the_effect_of_each_change_is_that_of_the_estimate(tmp_path: Path) -> No
     draft = draft_of(tmp_path)
     draft.set("moe.experts", "4")
     draft.set("optimizer.state", "int8")
-    found = effects(draft)
+    found = effects(draft, [])
     alone = draft.without("optimizer.state")
     assert alone is not None and draft.config is not None
     assert found["optimizer.state"].parameters == 0
     assert found["optimizer.state"].peak_bytes == estimate(draft.config).peak_bytes - estimate(alone).peak_bytes < 0
     assert found["moe.experts"].parameters == 6 * 3 * 3 * 256 * 768 + 6 * 4 * 256  # three more experts, and routers
     draft.set("moe.active", "9")
-    assert effects(draft) == {}
+    assert effects(draft, []) == {}
 
 
 def test_numbers_are_those_of_techniques_that_record_something() -> None:
@@ -147,6 +147,28 @@ def test_facts_follow_the_folder(tmp_path: Path) -> None:
     assert found.saving == []
     tell(run, {"kind": "fire", "step": 20, "error": 0.5})
     assert [fired.step for fired in reader.read().fired] == [9, 20]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[mtp]\nhorizon = 2\nkind = "sequential"\n', "mtp.horizon 2, mtp.kind sequential"),
+        ('[optimizer]\nstate = "int8"\nstate_block = 64\n', "optimizer.state int8, optimizer.state_block 64"),
+        (
+            '[galore]\nrank_fraction = 0.25\nprojector = "int4"\n',
+            "galore.rank_fraction 0.25, galore.projector int4",
+        ),
+        (
+            '[moe]\nexperts = 4\nbalance = "loss"\nbias_rate = 0.5\n',  # which balance by loss does not read
+            "moe.experts 4, moe.balance loss",
+        ),
+        ('[moe]\nexperts = 0\nbalance = "loss"\n[mtp]\nkind = "sequential"\n', ""),
+    ],
+)
+def test_techniques_of_two_kinds_are_told_apart(text: str, told: str, tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    run.config_file.write_text(text)
+    assert dict(FactsReader(run).read().lines()).get("techniques", "") == told
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
-"""Arithmetic of one training token, from the schema alone: what the model needs, not what recomputing or emulating adds."""
+"""Arithmetic of a training token, from the schema alone: what the model needs, and apart from it what is recomputed."""
 
 from __future__ import annotations
 
 from nanocore.config.layers import is_delta, passes
-from nanocore.config.parameters import Weights, block_weights, delta_heads, of_role, plain
+from nanocore.config.parameters import Weights, block_weights, delta_heads, feed_forward_weights, of_role, plain
 from nanocore.config.schema import Config
 
 FORWARD = 2  # operations for a weight: a product and a sum
@@ -23,14 +23,29 @@ def flops_per_token(config: Config, words: int) -> int:
     return behind + int((1 + 3 * keep) * head) + _prediction(config, words)  # the head scores all tokens first
 
 
+def recomputed_per_token(config: Config) -> int:
+    """What activation checkpointing computes again of one token: forward passes, no part of `flops_per_token`."""
+    mode, layers = config.training.activation_checkpointing, range(config.model.n_layers)
+    if mode == "none" or config.loop.stage == "gate":  # whose backward pass does not reach the blocks
+        return 0
+    if mode == "full":
+        return sum(passes(config, layer) * _block(config, layer) for layer in layers)
+    modules = config.mtp.horizon if config.mtp.kind == "sequential" else 0
+    again = sum(passes(config, layer) * _feed_forward(config, layer) for layer in layers)
+    return again + modules * _feed_forward(plain(config), 0)
+
+
 def _block(config: Config, layer: int) -> int:
     """Forward through a block: its matrices, those of active experts alone, their router, and what mixes tokens."""
     mixer = _delta_rule(config) if is_delta(config, layer) else _attention(config)
-    return FORWARD * _multiplying(config, layer) + mixer
+    return FORWARD * _multiplying(config, block_weights(config, layer)) + mixer
 
 
-def _multiplying(config: Config, layer: int) -> int:
-    found = block_weights(config, layer)
+def _feed_forward(config: Config, layer: int) -> int:
+    return FORWARD * _multiplying(config, feed_forward_weights(config, layer))
+
+
+def _multiplying(config: Config, found: Weights) -> int:
     router = config.moe.experts * config.model.d_model * any(weight.used for weight in found)
     return router + _active(of_role(found, "matrix"))
 

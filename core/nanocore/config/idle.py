@@ -115,6 +115,11 @@ def governed_by(key: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for reason in IDLE if list(reason.when) == [key] for name in reason.keys))
 
 
+def details(key: str) -> tuple[str, ...]:
+    """The keys that some value of `key` puts out of effect, alone or together with others."""
+    return tuple(dict.fromkeys(name for reason in IDLE if key in reason.when for name in reason.keys))
+
+
 def of_table(table: Mapping[str, Any]) -> Values:
     """The values of a table of sections; the default where it says nothing."""
 

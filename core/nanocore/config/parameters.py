@@ -97,9 +97,18 @@ def block_weights(config: Config, layer: int) -> Weights:
 def _block(config: Config, layer: int) -> Iterator[Weight]:
     yield from [Weight("norm", (config.model.d_model,))] * 2
     yield from _delta_net(config) if is_delta(config, layer) else _attention(config)
-    yield from _experts(config) if has_experts(config, layer) else _feed_forward(config, config.model.d_ff)
+    yield from _second_part(config, layer)
     yield from _connection(config, 2 * layer)
     yield from _connection(config, 2 * layer + 1)
+
+
+def feed_forward_weights(config: Config, layer: int) -> Weights:
+    """Those of block `layer` behind its second norm: a feed-forward or experts."""
+    return Counter(_second_part(config, layer))
+
+
+def _second_part(config: Config, layer: int) -> Iterator[Weight]:
+    return _experts(config) if has_experts(config, layer) else _feed_forward(config, config.model.d_ff)
 
 
 def _attention(config: Config) -> Iterator[Weight]:

@@ -70,8 +70,7 @@ def bindings(scope: str) -> list[Binding]:
     Each has its name in the settings, by which the app's keymap moves it to another key.
     """
     return [
-        Binding(key.keys or NO_KEY, key.action, key.label or key.help, show=False, priority=key.priority, id=key.name)
-        for key in of(scope)
+        Binding(key.keys or NO_KEY, key.action, key.label or key.help, show=False, id=key.name) for key in of(scope)
     ]
 
 

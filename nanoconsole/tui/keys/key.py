@@ -22,7 +22,6 @@ class Key:
     label: str
     help: str
     bar: int = 0
-    priority: bool = False
 
     @property
     def name(self) -> str:

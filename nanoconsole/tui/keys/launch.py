@@ -6,8 +6,8 @@ from nanoconsole.tui.keys.key import Key
 
 SCREEN: tuple[Key, ...] = (
     Key("presets", "enter", "enter", "select", "Launch", "Launch the preset under the cursor, with your changes.", 1),
-    Key("launch", "ctrl+l", "^l", "launch", "Launch", "Launch the configuration shown.", 2, priority=True),
-    Key("launch", "ctrl+s", "^s", "save", "Save", "Save a file in place, or your own preset.", 3, priority=True),
+    Key("launch", "ctrl+l", "^l", "launch", "Launch", "Launch the configuration shown.", 2),
+    Key("launch", "ctrl+s", "^s", "save", "Save", "Save a file in place, or your own preset.", 3),
     Key("launch", "slash", "/", "search", "Search", "Search the form by key or meaning.", 4),
     Key("launch", "tab", "tab", "app.focus_next", "Next pane", "Go to the next pane.", 5),
     Key("launch", "t", "t", "text", "Text", "Show the TOML text beside the form, and edit it; again: hide it.", 6),
@@ -50,16 +50,7 @@ DIALOGS: tuple[Key, ...] = (
     Key("diff", "u,delete", "u", "undo", "Undo", "Give the value the one of the other side.", 2),
     Key("diff", "c", "c", "against", "Against", "Choose what to compare with: a preset, a run, a file.", 3),
     Key("diff", "escape,d,q", "esc", "dismiss", "Close", "Close the list of differences.", 4),
-    Key(
-        "enqueue",
-        "ctrl+l",
-        "^l",
-        "queue",
-        "Queue",
-        "Make these runs and let them wait for their turn.",
-        1,
-        priority=True,
-    ),
+    Key("enqueue", "ctrl+l", "^l", "queue", "Queue", "Make these runs and let them wait for their turn.", 1),
     Key("enqueue", "tab", "tab", "app.focus_next", "Next line", "Go to the next line.", 2),
     Key("enqueue", "escape", "esc", "dismiss", "Cancel", "Close the dialog and queue nothing.", 3),
     Key("queue", "enter", "enter", "choose", "Watch", "Open the run under the cursor in Live.", 1),

@@ -18,12 +18,13 @@ from nanoconsole.tui.screens.base import ConsoleScreen
 from nanoconsole.tui.screens.chat_settings import ChatSettingsScreen
 from nanoconsole.tui.screens.pick import PickScreen
 from nanoconsole.tui.talking import TalkWanted
+from nanoconsole.tui.widgets.value_input import TextLine
 from nanocore.errors import NanoError
 
 PANES = ("A", "B")
 
 
-class SayInput(Input):
+class SayInput(TextLine):
     """The line in which you write."""
 
     KEY_SCOPE = "say"

@@ -11,6 +11,7 @@ from nanoconsole.services.chat_settings import SETTINGS, TEXTS, ChatSettings, La
 from nanoconsole.tui import keys
 from nanoconsole.tui.screens.dialog import Dialog
 from nanoconsole.tui.widgets.bars import KeyBar
+from nanoconsole.tui.widgets.value_input import TextLine
 
 
 class ChatSettingsScreen(Dialog[ChatSettings | None]):
@@ -65,5 +66,5 @@ class ChatSettingsScreen(Dialog[ChatSettings | None]):
 def _line(key: str, label: str, value: str, about: str) -> ComposeResult:
     with Horizontal(classes="chat-line"):
         yield Static(Content(label), classes="chat-label")
-        yield Input(value, id=f"chat-{key}", compact=True, select_on_focus=True)
+        yield TextLine(value, id=f"chat-{key}", compact=True, select_on_focus=True)
         yield Static(Content.styled(about, "$axis"), classes="chat-about")

@@ -20,6 +20,7 @@ from nanoconsole.services.sweep import Planned
 from nanoconsole.tui import keys
 from nanoconsole.tui.screens.dialog import Dialog
 from nanoconsole.tui.widgets.bars import KeyBar
+from nanoconsole.tui.widgets.value_input import TextLine, TextLines
 from nanocore.errors import NanoError
 from nanocore.runs.queue_document import MOST_RESTARTS, MOST_SLOTS
 from nanocore.runs.text import sanitize_line
@@ -63,14 +64,14 @@ class EnqueueScreen(Dialog[Order | None]):
         with Vertical(classes="dialog"):
             yield Static(Content.assemble(("Queue ", "bold"), (self._name or self._stem, "bold $accent")))
             yield Static(Content.styled("sweep over: key = v1, v2, v3; several lines make a grid", "$axis"))
-            yield TextArea(compact=True, soft_wrap=False, tab_behavior="focus", id="axes")
+            yield TextLines(compact=True, soft_wrap=False, tab_behavior="focus", id="axes")
             with Horizontal(id="queue-line"):
                 yield Static(Content.styled("runs side by side ", "$axis"))
-                yield Input("1", compact=True, select_on_focus=False, type="integer", max_length=2, id="slots")
+                yield TextLine("1", compact=True, select_on_focus=False, type="integer", max_length=2, id="slots")
                 yield Checkbox(Content(FAILURE[False]), compact=True)
             with Horizontal(id="restarts-line"):
                 yield Static(Content.styled("restarts after a crash or a kill, at most ", "$axis"))
-                yield Input("0", compact=True, select_on_focus=False, type="integer", max_length=4, id="restarts")
+                yield TextLine("0", compact=True, select_on_focus=False, type="integer", max_length=4, id="restarts")
             yield Static(id="outlook")
         yield KeyBar()
 

@@ -14,6 +14,7 @@ from textual.widgets.option_list import Option
 from nanoconsole.tui import keys
 from nanoconsole.tui.screens.dialog import Question
 from nanoconsole.tui.widgets.bars import KeyBar
+from nanoconsole.tui.widgets.value_input import TextLine
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class ExportScreen(Question[Form | None]):
         with Vertical(classes="dialog"):
             yield Static(Content.assemble(("Export ", "bold"), (self._what, "bold $accent")), classes="dialog-title")
             yield OptionList(*(Option(_option(form)) for form in FORMS))
-            yield Input(placeholder="path; else in the run's exports", compact=True)
+            yield TextLine(placeholder="path; else in the run's exports", compact=True)
         yield KeyBar()
 
     def on_mount(self) -> None:

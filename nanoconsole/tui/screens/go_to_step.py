@@ -10,6 +10,7 @@ from textual.widgets import Input, Static
 from nanoconsole.tui import keys
 from nanoconsole.tui.screens.dialog import Dialog
 from nanoconsole.tui.widgets.bars import KeyBar
+from nanoconsole.tui.widgets.value_input import TextLine
 
 
 class GoToStep(Dialog[int | None]):
@@ -27,7 +28,7 @@ class GoToStep(Dialog[int | None]):
             yield Static(
                 Content.assemble(("Go to step", "bold"), (f"\n{self._about}", "$axis")), classes="dialog-title"
             )
-            yield Input(restrict=r"[0-9]*", max_length=12)
+            yield TextLine(restrict=r"[0-9]*", max_length=12)
         yield KeyBar()
 
     def on_mount(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
 from textual.events import Resize
+from textual.widget import Widget
 from textual.widgets import Input, OptionList
 
 from nanoconsole.services.draft import Draft
@@ -69,6 +70,11 @@ class LaunchScreen(DraftText, DraftActions, DraftSides, DraftCosts):
             self.open_target(self.console.edit)
         else:
             self.query_one(PresetList).focus()
+
+    @property
+    def focus_chain(self) -> list[Widget]:
+        """From the presets straight to the form; the name, which few runs need, comes last."""
+        return sorted(super().focus_chain, key=lambda widget: widget.id == "run-name")
 
     def on_resize(self, event: Resize) -> None:
         self.query_one(PresetList).make_brief(event.size.width < 118)

@@ -11,6 +11,7 @@ from nanoconsole.services.upkeep import Answer, packing, place_of
 from nanoconsole.tui import keys
 from nanoconsole.tui.screens.errand import ErrandScreen
 from nanoconsole.tui.widgets.bars import KeyBar
+from nanoconsole.tui.widgets.value_input import TextLine
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.text import sanitize_line
 
@@ -33,7 +34,7 @@ class PackScreen(ErrandScreen[Answer | None]):
             yield Static(
                 Content.styled("one archive of all of it: NAME.tar.gz, or NAME.tar, which is quicker", "$axis")
             )
-            yield Input(f"{self._run.name}.tar.gz", compact=True, select_on_focus=False, classes="errand-line")
+            yield TextLine(f"{self._run.name}.tar.gz", compact=True, select_on_focus=False, classes="errand-line")
             yield Static(id="errand")
         yield KeyBar()
 

@@ -14,6 +14,7 @@ from nanoconsole.services.targets import Target, matching
 from nanoconsole.tui import keys
 from nanoconsole.tui.screens.dialog import Question
 from nanoconsole.tui.widgets.bars import KeyBar
+from nanoconsole.tui.widgets.value_input import TextLine
 
 
 class PickScreen(Question[str | None]):
@@ -38,7 +39,7 @@ class PickScreen(Question[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Static(Content.styled(self._title, "bold"), classes="dialog-title")
-            yield Input(compact=True)
+            yield TextLine(compact=True)
             yield OptionList()
             yield Static(id="pick-rest")
         yield KeyBar()

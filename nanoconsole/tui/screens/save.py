@@ -11,6 +11,7 @@ from nanoconsole.services.saving import fault, is_path
 from nanoconsole.tui import keys
 from nanoconsole.tui.screens.dialog import Dialog
 from nanoconsole.tui.widgets.bars import KeyBar
+from nanoconsole.tui.widgets.value_input import TextLine
 
 
 class SaveScreen(Dialog[tuple[str, str] | None]):
@@ -27,10 +28,10 @@ class SaveScreen(Dialog[tuple[str, str] | None]):
         with Vertical(classes="dialog"):
             yield Static(Content.styled("Save as your own preset, or as a file", "bold"), classes="dialog-title")
             yield Static(_label("name, or the path of a .toml file", "enter: next line"))
-            yield Input(self._name, id="preset-name", compact=True, select_on_focus=False)
+            yield TextLine(self._name, id="preset-name", compact=True, select_on_focus=False)
             yield Static(id="preset-fault")
             yield Static(_label("description", "enter: save"))
-            yield Input(self._description, id="preset-about", compact=True, select_on_focus=False)
+            yield TextLine(self._description, id="preset-about", compact=True, select_on_focus=False)
         yield KeyBar()
 
     def key_label(self, key: keys.Key) -> str:

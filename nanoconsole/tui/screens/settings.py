@@ -17,6 +17,7 @@ from nanoconsole.services.settings_text import parsed, written
 from nanoconsole.tui import keys
 from nanoconsole.tui.screens.dialog import Dialog
 from nanoconsole.tui.widgets.bars import KeyBar
+from nanoconsole.tui.widgets.value_input import TextLine
 from nanocore.runs.text import sanitize_line
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class SettingsScreen(Dialog[None]):
             yield Static(Content.assemble(("Settings", "bold"), (f"  {place}", "$axis")), classes="dialog-title")
             yield OptionList()
             yield Static(id="setting-help")
-            yield Input(compact=True, select_on_focus=True, id="setting-value")
+            yield TextLine(compact=True, select_on_focus=True, id="setting-value")
         yield KeyBar()
 
     @property

@@ -14,6 +14,7 @@ from nanoconsole.services.listed import Listed
 from nanoconsole.tui import keys
 from nanoconsole.tui.screens.dialog import Dialog
 from nanoconsole.tui.widgets.bars import KeyBar
+from nanoconsole.tui.widgets.value_input import TextLine
 from nanocore.errors import UsageError
 from nanocore.runs.notes import LONGEST_NOTE, check_tag
 
@@ -50,10 +51,10 @@ class TagsScreen(Dialog[Change | None]):
                 Content.assemble(("Tags and note of ", "bold"), (subject, "bold $accent")), classes="dialog-title"
             )
             yield Static(_label("tags", hint))
-            yield Input(tags, id="tags", compact=True, select_on_focus=False, max_length=LONGEST_NOTE)
+            yield TextLine(tags, id="tags", compact=True, select_on_focus=False, max_length=LONGEST_NOTE)
             yield Static(id="tags-fault")
             yield Static(_label("note", "one line" if self._only else "one line for each; nothing typed: it stays"))
-            yield Input(note, id="note", compact=True, select_on_focus=False, max_length=LONGEST_NOTE)
+            yield TextLine(note, id="note", compact=True, select_on_focus=False, max_length=LONGEST_NOTE)
         yield KeyBar()
 
     def on_input_changed(self, event: Input.Changed) -> None:

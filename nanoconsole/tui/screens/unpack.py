@@ -13,6 +13,7 @@ from nanoconsole.services.upkeep import Answer, unpacking
 from nanoconsole.tui import keys
 from nanoconsole.tui.screens.errand import ErrandScreen
 from nanoconsole.tui.widgets.bars import KeyBar
+from nanoconsole.tui.widgets.value_input import TextLine
 from nanocore.runs.text import sanitize_line
 
 ABOUT = (
@@ -38,9 +39,9 @@ class UnpackScreen(ErrandScreen[Answer | None]):
                 classes="dialog-title",
             )
             yield Static(Content.styled("archive of a run, as Export or `nanoconsole runs export` writes it", "$axis"))
-            yield Input(placeholder="path of a .tar or .tar.gz file", compact=True, classes="errand-line", id="file")
+            yield TextLine(placeholder="path of a .tar or .tar.gz file", compact=True, classes="errand-line", id="file")
             yield Static(Content.styled("name of the run here", "$axis"))
-            yield Input(placeholder="its own", compact=True, classes="errand-line", id="name")
+            yield TextLine(placeholder="its own", compact=True, classes="errand-line", id="name")
             yield Static(Content.styled(ABOUT, "$axis"), id="errand")
         yield KeyBar()
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from textual.content import Content
 from textual.widgets import Static
 
-from nanoconsole.services.cost import Cost, Effect
+from nanoconsole.services.cost import Cost, Effect, time_words
 from nanoconsole.services.draft import Draft
 from nanoconsole.services.draft_changes import changes
-from nanoconsole.services.format import count, duration, size
+from nanoconsole.services.format import count, duration, signed, size
 from nanocore.config.advice import advice
 from nanocore.config.estimate import Estimate
 from nanocore.config.schema import Config
@@ -122,7 +122,7 @@ def _notes(draft: Draft) -> list[Content]:
 
 
 def _differences(draft: Draft, against: Against | None, effects: Mapping[str, Effect]) -> Content:
-    """Each changed key, before and after, and what it does to size and memory by itself."""
+    """Each changed key, before and after, and what it does to size, memory and time by itself."""
     found = changes(draft, against.config if against else None)
     name = against.name if against else draft.noun
     if not found:
@@ -146,8 +146,10 @@ def told(effect: Effect | None) -> str:
     if effect is None:
         return ""
     parts = [
-        f"{'+' if value > 0 else '−'}{say(abs(value))}{what}"
-        for value, say, what in ((effect.parameters, count, " parameters"), (effect.peak_bytes, size, ""))
-        if value
+        f"{signed(effect.parameters, count)} parameters" if effect.parameters else "",
+        signed(effect.peak_bytes, size),
+        time_words(effect.work, effect.seconds, " arithmetic"),
+        effect.uncounted and f"{effect.uncounted}, not counted",
     ]
-    return f"\n  {', '.join(parts)}" if parts else ""
+    told = ", ".join(part for part in parts if part)
+    return f"\n  {told}" if told else ""

@@ -16,6 +16,7 @@ from textual.widgets import Static, TextArea
 from nanoconsole.services.source import LIMIT, Fault
 from nanoconsole.tui import keys
 from nanoconsole.tui.widgets.toml_lines import parts
+from nanoconsole.tui.widgets.value_input import TextLines
 from nanocore.runs.text import sanitize
 
 SHOWN = 2000  # characters of a line that are drawn; longer ones are no configuration
@@ -29,7 +30,7 @@ def clean(text: str) -> str:
     return _BREAKS.sub(lambda match: sanitize(match.group()), text)
 
 
-class TomlArea(TextArea):
+class TomlArea(TextLines):
     """A text area that colours TOML, marks lines with faults, and draws no character that a terminal would obey."""
 
     KEY_SCOPE = "source"
