@@ -65,10 +65,12 @@ async def opened(root: Path, size: tuple[int, int] = (120, 34)) -> AsyncIterator
 
 
 async def settle(app: ConsoleApp, pilot: Pilot[None]) -> str:
-    """Let workers end and the follower look."""
+    """Let workers end and the follower look twice, as it does while the screen is open."""
     await app.workers.wait_for_complete()
-    look(app)
-    return await seen(pilot)
+    for _ in range(2):
+        look(app)
+        text = await seen(pilot)
+    return text
 
 
 async def test_it_tells_value_range_cause_and_where_to_read_on(root: Path) -> None:

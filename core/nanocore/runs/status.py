@@ -127,6 +127,11 @@ class StatusWriter:
             if changed or time.monotonic() - self._written >= _PAUSE:
                 self._write()
 
+    def look(self) -> bool:
+        """Whether the run's folder is another or none by now; `vanished` then stays true."""
+        self.vanished = self.vanished or _moved(self._path.parent, self._home)
+        return self.vanished
+
     def finish(self, state: str, exit_code: int, message: str = "") -> None:
         """Write the last word and end the heartbeat. A second call changes nothing."""
         if self._ended.is_set():
@@ -151,8 +156,7 @@ class StatusWriter:
         fault = None
         self._status = msgspec.structs.replace(self._status, updated=time.time())
         try:
-            if self.vanished or _moved(self._path.parent, self._home):
-                self.vanished = True
+            if self.look():
                 return None
             write_document(self._path, self._status, durable=durable)
             self.failure = ""

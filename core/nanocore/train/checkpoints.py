@@ -44,8 +44,8 @@ def save(job: Job) -> bool:
 
 
 def unsaved(job: Job, what: str) -> ResourceError:
-    """The end of a run whose checkpoints cannot be written; the reason stands in its warnings."""
-    return ResourceError(f"{what} could not be saved", fix=then_resume(job.save_fault or ""))
+    """The end of a run whose checkpoints cannot be written; the reason stands in its warnings, or is a folder that is gone."""
+    return job.reporter.gone() or ResourceError(f"{what} could not be saved", fix=then_resume(job.save_fault or ""))
 
 
 def _save(job: Job) -> str | None:

@@ -89,11 +89,18 @@ class Reporter:
         """Raises ResourceError once the run's folder is gone: what is trained from then on could not be saved."""
         if self._status is not None:
             if self._status.vanished:
-                fix = "move it back, then resume the run"
-                raise ResourceError("its folder was deleted or moved away while it trained", where=self._name, fix=fix)
+                raise self._gone()
             if self._lost:
                 fields["message"] = fields.get("message") or self._losses()
             self._status.update(**fields)
+
+    def gone(self) -> ResourceError | None:
+        """The end of a run whose folder is not there any more, looked for now."""
+        return self._gone() if self._status is not None and self._status.look() else None
+
+    def _gone(self) -> ResourceError:
+        what, fix = "its folder was deleted or moved away while it trained", "move it back, then resume the run"
+        return ResourceError(what, where=self._name, fix=fix)
 
     def pulse(self) -> None:
         """Show life inside a long phase."""
