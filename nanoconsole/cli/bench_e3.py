@@ -84,7 +84,7 @@ def e3(
 
 
 def _measured(spec: Spec, asked: Asked, seconds: int) -> int:
-    """Steps of so many seconds, two runs side by side; those of the runs that are there, and 0 before anything begins."""
+    """Steps of so many seconds, as many runs side by side as there will be; those of the runs that are there, and 0 before anything begins."""
     from nanocore.compare.length import PROBE_SECONDS, known_steps, steps_in
     from nanocore.runs.layout import run_root
 

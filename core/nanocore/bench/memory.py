@@ -39,6 +39,7 @@ TECHNIQUES: dict[str, tuple[str, ...]] = {  # what each sets in the preset witho
 }
 BOUNDS = {"optimizer": 0.0, "activations": 0.15, "peak": 0.25}  # how far an estimate may be from the measurement
 CLAIM = "medium-3b"
+CLAIM_DTYPE = "hardware.dtype=bfloat16"  # of the GPU that it is for, not of the machine that does the arithmetic
 CLAIMED: dict[str, tuple[str, ...]] = {
     "AdamW": ("optimizer.matrices=adamw",),
     BASELINE: ("optimizer.state=float32", "galore.rank_fraction=0.0"),
@@ -155,7 +156,7 @@ def _with_shares(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _arithmetic(name: str, sets: Sequence[str]) -> dict[str, Any]:
-    config = resolve(CLAIM, sets)
+    config = resolve(CLAIM, [CLAIM_DTYPE, *sets])
     costs = estimate(config)
     return {
         "technique": named(name, config),
