@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
-from nanocore.analysis.memory import live_bytes
+
+def live_bytes(tensors: Iterable[Tensor]) -> int:
+    """Bytes of the memory behind some tensors; what several of them share counts once."""
+    storages = {(s := tensor.untyped_storage()).data_ptr(): s.nbytes() for tensor in tensors}
+    return sum(storages.values())
 
 
 @dataclass

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from nanocore.model import ternary_products
-from nanocore.model.quantize import TernaryWeight, TokenCodes
+from nanocore.model.quantise import TernaryWeight
 from nanocore.model.transformer import Transformer
+from nanokernels.plain import TokenCodes
 
 WIDE = ("model.d_model=256", "model.d_ff=512", "model.n_heads=4", "model.n_kv_heads=2", "model.context_length=64")
 

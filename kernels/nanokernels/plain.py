@@ -12,8 +12,8 @@ from torch import Tensor
 
 from nanokernels.int_matmul import int_matmul
 
-SMALLEST_SCALE = 1e-5  # keeps an all-zero token from dividing by zero
 LARGEST_CODE = 127
+SMALLEST_SCALE = 1e-5 / LARGEST_CODE  # keeps an all-zero token from dividing by zero
 
 
 class TokenCodes(NamedTuple):
@@ -31,9 +31,7 @@ def token_codes(x: Tensor) -> TokenCodes:
     x = x.float()
     largest = x.abs().amax(dim=-1, keepdim=True)  # (N, 1)
     # By a tensor: on CUDA dividing by a number multiplies by its reciprocal, which can be another float.
-    scale = largest.div_(torch.full((), LARGEST_CODE, dtype=x.dtype, device=x.device)).clamp_(
-        min=SMALLEST_SCALE / LARGEST_CODE
-    )
+    scale = largest.div_(torch.full((), LARGEST_CODE, dtype=x.dtype, device=x.device)).clamp_(min=SMALLEST_SCALE)
     return TokenCodes((x * scale.reciprocal()).round_(), scale)
 
 

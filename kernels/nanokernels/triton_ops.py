@@ -2,8 +2,8 @@
 
 What each function replaces in `nanocore.model` on a GPU, bit for bit:
 
-    token_codes   quantize.token_codes    two passes over x instead of six; codes come as int8, not float32
-    weight_codes  quantize.weight_codes   one pass over W instead of four; the scale is torch's, whose sums no other way repeats
+    token_codes   plain.token_codes       two passes over x instead of six; codes come as int8, not float32
+    weight_codes  quantise.weight_codes   one pass over W instead of four; the scale is torch's, whose sums no other way repeats
     scale_sums    ternary_products.scaled_product's scaling of one group's sums: one pass instead of four
     dequantise    ternary_products.dequantised: straight to the gradient's dtype
 

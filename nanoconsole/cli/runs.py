@@ -125,6 +125,7 @@ def show(run: Run, runs: Runs = None, json: Json = False) -> None:
     from nanoconsole.services.run_facts import FactsReader
     from nanoconsole.services.techniques import numbers
     from nanocore.runs.layout import find_run, run_root
+    from nanocore.runs.status import FAILED_STATES
     from nanocore.runs.summary import export_json
 
     folder = find_run(run_root(runs), run)
@@ -135,7 +136,7 @@ def show(run: Run, runs: Runs = None, json: Json = False) -> None:
     view = RunView(folder)
     rows = [*_lines(facts), *_origin(folder), *more.lines(), ("folder", facts["path"]), *problem]
     table(("run", facts["name"]), [*rows, *numbers(view.measures.get)])
-    if facts["state"] in ("crashed", "diverged"):
+    if facts["state"] in FAILED_STATES:
         _show_log(folder)
     return _show_sample(view)
 

@@ -88,11 +88,11 @@ class Draft:
 
     def text(self, key: str) -> str:
         """The value as it is shown and typed."""
-        return shown(FIELDS[key], self.value(key))
+        return shown(self.value(key))
 
     def base_text(self, key: str) -> str:
         """The value of the file, before any change."""
-        return shown(FIELDS[key], _value(self._file.table, key))
+        return shown(_value(self._file.table, key))
 
     @property
     def touched(self) -> list[str]:
@@ -124,7 +124,7 @@ class Draft:
     def _edit(self, key: str, text: str) -> None:
         self.edits.pop(key, None)
         self.aside.pop(key, None)
-        if text.strip() != shown(FIELDS[key], _value(self._source.table, key)):
+        if text.strip() != shown(_value(self._source.table, key)):
             self.edits[key] = parsed(FIELDS[key], text)
 
     def put(self, values: Mapping[str, object]) -> None:

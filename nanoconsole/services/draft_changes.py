@@ -24,9 +24,6 @@ def changes(draft: Draft, against: Config | None = None) -> list[Change]:
     """What differs from the file, or from another configuration; resolved when both are valid, else as typed."""
     base = against or draft.base
     if base is not None and draft.config is not None:
-        return [
-            Change(key, shown(FIELDS[key], before), shown(FIELDS[key], after))
-            for key, before, after in changed(base, draft.config)
-        ]
-    before = {key: shown(FIELDS[key], get(against, key)) if against else draft.base_text(key) for key in FIELDS}
+        return [Change(key, shown(before), shown(after)) for key, before, after in changed(base, draft.config)]
+    before = {key: shown(get(against, key)) if against else draft.base_text(key) for key in FIELDS}
     return [Change(key, old, draft.text(key)) for key, old in before.items() if old != draft.text(key)]

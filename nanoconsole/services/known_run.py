@@ -15,11 +15,9 @@ from nanocore.runs.liveness import RunState, observe
 from nanocore.runs.log import last_lines
 from nanocore.runs.notes import read_notes
 from nanocore.runs.stall import StallWatch
-from nanocore.runs.status import FINAL_STATES
+from nanocore.runs.status import FAILED_STATES, FINAL_STATES
 from nanocore.runs.summary import Measured, read_measured, summary_of
 from nanocore.runs.text import sanitize_line
-
-BAD_ENDS = ("crashed", "diverged")
 
 
 class Stamps(NamedTuple):
@@ -130,5 +128,5 @@ def _now(run: RunFolder, state: RunState, facts: RunFacts, measured: Measured, k
 
 def _last_words(run: RunFolder, state: RunState) -> str:
     """The last line of the log of a run that came to a bad end."""
-    lines = last_lines(run.log_file, 1) if state.state in BAD_ENDS else []
+    lines = last_lines(run.log_file, 1) if state.state in FAILED_STATES else []
     return sanitize_line(lines[0]) if lines else ""

@@ -73,13 +73,14 @@ def confirm(run: RunFolder) -> None:
     from nanocore.runs.liveness import observe
     from nanocore.runs.postmortem import known_exit
     from nanocore.runs.spawn import hear_witness
+    from nanocore.runs.status import FAILED_STATES
 
     phase, since = "", time.monotonic()
     while (state := observe(run)).state == "starting" and time.monotonic() - since < _patience(phase):
         if state.phase != phase:
             phase, since = state.phase, time.monotonic()
         time.sleep(INTERVAL)
-    if state.state in ("crashed", "diverged"):
+    if state.state in FAILED_STATES:
         hear_witness(run)
         state = observe(run)
         fix = f"the end of its log: {to_type(f'runs show {run.name}')}"

@@ -15,7 +15,7 @@ from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import RunState, observe
 from nanocore.runs.records import Record, Tail
 from nanocore.runs.stall import PHASE_LIMITS, StallWatch
-from nanocore.runs.status import ALIVE_STATES, Status
+from nanocore.runs.status import ALIVE_STATES, FAILED_STATES, Status
 from nanocore.runs.text import sanitize_line
 
 RECENT_BYTES = 1 << 17  # of the records that were there before the console: some 300, more than any window
@@ -26,7 +26,6 @@ UNWRITTEN = (
     "can be written",
     "cannot be written",
 )  # how a trainer says that it ended for want of room
-BAD_ENDS = ("crashed", "diverged")
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ class RunChecks:
         if state.alive and state.status is not None:
             self._resting = state.status.state not in ALIVE_STATES  # it has ended; who holds it packs or repairs it
             found += [] if self._resting else self._of_now(state.status, free)
-        elif state.state in BAD_ENDS and not self._resting:
+        elif state.state in FAILED_STATES and not self._resting:
             found += self._of_end(state)
         return found
 

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from nanoconsole.services.format import number
+from nanocore.analysis.stream_health import LEVELS
 
 # Every switch, with the values to go along for those that are neither a bool nor a choice; the first of them is off.
 SWITCHES: dict[str, tuple[str, ...]] = {
@@ -33,7 +34,6 @@ SWITCHES: dict[str, tuple[str, ...]] = {
     "optimizer.others": (),
     "schedule.kind": (),
 }
-HEALTH = ("healthy", "warning", "sick")  # what the values of mhc/health mean
 Last = Callable[[str], float | str | None]  # from a metric's name to its newest value; "nan" and "inf" may be words
 
 
@@ -111,7 +111,7 @@ def _share(value: float | str) -> str:
 
 
 def _health(value: float | str) -> str:
-    return HEALTH[int(value)] if isinstance(value, int | float) and value in (0, 1, 2) else _plain(value)
+    return LEVELS[int(value)] if isinstance(value, int | float) and value in (0, 1, 2) else _plain(value)
 
 
 def _quantiles(*values: float | str) -> str:

@@ -10,7 +10,7 @@ from nanocore.config.write import literal
 from nanocore.runs.text import sanitize_line
 
 
-def shown(field: Field, value: object) -> str:
+def shown(value: object) -> str:
     """A value as text: words bare, lists as TOML, everything safe to show."""
     if isinstance(value, str):
         return sanitize_line(value)

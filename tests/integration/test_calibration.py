@@ -69,3 +69,8 @@ def test_overrides_that_make_no_configuration_end_it_with_one_line(tmp_path: Pat
 def test_a_damaged_calibration_is_refused(tmp_path: Path) -> None:
     run = calibrated(tmp_path, ["mtp.horizon=1"], rounds=0)
     assert "experiment" in observe(run).text and observe(run).state == "crashed"
+
+
+def test_a_spike_that_is_left_out_ends_no_calibration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nanocore.train.loop.admit", lambda *_: False)
+    assert observe(calibrated(tmp_path, ["mtp.horizon=1"], rounds=1)).state == "finished"

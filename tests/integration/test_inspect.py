@@ -13,7 +13,7 @@ from nanocore.infer.contents import contents
 from nanocore.infer.load import load_model
 from nanocore.infer.locate import locate
 from nanocore.model.bitlinear import BitLinear
-from nanocore.model.quantize import ternary_weight
+from nanocore.model.quantise import ternary_weight
 from tests import command_line
 from tests.command_line import Nano
 from tests.resealed import reseal_gguf

@@ -11,11 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from nanocore.model.quantize import ternary_weight, token_codes
+from nanocore.model.quantise import ternary_weight
 from nanocore.model.ternary_products import scaled_product
 from nanokernels import ops
 from nanokernels.packing import MAX_COLUMNS, PackedTernary, pack
 from nanokernels.paths import available_paths
+from nanokernels.plain import token_codes
 from nanokernels.reference import Layout
 from tests.quick import checkered
 

@@ -14,9 +14,9 @@ import subprocess
 import pytest
 import torch
 
-from nanocore.model.quantize import token_codes
 from nanokernels import build, native, native_ops, reference
 from nanokernels.packing import pack
+from nanokernels.plain import token_codes
 from nanokernels.reference import Layout
 from tests.quick import checkered
 from tests.unit.test_kernels_exact import exact, random_codes

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from nanocore.model.quantize import token_codes
 from nanokernels import build, reference
+from nanokernels.plain import token_codes
 from nanokernels.reference import Layout
 from tests.unit.test_kernels_exact import random_codes
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor
 
-from nanocore.model.quantize import token_codes
 from nanokernels import native_ops, reference
 from nanokernels.paths import NATIVE, NativePath, available_paths
+from nanokernels.plain import token_codes
 
 NATIVES = [path for path in NATIVE if path in available_paths()]
 each = pytest.mark.parametrize("path", NATIVES)

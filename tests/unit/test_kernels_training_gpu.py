@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from nanocore.model import quantize
+from nanocore.model import quantise
 from nanocore.model.bitlinear import BitLinear, frozen
-from nanocore.model.quantize import ternary_weight
+from nanocore.model.quantise import ternary_weight
 from nanocore.model.ternary_products import _packed_products, dequantised, plain_dequantised, plain_products
 from nanokernels import inference_gpu, training_gpu
 from tests.triton_kernels import kernels
@@ -62,12 +62,12 @@ def test_codes_and_what_they_stand_for_are_torchs_to_the_bit(triton_ops: Any, mo
     times = iter([1.0, 2.0] * 3 + [2.0, 1.0] * 2)
     monkeypatch.setattr(training_gpu, "_seconds", lambda *_: next(times))
     codes, values = training_gpu.better_codes.__wrapped__, training_gpu.better_values.__wrapped__
-    assert codes(triton_ops.device, torch.float32, quantize.weight_codes)
-    assert codes(triton_ops.device, torch.bfloat16, quantize.weight_codes)
+    assert codes(triton_ops.device, torch.float32, quantise.weight_codes)
+    assert codes(triton_ops.device, torch.bfloat16, quantise.weight_codes)
     assert values(triton_ops.device, torch.float32, plain_dequantised)
-    assert not codes(triton_ops.device, torch.float32, quantize.weight_codes)  # slower
+    assert not codes(triton_ops.device, torch.float32, quantise.weight_codes)  # slower
     assert not values(triton_ops.device, torch.float32, plain_dequantised)
-    assert not codes(triton_ops.device, torch.float32, lambda *given: -quantize.weight_codes(*given))
+    assert not codes(triton_ops.device, torch.float32, lambda *given: -quantise.weight_codes(*given))
     assert not values(triton_ops.device, torch.float32, lambda *given: plain_dequantised(*given).nextafter(ONE))
 
 
@@ -78,7 +78,7 @@ def test_training_takes_what_passed_the_check(monkeypatch: pytest.MonkeyPatch) -
     for name in ("better_codes", "better_values"):
         monkeypatch.setattr(training_gpu, name, lambda *_, name=name: taken.append(name) or True)
     monkeypatch.setattr(training_gpu, "chosen_path", lambda *_: "float32")
-    monkeypatch.setattr(training_gpu, "weight_codes", quantize.weight_codes)
+    monkeypatch.setattr(training_gpu, "weight_codes", quantise.weight_codes)
     monkeypatch.setattr(training_gpu, "dequantised", lambda *given: taken.append("value") or plain_dequantised(*given))
     layer, x = BitLinear(8, 4), torch.randn(3, 8, requires_grad=True)
     torch.nn.init.normal_(layer.weight)
@@ -131,5 +131,5 @@ def test_a_frozen_layer_takes_packed_products_for_few_tokens(triton_ops: Any, mo
 
 def test_tensors_on_the_cpu_are_not_its_business() -> None:
     assert not training_gpu.usable(torch.ones(100, 8), [], torch.float32, plain_products)
-    assert not training_gpu.quantises(torch.ones(4, 8), quantize.weight_codes)
+    assert not training_gpu.quantises(torch.ones(4, 8), quantise.weight_codes)
     assert not training_gpu.dequantises(torch.ones(4, 8, dtype=torch.int8), torch.float32, plain_dequantised)

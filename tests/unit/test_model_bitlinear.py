@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from nanocore.model.bitlinear import BitLinear, frozen, make_linear, project
-from nanocore.model.quantize import ternary_weight, token_codes
+from nanocore.model.quantise import ternary_weight
+from nanokernels.plain import token_codes
 from tests.kept import kept_for_backward
 from tests.models import model_config
 

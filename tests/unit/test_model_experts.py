@@ -15,9 +15,10 @@ from nanocore.model import experts as experts_module
 from nanocore.model.bitlinear import frozen
 from nanocore.model.experts import Experts
 from nanocore.model.feed_forward import FeedForward, transform
-from nanocore.model.quantize import ternary_weight, token_codes
+from nanocore.model.quantise import ternary_weight
 from nanocore.model.router import apply_balance, routers, take_loads
 from nanocore.model.transformer import Transformer
+from nanokernels.plain import token_codes
 from tests.experts import inputs, layer, make_model, moe_config
 from tests.kept import kept_for_backward
 from tests.models import VOCABULARY, descend, model_config, next_token_loss, random_tokens, relative_error

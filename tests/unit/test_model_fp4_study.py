@@ -12,8 +12,8 @@ from nanocore.config.schema import Config
 from nanocore.model.bitlinear import BitLinear, FloatLinear, make_linear, project
 from nanocore.model.fp4 import fake_quantise
 from nanocore.model.fp4_study import Fp4Study, begin_step, make_study
-from nanocore.model.quantize import token_codes
 from nanocore.model.transformer import Transformer
+from nanokernels.plain import token_codes
 from tests.models import VOCABULARY, make_model, model_config, next_token_loss, random_tokens, relative_error
 
 FORMATS = ["nvfp4", "mxfp4", "token"]

@@ -12,7 +12,7 @@ from nanocore.optim import galore
 from nanocore.optim.galore import SubspaceMomentum, leading_basis
 from nanocore.optim.momentum import Momentum, wide_shape
 from nanocore.optim.muon import Muon
-from nanocore.optim.quantized_state import Codes, Floats, Store
+from nanocore.optim.quantised_state import Codes, Floats, Store
 
 SHAPES = [(12, 30), (30, 12), (16, 16)]
 

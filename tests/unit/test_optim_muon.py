@@ -13,7 +13,7 @@ from nanocore.limits import STACK_BYTES
 from nanocore.optim import muon
 from nanocore.optim.momentum import DirectMomentum, Momentum, wide_shape
 from nanocore.optim.muon import Muon, shape_factor
-from nanocore.optim.quantized_state import Codes
+from nanocore.optim.quantised_state import Codes
 
 SHAPES = [(8, 8), (6, 20), (20, 6), (5, 7)]
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nanocore.optim.galore import leading_basis
 from nanocore.optim.momentum import wide
-from nanocore.optim.quantized_state import dequantise, dynamic_map, quantise
+from nanocore.optim.quantised_state import dequantise, dynamic_map, quantise
 
 pytestmark = pytest.mark.oracle
 

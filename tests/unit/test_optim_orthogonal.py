@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from nanocore.optim.orthogonal import Method, orthogonalise
+from nanocore.optim.orthogonal import Orthogonalisation, orthogonalise
 
-METHODS: list[Method] = ["newton-schulz", "polar-express"]
+METHODS: list[Orthogonalisation] = ["newton-schulz", "polar-express"]
 POLAR_EXPRESS = [
     (8.156554524902461, -22.48329292557795, 15.878769915207462),
     (4.042929935166739, -2.808917465908714, 0.5000178451051316),
@@ -18,7 +18,7 @@ POLAR_EXPRESS = [
 ]
 
 
-def published(x: Tensor, steps: int, method: Method) -> Tensor:
+def published(x: Tensor, steps: int, method: Orthogonalisation) -> Tensor:
     """The iteration as published, one matrix and one step at a time."""
     if method == "newton-schulz":
         coefficients, x = [(3.4445, -4.7750, 2.0315)] * steps, x / (x.norm() + 1e-7)
@@ -39,7 +39,7 @@ def with_spectrum(shape: tuple[int, int], values: Tensor) -> Tensor:
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("steps", [1, 3, 5, 7, 10])
 @pytest.mark.parametrize("shape", [(6, 6), (6, 20)])
-def test_any_number_of_steps_is_that_many(steps: int, shape: tuple[int, int], method: Method) -> None:
+def test_any_number_of_steps_is_that_many(steps: int, shape: tuple[int, int], method: Orthogonalisation) -> None:
     torch.manual_seed(0)
     x = torch.randn(shape, dtype=torch.float64)
     torch.testing.assert_close(
@@ -49,7 +49,7 @@ def test_any_number_of_steps_is_that_many(steps: int, shape: tuple[int, int], me
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("shape", [(12, 12), (8, 40)])
-def test_rotations_pass_through(shape: tuple[int, int], method: Method) -> None:
+def test_rotations_pass_through(shape: tuple[int, int], method: Orthogonalisation) -> None:
     torch.manual_seed(0)
     x = torch.randn(1, *shape, dtype=torch.float64)
     left, right = (torch.linalg.qr(torch.randn(1, n, n, dtype=torch.float64))[0] for n in shape)
@@ -58,7 +58,7 @@ def test_rotations_pass_through(shape: tuple[int, int], method: Method) -> None:
 
 
 @pytest.mark.parametrize(("method", "low", "high"), [("newton-schulz", 0.65, 1.15), ("polar-express", 0.8, 1.16)])
-def test_singular_values_come_near_one(method: Method, low: float, high: float) -> None:
+def test_singular_values_come_near_one(method: Orthogonalisation, low: float, high: float) -> None:
     torch.manual_seed(0)
     values = torch.linalg.svdvals(orthogonalise(torch.randn(4, 32, 128), 5, method))
     assert values.min() > low and values.max() < high
@@ -77,7 +77,7 @@ def test_polar_express_comes_nearer_to_the_polar_factor(shape: tuple[int, int]) 
 @pytest.mark.parametrize(("method", "tolerance"), [("newton-schulz", 1e-3), ("polar-express", 3e-4)])
 @pytest.mark.parametrize("decades", [0.0, 2.0, 4.0, 6.0])
 def test_the_detour_over_the_gram_matrix_stays_accurate_in_float32(
-    decades: float, method: Method, tolerance: float
+    decades: float, method: Orthogonalisation, tolerance: float
 ) -> None:
     torch.manual_seed(0)
     matrix = with_spectrum((48, 144), torch.logspace(0.0, -decades, 48, dtype=torch.float64))
@@ -88,7 +88,9 @@ def test_the_detour_over_the_gram_matrix_stays_accurate_in_float32(
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("shape", [(16, 16), (16, 64)])
-def test_thirty_steps_on_a_nearly_rank_one_gradient_stay_bounded(shape: tuple[int, int], method: Method) -> None:
+def test_thirty_steps_on_a_nearly_rank_one_gradient_stay_bounded(
+    shape: tuple[int, int], method: Orthogonalisation
+) -> None:
     torch.manual_seed(0)
     matrix = torch.outer(torch.randn(shape[0]), torch.randn(shape[1])) + 1e-6 * torch.randn(shape)
     assert torch.linalg.svdvals(orthogonalise(matrix[None], 30, method)).max() < 1.3

@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from nanocore.model.quantize import ternary_weight, token_codes
+from nanocore.model.quantise import ternary_weight
 from nanokernels import ops, triton_linear, triton_ops, triton_tune
 from nanokernels.packing import pack
+from nanokernels.plain import token_codes
 from nanokernels.triton_language import installed
 from nanokernels.triton_planes import Planes, pack_planes
 from tests.planes import unpack_planes

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from nanocore.model.quantize import TernaryWeight, ternary_weight, token_codes
+from nanocore.model.quantise import TernaryWeight, ternary_weight
 from nanokernels import ops
 from nanokernels.packing import pack
+from nanokernels.plain import token_codes
 from tests.quick import checkered
 from tests.triton_kernels import Kernels, assert_rounded, kernels
 

@@ -1,4 +1,4 @@
-"""The fused quantisers give the codes of `nanocore.model.quantize` to the bit."""
+"""The fused quantisers give the codes of `nanocore.model.quantise` to the bit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nanocore.model.quantize import SMALLEST_SCALE, TernaryWeight, ternary_weight, token_codes
+from nanocore.model.quantise import DIVISOR_FLOOR, TernaryWeight, ternary_weight
+from nanokernels.plain import token_codes
 from nanokernels.triton_planes import pad_groups, plane_offsets
 from tests.triton_kernels import Kernels, assert_rounded, kernels
 
@@ -81,7 +82,7 @@ def test_weight_codes_are_those_of_training(
 
 def rounded_quotients(weight: Tensor, scale: Tensor) -> Tensor:
     grouped = weight.float().unflatten(1, (scale.shape[1], -1))
-    quotients = grouped / scale.clamp(min=SMALLEST_SCALE).unsqueeze(-1)
+    quotients = grouped / scale.clamp(min=DIVISOR_FLOOR).unsqueeze(-1)
     return quotients.round().clamp(-1, 1).flatten(1).to(torch.int8)
 
 

@@ -19,6 +19,7 @@ from nanocore.runs.layout import RunFolder, run_root
 from nanocore.runs.liveness import observe
 from nanocore.runs.records import read_all
 from nanocore.runs.spawn import spawn_trainer
+from nanocore.runs.status import FAILED_STATES
 from nanocore.runs.steer import request, wait_until_ended
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class TrainingRun:
         """Return when nothing trains it any more. Raises NanoError with the trainer's reason when it failed."""
         wait_until_ended(self.folder)
         state = observe(self.folder)
-        if state.state in ("crashed", "diverged"):
+        if state.state in FAILED_STATES:
             error = NanoError(f"{state.state}: {state.reason}", where=self.name, fix=f"its log: {self.folder.log_file}")
             error.exit_code = (state.status.exit_code if state.status else None) or 1
             raise error

@@ -69,7 +69,7 @@ def bench_train(
         racers = [
             Racer(name, mode, side) for mode in modes for name, side in sides(preset, sets, mode, corpus, machine)
         ]
-        _race(racers, machine, count, rounds, progress)
+        _race(racers, count, rounds, progress)
         rows += [_row(racer, count, machine) for racer in racers]
         torch.compiler.reset()
     return {
@@ -83,7 +83,7 @@ def bench_train(
     }
 
 
-def _race(racers: list[Racer], machine: Machine, threads: int, rounds: int, progress: Callable[[str], None]) -> None:
+def _race(racers: list[Racer], threads: int, rounds: int, progress: Callable[[str], None]) -> None:
     for racer in racers:
         progress(f"{racer.model}, {racer.mode}, {counted(threads, 'thread')}: first steps")
         racer.train(WARM_UP)

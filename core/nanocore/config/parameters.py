@@ -11,8 +11,7 @@ from typing import Literal
 
 from nanocore.config.layers import has_experts, is_delta, mixes_streams
 from nanocore.config.schema import Config
-from nanocore.config.sections import Mhc
-from nanocore.config.techniques import Delta, Moe
+from nanocore.config.techniques import Delta, Mhc, Moe
 
 Role = Literal["matrix", "embedding", "head", "norm", "mixing"]
 

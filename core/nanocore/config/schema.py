@@ -14,13 +14,12 @@ from nanocore.config.sections import (
     Evaluation,
     Hardware,
     Logging,
-    Mhc,
     Model,
     Optimizer,
     Schedule,
     Training,
 )
-from nanocore.config.techniques import Collider, Delta, Fire, Fp4, Galore, Loop, Moe, Mtp, Objective
+from nanocore.config.techniques import Collider, Delta, Fire, Fp4, Galore, Loop, Mhc, Moe, Mtp, Objective
 
 SCHEMA = 1
 BYTES_VOCABULARY = 257  # 256 bytes and BOS

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from nanocore.config.data_section import Data, Source
 from nanocore.config.section import Count, Fraction, Positive, Rate, Section
@@ -20,7 +20,6 @@ __all__ = (
     "Evaluation",
     "Hardware",
     "Logging",
-    "Mhc",
     "Model",
     "Optimizer",
     "Schedule",
@@ -83,32 +82,6 @@ class Model(Section):
     tie_embeddings: bool = Field(default=True, description="Use the embedding matrix as output head.")
     rope_theta: float = Field(default=10_000.0, ge=10.0, le=1e8, description="Base of the rotary position frequencies.")
     norm_eps: float = Field(default=1e-5, ge=1e-8, le=1e-2, description="Epsilon of every RMS norm.")
-
-
-class Mhc(Section):
-    """Residual streams (hyper-connections): n copies of the residual, mixed by learned maps."""
-
-    streams: Literal[1, 2, 4] = Field(default=1, description="Number of residual streams; 1 is the plain residual.")
-    dynamic: bool = Field(
-        default=False, description="Let each token choose its own mixing, besides the learned constant."
-    )
-    kind: Literal["lite", "sinkhorn", "unconstrained"] = Field(
-        default="lite",
-        description="Residual maps: convex combinations of permutations (mHC-lite), Sinkhorn-normalised (mHC), or free (HC).",
-    )
-    init: Literal["identity", "balanced", "depth"] = Field(
-        default="identity",
-        description="Residual maps begin at the identity, nearly evenly mixed, or mixed more with depth.",
-    )
-    every: Positive = Field(default=100, description="Steps between measurements of the streams' health.")
-
-    @field_validator("streams", mode="before")
-    @classmethod
-    def _whole(cls, value: Any) -> Any:
-        """`true` and `1.0` equal 1 and would pass as the literal."""
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise ValueError("must be 1, 2 or 4; write one of these numbers")
-        return value
 
 
 class Optimizer(Section):

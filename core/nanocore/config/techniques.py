@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from nanocore.config.section import Count, Fraction, Positive, Section
+
+
+class Mhc(Section):
+    """Residual streams (hyper-connections): n copies of the residual, mixed by learned maps."""
+
+    streams: Literal[1, 2, 4] = Field(default=1, description="Number of residual streams; 1 is the plain residual.")
+    dynamic: bool = Field(
+        default=False, description="Let each token choose its own mixing, besides the learned constant."
+    )
+    kind: Literal["lite", "sinkhorn", "unconstrained"] = Field(
+        default="lite",
+        description="Residual maps: convex combinations of permutations (mHC-lite), Sinkhorn-normalised (mHC), or free (HC).",
+    )
+    init: Literal["identity", "balanced", "depth"] = Field(
+        default="identity",
+        description="Residual maps begin at the identity, nearly evenly mixed, or mixed more with depth.",
+    )
+    every: Positive = Field(default=100, description="Steps between measurements of the streams' health.")
+
+    @field_validator("streams", mode="before")
+    @classmethod
+    def _whole(cls, value: Any) -> Any:
+        """`true` and `1.0` equal 1 and would pass as the literal."""
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ValueError("must be 1, 2 or 4; write one of these numbers")
+        return value
 
 
 class Objective(Section):

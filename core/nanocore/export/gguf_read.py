@@ -24,7 +24,7 @@ from nanocore.export.slots import Slot, slots
 from nanocore.export.stored_values import codes_and_scale, float_values
 from nanocore.export.tensors import Weights, reordered
 from nanocore.limits import TOKENIZER_BYTES
-from nanocore.model.quantize import TernaryWeight
+from nanocore.model.quantise import TernaryWeight
 from nanocore.runs.text import sanitize_line
 
 

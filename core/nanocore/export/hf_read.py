@@ -41,7 +41,7 @@ from nanocore.export.stored_values import codes_of_products, sound_scale
 from nanocore.export.tensors import Weights
 from nanocore.files import read_regular
 from nanocore.limits import TOKENIZER_BYTES
-from nanocore.model.quantize import TernaryWeight
+from nanocore.model.quantise import TernaryWeight
 from nanocore.model.transformer import Transformer
 from nanocore.runs.text import sanitize_line
 

@@ -18,7 +18,7 @@ from nanocore.export.blocks import Scheme, choose_format, pack_codes
 from nanocore.export.names import scale_name
 from nanocore.export.slots import Slot
 from nanocore.model.bitlinear import TernaryModule
-from nanocore.model.quantize import TernaryWeight
+from nanocore.model.quantise import TernaryWeight
 from nanocore.model.transformer import Transformer
 
 ScaleMode = Literal["tensor", "block"]

@@ -17,7 +17,7 @@ from nanocore.model.experts import Experts
 from nanocore.model.feed_forward import FeedForward
 from nanocore.model.hyper_connections import HyperConnection
 from nanocore.model.norm import RMSNorm
-from nanocore.model.quantize import TernaryWeight
+from nanocore.model.quantise import TernaryWeight
 from nanocore.model.residual_maps import KINDS
 from nanocore.model.rotary import RotaryTable
 from nanocore.model.stacked_linear import StackedBitLinear

@@ -1,4 +1,8 @@
-"""Causal self-attention with rotary positions, grouped key-value heads and normalised queries and keys."""
+"""Causal self-attention with rotary positions (arXiv 2104.09864) and grouped key-value heads (GQA, arXiv 2305.13245).
+
+Queries and keys may be normalised (QK-norm, arXiv 2010.04245), and the input of the output projection (SubLN, arXiv
+2210.06423).
+"""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from nanocore.config.schema import Config
 from nanocore.model.fp4_study import Fp4Study, make_study
 from nanocore.model.kept_rows import KeptRows
-from nanocore.model.quantize import TernaryWeight, ternary_weight
+from nanocore.model.quantise import TernaryWeight, ternary_weight
 from nanocore.model.ternary_products import Operand, multiply
 from nanokernels.triton_planes import Planes, pack_planes
 

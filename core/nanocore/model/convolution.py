@@ -1,4 +1,4 @@
-"""A short causal convolution of each channel over time, which does not reach into the document before."""
+"""A short causal convolution of each channel over time (as in Gated DeltaNet, arXiv 2412.06464), within its document."""
 
 from __future__ import annotations
 

@@ -14,8 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from nanocore.config.schema import Config
-from nanocore.config.sections import Mhc
-from nanocore.config.techniques import Delta, Moe
+from nanocore.config.techniques import Delta, Mhc, Moe
 from nanocore.model.attention import Context
 from nanocore.model.bitlinear import make_linear
 from nanocore.model.block import Block

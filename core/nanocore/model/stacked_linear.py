@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from nanocore.config.schema import Config
 from nanocore.model.bitlinear import TernaryModule
 from nanocore.model.fp4_study import Fp4Study, make_study
-from nanocore.model.quantize import TernaryWeight, ternary_weight
+from nanocore.model.quantise import TernaryWeight, ternary_weight
 from nanocore.model.ternary_products import Operand
 
 

@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 
 from nanocore.model.fp4_study import Fp4Study, fp4_linear
 from nanocore.model.kept_rows import EVERY_ROW, KeptRows, filtered_linear
-from nanocore.model.quantize import TernaryWeight
+from nanocore.model.quantise import TernaryWeight
 from nanokernels import inference_gpu, training, training_gpu
 from nanokernels.plain import scaled_product, token_codes
 from nanokernels.triton_planes import Planes

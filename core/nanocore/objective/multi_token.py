@@ -1,4 +1,7 @@
-"""Loss of the heads that predict further tokens, each against the same text moved by its distance."""
+"""Loss of the heads that predict further tokens, each against the same text moved by its distance.
+
+The mean over the heads, as arXiv 2404.19737 and DeepSeek-V3 (arXiv 2412.19437, equations 24 and 25) have it.
+"""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from nanocore.optim.momentum import advance, wide
-from nanocore.optim.quantized_state import State, Store
+from nanocore.optim.quantised_state import State, Store
 
 CLOSE = 0.4  # Q-GaLore: mean cosine between successive leading vectors from which the interval doubles,
 COSINES = 5  # taken over so many refreshes

@@ -9,7 +9,7 @@ from typing import Literal
 from nanocore.config.schema import Config
 from nanocore.model.roles import Role
 
-Method = Literal["muon", "adamw", "lion"]
+OptimizerName = Literal["muon", "adamw", "lion"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Group:
     """
 
     name: Role
-    optimizer: Method
+    optimizer: OptimizerName
     lr: float
     weight_decay: float
     parameters: list[str]
@@ -34,7 +34,7 @@ def groups(config: Config, roles: Mapping[str, Role], values: Mapping[str, int])
     Lion moves every value by a full step even on noise, a random walk for logits whose gradient is near zero.
     """
     optimizer = config.optimizer
-    rules: dict[Role, tuple[Method, float, float]] = {
+    rules: dict[Role, tuple[OptimizerName, float, float]] = {
         "matrix": (optimizer.matrices, optimizer.matrix_lr, optimizer.matrix_weight_decay),
         "embedding": (optimizer.others, optimizer.embedding_lr, optimizer.other_weight_decay),
         "head": (optimizer.others, optimizer.embedding_lr, optimizer.other_weight_decay),

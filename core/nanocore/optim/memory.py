@@ -11,7 +11,7 @@ from torch import Tensor
 from nanocore.config.schema import Config
 from nanocore.optim.galore import SubspaceMomentum
 from nanocore.optim.momentum import DirectMomentum, Momentum, wide_shape
-from nanocore.optim.quantized_state import Codes, Floats, Store
+from nanocore.optim.quantised_state import Codes, Floats, Store
 
 # What `Optimizers.state_bytes` calls each slot.
 KINDS = {

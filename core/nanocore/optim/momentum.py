@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from nanocore.optim.quantized_state import State, Store
+from nanocore.optim.quantised_state import State, Store
 
 
 class Momentum(Protocol):

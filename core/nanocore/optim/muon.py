@@ -16,8 +16,8 @@ from torch import Tensor
 
 from nanocore.limits import STACK_BYTES
 from nanocore.optim.momentum import DirectMomentum, Momentum, wide_shape
-from nanocore.optim.orthogonal import Method, orthogonalise
-from nanocore.optim.quantized_state import Floats, State
+from nanocore.optim.orthogonal import Orthogonalisation, orthogonalise
+from nanocore.optim.quantised_state import Floats, State
 
 
 def shape_factor(rows: int, columns: int, scale: str) -> float:
@@ -48,14 +48,14 @@ class Muon(torch.optim.Optimizer):
         momentum: float = 0.95,
         nesterov: bool = True,
         newton_schulz_steps: int = 5,
-        orthogonalisation: Method = "newton-schulz",
+        orthogonalisation: Orthogonalisation = "newton-schulz",
         shape_scale: str = "original",
         weight_decay: float = 0.0,
         cautious: bool = False,
         memory: Callable[[Tensor, int], Momentum] = float_momentum,
     ) -> None:
         self._steps, self._shape_scale, self._cautious = newton_schulz_steps, shape_scale, cautious
-        self._method: Method = orthogonalisation
+        self._method: Orthogonalisation = orthogonalisation
         super().__init__(params, {"lr": lr, "momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay})
         every = [parameter for group in self.param_groups for parameter in group["params"]]
         self._momenta = {parameter: memory(parameter, index) for index, parameter in enumerate(every)}

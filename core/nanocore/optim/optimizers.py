@@ -12,7 +12,7 @@ from torch import Tensor
 from nanocore.config.schema import Config
 from nanocore.errors import CheckpointError
 from nanocore.model.roles import Role
-from nanocore.optim.groups import Group, Method, groups
+from nanocore.optim.groups import Group, OptimizerName, groups
 from nanocore.optim.lion import Lion
 from nanocore.optim.memory import bytes_by_kind, momentum_of, total_bytes
 from nanocore.optim.muon import Muon
@@ -42,7 +42,7 @@ class Optimizers:
         self._slots = self._create_state()
         self._state = {f"{name}.{slot}": t for name, slots in self._slots.items() for slot, t in slots.items()}
 
-    def _tables(self, method: Method) -> list[dict[str, Any]]:
+    def _tables(self, method: OptimizerName) -> list[dict[str, Any]]:
         """Torch's parameter groups of one method; `peak` keeps what the factors of `step` multiply."""
         return [
             {"params": [self._parameters[name] for name in group.parameters], "lr": group.lr, "peak": group}
@@ -117,11 +117,11 @@ class Optimizers:
                 tensor.zero_()
 
 
-def _methods(table: list[Group]) -> list[Method]:
+def _methods(table: list[Group]) -> list[OptimizerName]:
     return list(dict.fromkeys(group.optimizer for group in table))
 
 
-def _build(method: Method, tables: list[dict[str, Any]], config: Config) -> torch.optim.Optimizer:
+def _build(method: OptimizerName, tables: list[dict[str, Any]], config: Config) -> torch.optim.Optimizer:
     settings = config.optimizer
     if method == "muon":
         return Muon(

@@ -11,12 +11,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Method = Literal["newton-schulz", "polar-express"]
+Orthogonalisation = Literal["newton-schulz", "polar-express"]
 Coefficients = tuple[float, float, float]
 
 # One step is X <- (a + b A + c A^2) X with A = X X^T. Newton-Schulz: steepest at 0 that keeps singular values within
 # about [0.68, 1.13]. Polar Express: each step is the best for the range that the steps before it leave.
-COEFFICIENTS: dict[Method, tuple[Coefficients, ...]] = {
+COEFFICIENTS: dict[Orthogonalisation, tuple[Coefficients, ...]] = {
     "newton-schulz": ((3.4445, -4.7750, 2.0315),),
     "polar-express": (
         (8.156554524902461, -22.48329292557795, 15.878769915207462),
@@ -26,15 +26,18 @@ COEFFICIENTS: dict[Method, tuple[Coefficients, ...]] = {
         (2.3465413258596377, -1.7097828382687081, 0.42323551169305323),
     ),
 }
-MARGIN: dict[Method, float] = {"newton-schulz": 1.0, "polar-express": 1.01}  # its first step turns down beyond 1
+MARGIN: dict[Orthogonalisation, float] = {
+    "newton-schulz": 1.0,
+    "polar-express": 1.01,
+}  # its first step turns down beyond 1
 EPSILON = 1e-7
 # Gram-side steps before starting again from the matrix. Their float32 rounding errors grow with the coefficients: up to
 # 2e-4 (Newton-Schulz) and 1e-4 (Polar Express) of the result's norm for spectra over six decades. Newton-Schulz explodes
 # beyond about 7, and five of Polar Express would cost 1e-3.
-GRAM_STEPS: dict[Method, int] = {"newton-schulz": 5, "polar-express": 3}
+GRAM_STEPS: dict[Orthogonalisation, int] = {"newton-schulz": 5, "polar-express": 3}
 
 
-def orthogonalise(matrices: Tensor, steps: int, method: Method = "newton-schulz") -> Tensor:
+def orthogonalise(matrices: Tensor, steps: int, method: Orthogonalisation = "newton-schulz") -> Tensor:
     """(n, rows, columns) with rows <= columns, to about U V^T of each singular value decomposition.
 
     Singular values end near 1 (0.68 to 1.13 for usual spectra), not at 1. Works in the dtype of `matrices`. When they

@@ -18,7 +18,8 @@ from nanocore.runs.records import Record, read_all
 
 SCHEMA = 1
 ALIVE_STATES = ("starting", "running", "paused")
-FINAL_STATES = ("finished", "stopped", "crashed", "diverged")
+FAILED_STATES = ("crashed", "diverged")
+FINAL_STATES = ("finished", "stopped", *FAILED_STATES)
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 MOST_ATTEMPTS = 2**31  # a larger number in a file is damage: no reader could place what comes after it
 HEARTBEAT = 1.0  # seconds between two values of `alive`

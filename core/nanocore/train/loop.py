@@ -18,7 +18,8 @@ from nanocore.train.distributed import broadcast_json
 from nanocore.train.fire import fire, fire_on_request
 from nanocore.train.gradient_cosine import gradient_cosine
 from nanocore.train.job import Job
-from nanocore.train.measure import last_measures, measure, take_orders, write_sample
+from nanocore.train.measure import last_measures, measure, write_sample
+from nanocore.train.orders import take_orders
 from nanocore.train.refusal import admit, refuse, tell_spike
 from nanocore.train.step import StepResult, never, take_step
 from nanocore.train.telemetry import analyse, probing, record, report_layers
@@ -36,7 +37,7 @@ class Outcome:
 
 def train(job: Job) -> Outcome:
     """Train until the horizon, or until a stop is asked for. Raises DivergedError; the last checkpoint stays good."""
-    progress, every = job.progress, job.config
+    progress, config = job.progress, job.config
     while progress.step < job.horizon.steps:
         batch, progress.loader = next_batch(job)
         result = one_step(job, batch)
@@ -49,13 +50,13 @@ def train(job: Job) -> Outcome:
         job.tick()
         plan(job)
         record(job)
-        if job.progress.step == every.fire.at_step:
+        if progress.step == config.fire.at_step:
             fire(job)
-        if due(job, every.evaluation.every):
+        if due(job, config.evaluation.every):
             measure(job)
-        if due(job, every.evaluation.sample_every):
+        if due(job, config.evaluation.sample_every):
             write_sample(job)
-        if due(job, every.checkpoint.every):
+        if due(job, config.checkpoint.every):
             scheduled_save(job)
         obey(job)
         if job.orders.stop:
@@ -71,6 +72,7 @@ def next_batch(job: Job) -> tuple[Batch, dict[str, Any]]:
 
 
 def one_step(job: Job, batch: Batch) -> StepResult:
+    """Train on one batch, unless the result is not finite or a spike; layers are looked at in their turn."""
     purpose = goal(job, batch)
     compare_gradients(job, batch, purpose)
     with analyse(job):
@@ -144,6 +146,7 @@ def plan(job: Job) -> None:
 
 
 def due(job: Job, every: int) -> bool:
+    """Whether it is the turn of what comes `every` so many steps; `finish` does what the last step is due."""
     return every > 0 and job.progress.step % every == 0 and job.progress.step < job.horizon.steps
 
 
@@ -178,6 +181,7 @@ def scheduled_save(job: Job) -> None:
 
 
 def pause(job: Job) -> None:
+    """Wait until somebody asks to go on, or to stop; the time does not count as training."""
     job.reporter.event("paused")
     job.reporter.log("paused")
     show(job)  # the step just ended counts

@@ -11,24 +11,13 @@ from nanocore.runs.records import read_all
 from nanocore.train.distributed import broadcast_json
 from nanocore.train.evaluate import evaluate, sample
 from nanocore.train.job import Job
+from nanocore.train.orders import hear, take_orders
 
 _KEEP = 1 << 16  # bytes from the end of the metrics
 
 
 class BrokenOff(Exception):
     """A stop came; what was measured so far is worth nothing."""
-
-
-def take_orders(job: Job) -> None:
-    """Hear what was asked for, on all ranks the same."""
-    _hear(job)
-    job.orders.sync(job.world)
-
-
-def _hear(job: Job) -> None:
-    for command in job.orders.poll():
-        job.reporter.event("acknowledged", command=command.name)
-        job.reporter.log(f"command: {command.name}")
 
 
 def measure(job: Job, **facts: int) -> None:
@@ -77,7 +66,7 @@ def write_sample(job: Job) -> None:
         for piece in drawn:
             pieces.append(piece)
             job.reporter.pulse()
-            _hear(job)
+            hear(job)
             if job.orders.stop:
                 job.reporter.log("sample broken off: the run is to stop")
                 return

@@ -11,6 +11,7 @@ from nanocore.runs.control import Command, Inbox
 
 if TYPE_CHECKING:
     from nanocore.train.distributed import World
+    from nanocore.train.job import Job
 
 
 def _silent(*_: object) -> None:
@@ -81,3 +82,16 @@ class Orders:
             self.sync(world)
         if self.stop:
             raise StopRequested(self.exit_code)
+
+
+def take_orders(job: Job) -> None:
+    """Hear what was asked for, on all ranks the same."""
+    hear(job)
+    job.orders.sync(job.world)
+
+
+def hear(job: Job) -> None:
+    """Take what was asked for, and acknowledge it to whoever asked."""
+    for command in job.orders.poll():
+        job.reporter.event("acknowledged", command=command.name)
+        job.reporter.log(f"command: {command.name}")

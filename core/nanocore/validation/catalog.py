@@ -44,7 +44,7 @@ CHECKS: tuple[Entry, ...] = (
         "quantisers",
         "Weights become ternary and inputs 8-bit as the formulas say, and gradients pass straight through.",
         "codes equal; scales, outputs and gradients within 1e-5 of float64 arithmetic; 31 % of Gaussian weights are 0",
-        "docs/techniques/ternary.md; core/nanocore/model/quantize.py, core/nanocore/model/ternary_products.py",
+        "docs/techniques/ternary.md; core/nanocore/model/quantise.py, core/nanocore/model/ternary_products.py",
     ),
     _entry(
         "attention",
@@ -122,7 +122,7 @@ CHECKS: tuple[Entry, ...] = (
         "int8-state",
         "Muon's momentum in 8 bits stays close to the one in floats, at the bytes it should take.",
         "codes within half a step; the update's cosine at least 0.999; bytes are 1 + 4 / block a value",
-        "docs/techniques/8-bit-muon.md; core/nanocore/optim/quantized_state.py",
+        "docs/techniques/8-bit-muon.md; core/nanocore/optim/quantised_state.py",
         "int8_state",
     ),
     _entry(

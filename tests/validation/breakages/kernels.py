@@ -51,10 +51,10 @@ def a_packing_that_loses_the_last_row(patch: Patch) -> None:
 
 @caught_by("quantisers", "codes differ")
 def a_threshold_that_is_too_high(patch: Patch) -> None:
-    from nanocore.model import quantize
+    from nanocore.model import quantise
 
-    right = quantize.weight_codes
-    patch.setattr(quantize, "weight_codes", lambda weight, scale: right(weight, scale * 1.2))
+    right = quantise.weight_codes
+    patch.setattr(quantise, "weight_codes", lambda weight, scale: right(weight, scale * 1.2))
 
 
 @caught_by("quantisers", "weight gradient")

@@ -55,7 +55,7 @@ def norm_gains_that_decay(patch: Patch) -> None:
 
 @caught_by("int8-state", "int8: step 2: cosine")
 def an_8_bit_state_that_is_zeroed(patch: Patch) -> None:
-    from nanocore.optim.quantized_state import Codes
+    from nanocore.optim.quantised_state import Codes
 
     right = Codes.write
     patch.setattr(Codes, "write", lambda self, state, values: right(self, state, torch.zeros_like(values)))

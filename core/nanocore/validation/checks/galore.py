@@ -12,7 +12,7 @@ from nanocore.config.estimate import estimate
 from nanocore.optim.galore import SubspaceMomentum, leading_basis
 from nanocore.optim.momentum import DirectMomentum
 from nanocore.optim.orthogonal import orthogonalise
-from nanocore.optim.quantized_state import Floats
+from nanocore.optim.quantised_state import Floats
 from nanocore.validation.compare import error
 from nanocore.validation.outcome import Found, expect, within
 from nanocore.validation.steps import train_steps

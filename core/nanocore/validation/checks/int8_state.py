@@ -9,7 +9,7 @@ from torch.nn.functional import pad
 from nanocore.config.estimate import estimate
 from nanocore.optim.momentum import DirectMomentum
 from nanocore.optim.orthogonal import orthogonalise
-from nanocore.optim.quantized_state import Codes, Floats, Form, dequantise, quantise
+from nanocore.optim.quantised_state import Codes, Floats, Form, dequantise, quantise
 from nanocore.validation.outcome import Found, expect, within
 from nanocore.validation.steps import begin
 from nanocore.validation.workshop import Workshop

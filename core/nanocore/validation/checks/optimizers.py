@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from nanocore.optim.lion import Lion
 from nanocore.optim.muon import Muon
 from nanocore.optim.optimizers import Optimizers
-from nanocore.optim.orthogonal import Method, orthogonalise
+from nanocore.optim.orthogonal import Orthogonalisation, orthogonalise
 from nanocore.validation.compare import error
 from nanocore.validation.outcome import Found, expect, within
 from nanocore.validation.tiny import tiny_model
@@ -24,7 +24,7 @@ ROLES = (
 )  # fmt: skip
 RATES = {"matrix": 0.02, "embedding": 0.006, "head": 0.006, "norm": 0.003, "mixing": 0.003}  # by role, as in ROLES
 DECAYS = {"matrix": 0.1, "embedding": 0.2, "head": 0.2, "norm": 0.0, "mixing": 0.0}
-METHODS: tuple[Method, ...] = ("newton-schulz", "polar-express")
+METHODS: tuple[Orthogonalisation, ...] = ("newton-schulz", "polar-express")
 
 
 def check(_: Workshop) -> Found:
@@ -118,7 +118,7 @@ def _orthogonal(gradient: Tensor) -> Tensor:
     return math.sqrt(max(1.0, rows / columns)) * update
 
 
-def _singular_values(method: Method) -> tuple[Tensor, Tensor]:
+def _singular_values(method: Orthogonalisation) -> tuple[Tensor, Tensor]:
     """The least and the largest after five iterations, of a wide normal matrix; its singular vectors stay."""
     x = torch.randn((1, 32, 96), generator=torch.Generator().manual_seed(8))
     found = torch.linalg.svdvals(orthogonalise(x, 5, method)[0])

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from nanocore.model.bitlinear import BitLinear
-from nanocore.model.quantize import ternary_weight
+from nanocore.model.quantise import ternary_weight
 from nanocore.validation.compare import error
 from nanocore.validation.outcome import Found, expect, within
 from nanocore.validation.workshop import Workshop

@@ -1,6 +1,6 @@
-"""The two quantisers of BitNet b1.58 (arXiv 2402.17764): ternary weights and 8-bit activations.
+"""The weight quantiser of BitNet b1.58 (arXiv 2402.17764); that of the activations is `nanokernels.plain.token_codes`.
 
-Both work in float32 whatever the dtype of their input, because a code decided in bfloat16 is another code. Codes are
+It works in float32 whatever the dtype of its input, because a code decided in bfloat16 is another code. Codes are
 whole numbers; what they stand for is code times scale.
 """
 
@@ -12,17 +12,8 @@ import torch
 from torch import Tensor
 
 from nanokernels import training_gpu
-from nanokernels.plain import LARGEST_CODE, SMALLEST_SCALE, TokenCodes, token_codes
 
-__all__ = [
-    "LARGEST_CODE",
-    "SMALLEST_SCALE",
-    "TernaryWeight",
-    "TokenCodes",
-    "ternary_weight",
-    "token_codes",
-    "weight_codes",
-]
+DIVISOR_FLOOR = 1e-5  # keeps a matrix of zeros from dividing by zero; the scale itself stays what it is
 
 
 class TernaryWeight(NamedTuple):
@@ -56,5 +47,5 @@ def ternary_weight(weight: Tensor, group_size: int = 0) -> TernaryWeight:
 def weight_codes(weight: Tensor, scale: Tensor) -> Tensor:
     """Codes (out, in) int8 for scales (1, 1) or (out, groups), in torch: what every other way must equal."""
     grouped = weight.float().unflatten(1, (scale.shape[1], -1))  # (out, groups, columns)
-    codes = (grouped / scale.clamp(min=SMALLEST_SCALE).unsqueeze(-1)).round_().clamp_(-1, 1)
+    codes = (grouped / scale.clamp(min=DIVISOR_FLOOR).unsqueeze(-1)).round_().clamp_(-1, 1)
     return codes.flatten(1).to(torch.int8)

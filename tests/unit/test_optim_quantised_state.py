@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nanocore.optim.quantized_state import LARGEST, Codes, Floats, Form, dequantise, dynamic_map, quantise
+from nanocore.optim.quantised_state import LARGEST, Codes, Floats, Form, dequantise, dynamic_map, quantise
 
 FORMS: list[Form] = ["int8", "int8-dynamic", "int4"]
 

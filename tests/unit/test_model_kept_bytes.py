@@ -1,11 +1,10 @@
-"""Bytes counted from live tensors."""
+"""What a forward pass keeps for the backward pass, counted from live tensors."""
 
 from __future__ import annotations
 
 import torch
 
-from nanocore.analysis.memory import live_bytes
-from tests.kept import kept_for_backward
+from tests.kept import kept_for_backward, live_bytes
 from tests.models import make_model, random_tokens
 
 

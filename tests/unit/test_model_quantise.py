@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nanocore.model.quantize import ternary_weight, token_codes
+from nanocore.model.quantise import ternary_weight
+from nanokernels.plain import token_codes
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
