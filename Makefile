@@ -47,6 +47,7 @@ screenshots: .venv/.ready-run
 docs: .venv/.ready-run
 	$(BIN)/python -m nanocore.config.document > docs/configuration.md
 	$(BIN)/python -m nanocore.runs.metrics_document > docs/metrics.md
+	$(BIN)/python scripts/modules.py > docs/modules.md
 
 NATIVE := $(wildcard kernels/nanokernels/csrc/*)
 

@@ -36,6 +36,7 @@ ROWS = {  # technique: experiment and variant
     "z-loss 1e-4": ("objective", "z-loss"),
     "Entropy bonus 0.01": ("objective", "entropy-bonus"),
     "One stream, no mHC": ("model", "one-stream"),
+    "Four streams": ("model", "four-streams"),
     "mHC, dynamic maps": ("model", "dynamic"),
     "mHC, Sinkhorn": ("model", "sinkhorn"),
     "HC, unconstrained": ("model", "unconstrained"),
@@ -44,7 +45,8 @@ ROWS = {  # technique: experiment and variant
     "Experts, balanced by a bias": ("model", "experts"),
     "Experts, auxiliary loss": ("model", "experts-loss"),
     "LoopLM, 2 turns, equal parameters": ("model", "loop-2"),
-    "LoopLM, 2 turns of half the blocks, equal FLOPs": ("model", "loop-2-of-2"),
+    "LoopLM, 2 turns of half the blocks": ("model", "loop-2-of-2"),
+    "LoopLM, 2 turns of half the blocks, narrower: equal FLOPs": ("model", "loop-2-flops"),
     "Float matrices, not ternary": ("model", "float"),
     "FP4 study, nvfp4": ("fp4", "nvfp4"),
     "FP4 study, mxfp4": ("fp4", "mxfp4"),
@@ -114,7 +116,7 @@ def _line(name: str, document: dict[str, Any] | None, place: tuple[str, str], ag
     base = _row(document, "equal_steps", "baseline") or {}
     cells += [_ratio(steps, base), _mebibytes(steps["optimizer_bytes"], 2), _mebibytes(steps["peak_bytes"], 0)]
     cells += [_percent(steps), _percent(found["equal_time"]), _verdict(found)]
-    cells.append(there + _together(_changes(document, place[1]) + _changes(again, place[1])) if again else there)
+    cells.append(there + _together(_changes(document, place[1]), _changes(again, place[1])) if again else there)
     return f"| {' | '.join(cells)} |"
 
 
@@ -141,19 +143,20 @@ def _percent(row: dict[str, Any] | None) -> str:
     return f"{found['mean']:+.2f}{interval}{_missing(row)}"
 
 
-def _changes(document: dict[str, Any] | None, variant: str) -> list[float]:
+def _changes(document: dict[str, Any] | None, variant: str) -> dict[int, float]:
     """Percent by which each seed's loss at equal steps differs from the baseline's."""
     runs = [run for run in (document or {}).get("runs", ()) if run["kind"] == "steps" and run["ce"] is not None]
     losses = {(run["variant"], run["seed"]): run["ce"] for run in runs}
     base = {seed: loss for (name, seed), loss in losses.items() if name == "baseline"}
-    return [100 * (losses[variant, seed] / loss - 1) for seed, loss in base.items() if (variant, seed) in losses]
+    return {seed: 100 * (losses[variant, seed] / loss - 1) for seed, loss in base.items() if (variant, seed) in losses}
 
 
-def _together(changes: list[float]) -> str:
-    """The interval over the pairs of both machines."""
-    if not (found := paired(changes) if len(changes) > 1 else None):
+def _together(here: dict[int, float], there: dict[int, float]) -> str:
+    """The interval over the seeds, each the mean of both machines: the same seed is the same first weights and batches."""
+    means = [(here[seed] + there[seed]) / 2 for seed in here if seed in there]
+    if not (found := paired(means) if len(means) > 1 else None):
         return ""
-    return f"; {found.n} pairs of both: {found.mean:+.2f} [{found.low:+.2f}, {found.high:+.2f}]"
+    return f"; mean of both: {found.mean:+.2f} [{found.low:+.2f}, {found.high:+.2f}]"
 
 
 def _verdict(found: dict[str, dict[str, Any] | None]) -> str:

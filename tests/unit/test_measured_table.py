@@ -24,7 +24,8 @@ DOCUMENT = {
     ],
     "runs": [
         {"kind": "steps", "variant": "baseline", "seed": 1, "ce": 4.0}, {"kind": "steps", "variant": "int8", "seed": 1, "ce": 4.04},
-        {"kind": "steps", "variant": "int8", "seed": 2, "ce": 4.0}, {"kind": "time", "variant": "int8", "seed": 1, "ce": 9.0},
+        {"kind": "steps", "variant": "baseline", "seed": 2, "ce": 4.0}, {"kind": "steps", "variant": "int8", "seed": 2, "ce": 4.08},
+        {"kind": "steps", "variant": "int8", "seed": 3, "ce": 4.0}, {"kind": "time", "variant": "int8", "seed": 1, "ce": 9.0},
     ],
 }  # fmt: skip
 
@@ -45,7 +46,7 @@ def test_a_row_tells_cost_gain_missing_seeds_and_verdicts() -> None:
         "-0.07 [-0.76, +0.62]",
         "+1.90 (2 of 3 seeds)",
         "steps: no difference / time: worse",
-        "-0.07 [-0.76, +0.62]; 2 pairs of both: +1.00 [+1.00, +1.00]",
+        "-0.07 [-0.76, +0.62]; mean of both: +1.50 [-4.85, +7.85]",
     ]
     assert "not measured yet" in next(line for line in lines if "model: loop-2 " in line)
 
