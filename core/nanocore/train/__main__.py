@@ -21,7 +21,7 @@ from nanocore.runs.create import update_run
 from nanocore.runs.hints import to_type
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.liveness import acquire
-from nanocore.runs.pace import calibration
+from nanocore.runs.pace import Calibration, calibration
 from nanocore.runs.staging import accept, configuration_file, discard
 from nanocore.runs.status import Status, StatusWriter, next_attempt, read_status
 from nanocore.train.failure import explained, unwritable
@@ -31,6 +31,9 @@ from nanocore.train.signals import listening
 from nanocore.wording import counted
 
 if TYPE_CHECKING:
+    from nanocore.config.schema import Config
+    from nanocore.train.attempt import Attempt
+    from nanocore.train.job import Job
     from nanocore.train.loop import Outcome
 
 
@@ -140,6 +143,7 @@ def _ended(reporter: Reporter, error: NanoError) -> Ending:
 
 
 def _train(run: RunFolder, reporter: Reporter, orders: Orders) -> Outcome:
+    """Find the machine and the other processes, and train with them."""
     from nanocore.config.toml import load
     from nanocore.train.horizon import planned
 
@@ -149,32 +153,44 @@ def _train(run: RunFolder, reporter: Reporter, orders: Orders) -> Outcome:
 
     orders.raise_if_stopped()
     from nanocore.runs.spawn import thread_count
-    from nanocore.train.build import build
-    from nanocore.train.calibrate import calibrate
+    from nanocore.train.attempt import Attempt
     from nanocore.train.distributed import join, leave
     from nanocore.train.hardware import choose_machine
-    from nanocore.train.loop import train
 
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     torch.set_num_threads(max(1, thread_count(config.hardware.threads) // processes))
     machine = choose_machine(config.hardware, int(os.environ.get("LOCAL_RANK", "0")))
     world = join(machine.device)
     try:
-        job = build(run, config, world, machine, orders, reporter)
-        if world.rank == 0:
-            accept(run)
-        if job.progress.step:
-            reporter.event("resumed", from_step=job.progress.step)
-        reporter.log(f"training on {machine.name}, {counted(machine.threads, 'thread')}, {machine.dtype}")
-        timing = calibration(run)
-        if timing is None:
-            return train(job)
-        outcome = calibrate(job, timing.sets, timing.rounds)
-        if machine.device.type == "cpu":  # of a run that trains, its metrics tell
-            update_run(run, processor_share=round(job.processor_share(), 4))
-        return outcome
+        return _to_the_end(Attempt(run, world, machine, orders, reporter), config)
     finally:
         leave()
+
+
+def _to_the_end(attempt: Attempt, config: Config) -> Outcome:
+    """Build everything, then train, or time steps where the run is a calibration."""
+    from nanocore.train.build import build
+    from nanocore.train.loop import train
+
+    run, machine, reporter = attempt.run, attempt.machine, attempt.reporter
+    job = build(attempt, config)
+    if attempt.world.rank == 0:
+        accept(run)
+    if job.progress.step:
+        reporter.event("resumed", from_step=job.progress.step)
+    reporter.log(f"training on {machine.name}, {counted(machine.threads, 'thread')}, {machine.dtype}")
+    timing = calibration(run)
+    return train(job) if timing is None else _calibrate(job, timing)
+
+
+def _calibrate(job: Job, timing: Calibration) -> Outcome:
+    """Time steps; the share of the processors that they had stands in run.json, as metrics tell it of a run that trains."""
+    from nanocore.train.calibrate import calibrate
+
+    outcome = calibrate(job, timing.sets, timing.rounds)
+    if job.machine.device.type == "cpu":
+        update_run(job.run, processor_share=round(job.processor_share(), 4))
+    return outcome
 
 
 def _say(text: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import cast
 
 import torch
@@ -25,33 +25,33 @@ from nanocore.optim.optimizers import Optimizers
 from nanocore.runs.create import read_run, starting_checkpoint, update_run
 from nanocore.runs.documents import replace_file
 from nanocore.runs.layout import RunFolder, cache_root
+from nanocore.train.attempt import Attempt
 from nanocore.train.checkpoints import own_checkpoint, parent_checkpoint, restore, stored_progress
-from nanocore.train.distributed import World, broadcast_json
+from nanocore.train.distributed import broadcast_json
 from nanocore.train.fire import chosen
 from nanocore.train.hardware import Machine, surroundings
 from nanocore.train.horizon import Horizon, planned_steps
 from nanocore.train.job import Job
-from nanocore.train.orders import Orders
 from nanocore.train.progress import Progress
 from nanocore.train.reference import load_reference
 from nanocore.train.reporter import Reporter
 from nanokernels.int_matmul import chosen_path
 
 
-def build(run: RunFolder, config: Config, world: World, machine: Machine, orders: Orders, reporter: Reporter) -> Job:
+def build(attempt: Attempt, config: Config) -> Job:
     """Prepare everything up to the first step. Raises DataError, CheckpointError, ResourceError, StopRequested."""
+    world, orders, reporter = attempt.world, attempt.orders, attempt.reporter
     if config.training.batch_size < world.size:
         what = f"{world.size} processes need a batch of at least as many sequences"
         raise UsageError(what, where="training.batch_size")
-    own = own_checkpoint(run, config, reporter)
+    own = own_checkpoint(attempt.run, config, reporter)
     orders.raise_if_stopped(world)
-    corpus = _corpus(run, config, world, orders, reporter)
+    corpus = _corpus(attempt, config)
     _check_corpus(own, corpus)
     heldout = _heldout(corpus, config, reporter)
     orders.raise_if_stopped(world)
     reporter.status(phase="building")
-    progress = stored_progress(own) if own else Progress()
-    job = _assemble(run, config, world, machine, orders, reporter, corpus=corpus, heldout=heldout, progress=progress)
+    job = _assemble(attempt, config, corpus, heldout, stored_progress(own) if own else Progress())
     orders.raise_if_stopped(world)
     _begin(job, own)
     return job
@@ -59,40 +59,20 @@ def build(run: RunFolder, config: Config, world: World, machine: Machine, orders
 
 def beside(job: Job, config: Config) -> Job:
     """A job of another configuration in the same process, from its own first weights. It reports nothing."""
-    corpus = _corpus(job.run, config, job.world, job.orders, job.reporter)
-    silent = Reporter(None, None, job.reporter.attempt)
-    return _assemble(
-        job.run,
-        config,
-        job.world,
-        job.machine,
-        job.orders,
-        silent,
-        corpus=corpus,
-        heldout=job.heldout,
-        progress=Progress(),
-    )
+    attempt = Attempt(job.run, job.world, job.machine, job.orders, job.reporter)
+    corpus = _corpus(attempt, config)
+    silent = replace(attempt, reporter=Reporter(None, None, job.reporter.attempt))
+    return _assemble(silent, config, corpus, job.heldout, Progress())
 
 
-def _assemble(
-    run: RunFolder,
-    config: Config,
-    world: World,
-    machine: Machine,
-    orders: Orders,
-    reporter: Reporter,
-    *,
-    corpus: Corpus,
-    heldout: HeldOut,
-    progress: Progress,
-) -> Job:
+def _assemble(attempt: Attempt, config: Config, corpus: Corpus, heldout: HeldOut, progress: Progress) -> Job:
     """The job with a model and optimizers as the seed makes them, its loader at the data position of `progress`."""
-    core = _core(config, corpus, machine)
+    core = _core(config, corpus, attempt.machine)
     return Job(
-        run=run,
+        run=attempt.run,
         config=config,
-        world=world,
-        machine=machine,
+        world=attempt.world,
+        machine=attempt.machine,
         corpus=corpus,
         heldout=heldout,
         core=core,
@@ -101,12 +81,12 @@ def _assemble(
         loader=open_loader(corpus, config, progress.loader),
         progress=progress,
         horizon=Horizon(config, planned_steps(config, progress)),
-        orders=orders,
-        reporter=reporter,
+        orders=attempt.orders,
+        reporter=attempt.reporter,
         streams=StreamProbe(core) if config.mhc.streams > 1 else None,
         ternary=TernaryProbe(core),
         updates=UpdateProbe(core, core.roles()),
-        reference=load_reference(config, corpus.tokenizer, machine),
+        reference=load_reference(config, corpus.tokenizer, attempt.machine),
     )
 
 
@@ -129,16 +109,17 @@ def _core(config: Config, corpus: Corpus, machine: Machine) -> Transformer:
     return core.to(machine.device)
 
 
-def _corpus(run: RunFolder, config: Config, world: World, orders: Orders, reporter: Reporter) -> Corpus:
+def _corpus(attempt: Attempt, config: Config) -> Corpus:
     """Rank 0 prepares; the others then find everything in the cache."""
+    reporter = attempt.reporter
 
     def progress(phase: str, done: int, total: int) -> None:
-        orders.raise_if_stopped()
+        attempt.orders.raise_if_stopped()
         reporter.status(phase="preparing", message=f"{phase} {done}/{total}" if total else phase)
 
     reporter.status(phase="preparing")
-    data = _with_parent_vocabulary(run, config.data)
-    corpus = prepare(data, cache=cache_root(), progress=progress) if world.rank == 0 else None
+    data = _with_parent_vocabulary(attempt.run, config.data)
+    corpus = prepare(data, cache=cache_root(), progress=progress) if attempt.world.rank == 0 else None
     broadcast_json("prepared")
     corpus = corpus or prepare(data, cache=cache_root(), progress=lambda *_: None)
     reporter.status(message="")
