@@ -16,7 +16,7 @@ from nanocore.seal import ZEROS, json_agrees, seal_json
 
 SCHEMA = 2
 SEALED = 2  # from this version on a manifest holds its own hash
-MANIFEST = "manifest.json"
+MANIFEST, STATE = "manifest.json", "state.json"
 _CHUNK = 1 << 20
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 

@@ -14,13 +14,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from nanocore.checkpoint import manifest
+from nanocore.checkpoint.record import STATE
 from nanocore.errors import DISK_FULL, CheckpointError, ResourceError, remedy
 from nanocore.runs.documents import Flawed, check_version
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.text import sanitize_line
 
 SCHEMA = 1
-MODEL, OPTIMIZER, STATE, TOKENIZER = "model.safetensors", "optim.safetensors", "state.json", "tokenizer.json"
+MODEL, OPTIMIZER, TOKENIZER = "model.safetensors", "optim.safetensors", "tokenizer.json"
 
 
 @dataclass(frozen=True)

@@ -37,9 +37,15 @@ def compute_bytes(hardware: Hardware) -> Literal[2, 4]:
 @cache
 def cpu_multiplies_bfloat16() -> bool:
     """bfloat16 matmuls beat float32 only with these instructions; emulated they are ten times slower."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
-    flags = next((line for line in text.splitlines() if line.startswith("flags")), "").split()
+    flags = processor_info().get("flags", "").split()
     return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def processor_info() -> dict[str, str]:
+    """What Linux says of the first processor; nothing where it says nothing."""
+    try:
+        first = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split("\n\n")[0]
+    except OSError:
+        return {}
+    pairs = (line.split(":", 1) for line in first.splitlines() if ":" in line)
+    return {key.strip(): value.strip() for key, value in pairs}

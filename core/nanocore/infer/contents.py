@@ -16,7 +16,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from nanocore.checkpoint.state import MODEL, OPTIMIZER, STATE, TOKENIZER
+from nanocore.checkpoint.record import STATE
+from nanocore.checkpoint.state import MODEL, OPTIMIZER, TOKENIZER
 from nanocore.config.schema import Config
 from nanocore.config.validate import build
 from nanocore.data.tokenizer import from_json

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nanocore.checkpoint import manifest
+from nanocore.checkpoint.record import STATE
 from nanocore.errors import UsageError
 from nanocore.runs.hints import to_type
 from nanocore.runs.layout import RunFolder
@@ -16,7 +17,7 @@ from nanocore.runs.text import sanitize_line
 if TYPE_CHECKING:
     from nanocore.infer.locate import Source
 
-FILES, OWN_FILE, STATE = (".gguf", ".mhc"), "nanoconsole.json", "state.json"
+FILES, OWN_FILE = (".gguf", ".mhc"), "nanoconsole.json"
 MOST = 3  # of the models in a folder that are named
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from nanocore.checkpoint.lost import lost_place
 from nanocore.checkpoint.manifest import available, folders, leftovers
-from nanocore.checkpoint.record import examine
+from nanocore.checkpoint.record import STATE, examine
 from nanocore.errors import ConfigError, FormatError, UsageError
 from nanocore.export.sealed import beside, check_export
 from nanocore.runs.documents import Flawed, read_document
@@ -126,7 +126,7 @@ def _not_as_trained(run: RunFolder, config: Config) -> str:
     from nanocore.config.validate import build
 
     checkpoints = available(run.checkpoints_dir)
-    document = read_document(checkpoints[-1] / "state.json", _Document) if checkpoints else None
+    document = read_document(checkpoints[-1] / STATE, _Document) if checkpoints else None
     try:
         conflicts = resume_conflicts(build(document.state.config), config) if document else []
     except ConfigError:  # of an earlier or later version

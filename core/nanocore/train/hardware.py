@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 import torch
 
-from nanocore.config.machine import cpu_multiplies_bfloat16
+from nanocore.config.machine import cpu_multiplies_bfloat16, processor_info
 from nanocore.config.sections import Hardware
 from nanocore.errors import ResourceError
 
@@ -96,14 +95,5 @@ def _dtype(wanted: str, device: torch.device) -> torch.dtype:
 
 
 def _processor_name() -> str:
-    info = _processor_info()
+    info = processor_info()
     return info.get("model name", info.get("Processor", "CPU"))
-
-
-def _processor_info() -> dict[str, str]:
-    try:
-        first = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split("\n\n")[0]
-    except OSError:
-        return {}
-    pairs = (line.split(":", 1) for line in first.splitlines() if ":" in line)
-    return {key.strip(): value.strip() for key, value in pairs}

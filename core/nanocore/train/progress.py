@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from nanocore.checkpoint.manifest import available, step_of
+from nanocore.checkpoint.record import STATE
 from nanocore.runs.documents import read_document
 from nanocore.runs.layout import RunFolder
 from nanocore.train.spikes import SpikeWindow
@@ -59,7 +60,7 @@ def newest_progress(run: RunFolder) -> Progress:
     checkpoints = available(run.checkpoints_dir)
     if not checkpoints:
         return Progress()
-    document = read_document(checkpoints[-1] / "state.json", _Document)
+    document = read_document(checkpoints[-1] / STATE, _Document)
     progress = document.state.progress if document else Progress()
     progress.step = step_of(checkpoints[-1])
     return progress

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from nanocore.config.machine import processor_info
 from nanocore.errors import ResourceError
 from nanocore.runs.text import sanitize_line
 from nanocore.worker.channel import Channel, Record
@@ -90,7 +91,7 @@ def _machine() -> Section:
 
     from nanocore.runs.spawn import thread_count
 
-    memory, processor = psutil.virtual_memory(), _processor()
+    memory, processor = psutil.virtual_memory(), processor_info()
     present = (processor.get("flags") or processor.get("Features") or "").split()
     return {
         "system": f"{platform.system()} {platform.release()}",
@@ -102,13 +103,6 @@ def _machine() -> Section:
         "memory_bytes": memory.total,
         "memory_available_bytes": memory.available,
     }
-
-
-def _processor() -> dict[str, str]:
-    """What Linux says of the first processor."""
-    first = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split("\n\n")[0]
-    pairs = (line.split(":", 1) for line in first.splitlines() if ":" in line)
-    return {key.strip(): value.strip() for key, value in pairs}
 
 
 def _kernels(problems: list[str]) -> Section:
