@@ -14,9 +14,10 @@ from textual.screen import Screen
 from textual.signal import Signal
 from textual.widget import Widget
 
+from nanoconsole.services.follower import RunFollower
 from nanoconsole.services.hangup import leave_on_hangup
+from nanoconsole.services.listed import RunList
 from nanoconsole.services.settings import Settings, load
-from nanoconsole.services.tailer import RunFollower, RunList
 from nanoconsole.tui import keys, modes
 from nanoconsole.tui.board_app import BoardApp
 from nanoconsole.tui.choice import Choice

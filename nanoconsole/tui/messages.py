@@ -8,7 +8,7 @@ from textual.message import Message
 
 if TYPE_CHECKING:
     from nanoconsole.services.alert_guard import Look
-    from nanoconsole.services.tailer import RunList
+    from nanoconsole.services.listed import RunList
     from nanoconsole.services.watched import RunUpdate
     from nanocore.runs.layout import RunFolder
 

@@ -10,7 +10,8 @@ from unittest import mock
 import pytest
 
 from nanoconsole.services import known_run, run_listing
-from nanoconsole.services.tailer import RunFollower, RunList
+from nanoconsole.services.follower import RunFollower
+from nanoconsole.services.listed import RunList
 from nanoconsole.services.watched import LogBuffer, RunUpdate, WatchedRun
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.records import RecordWriter

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from nanoconsole.services import metrics_reader, tailer, watched
+from nanoconsole.services import metrics_reader, watched
+from nanoconsole.services.follower import RunFollower
 from nanoconsole.services.history import CURVES, History
 from nanoconsole.services.metrics_reader import MetricsReader
-from nanoconsole.services.tailer import RunFollower
 from nanoconsole.services.watched import METERS, RunUpdate, WatchedRun
 from nanocore.runs.layout import RunFolder
 from tests.run_helpers import wait_for
@@ -74,7 +74,7 @@ def test_another_thread_has_the_interpreter_while_it_works_but_not_for_long(
 
 def test_nothing_is_read_on_until_what_was_read_is_painted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watched, "MeterReader", SteadyMeters)
-    monkeypatch.setattr(tailer, "PATIENCE", 60.0)
+    monkeypatch.setattr("nanoconsole.services.follower.PATIENCE", 60.0)
     monkeypatch.setattr(metrics_reader, "FIRST", 4096)
     updates: list[RunUpdate] = []
     follower = RunFollower(tmp_path, lambda _: None, updates.append, lambda error: None)

@@ -8,14 +8,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nanoconsole.services.listed import Listed, RunList
+from nanoconsole.services.listed import RunList
 from nanoconsole.services.run_index import RunIndex
 from nanocore.runs.layout import RunFolder
 
 if TYPE_CHECKING:
     from nanoconsole.services.watched import RunUpdate, WatchedRun
-
-__all__ = ["INTERVAL", "Listed", "RunFollower", "RunList"]
 
 INTERVAL = 1.0  # seconds between looks
 TELL_EVERY = 0.25  # least seconds between two updates while a long history is read
