@@ -1,4 +1,4 @@
-"""What FIRE does when the data shifts: python -m tests.bench.data_shift [--seeds 1 2 3] [--steps 400] [--runs DIR].
+"""What FIRE does when the data shifts: python -m tests.bench.data_shift [--seeds 1 2 3] [--steps 400] [--runs DIR] [--out FILE].
 
 For each seed tiny-cpu trains on a small part of Python's standard library, then goes on with all of it: plainly, or with
 queries and keys, or all matrices, reinitialised at the first step of the new text. A fresh model of as many steps on the
@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from nanocore.compare.statistics import paired
+from nanocore.runs.create import read_run
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.records import read_all
 
@@ -72,21 +73,31 @@ def run_name(variant: str, seed: int) -> str:
     return f"shift-{variant.replace(',', '').replace(' ', '-')}-s{seed}"
 
 
-def table(runs: Path, seeds: list[int], steps: int) -> str:
-    """Markdown: bits per byte on the new text, and the difference from simply going on, paired by seed."""
+def curves(runs: Path, seeds: list[int]) -> dict[str, list[dict[int, float]]]:
+    """By what was done after the shift: bits per byte on the new text by step, a curve for each seed."""
     found = {name: [curve(runs / run_name(name, seed)) for seed in seeds] for name in AFTER}
-    found["fresh model"] = [curve(runs / f"shift-fresh-s{seed}") for seed in seeds]
+    return found | {"fresh model": [curve(runs / f"shift-fresh-s{seed}") for seed in seeds]}
+
+
+def table(found: dict[str, list[dict[int, float]]], steps: int) -> str:
+    """Markdown: bits per byte on the new text, and the difference from simply going on, paired by seed."""
     marks = [step for step in (100, 200, steps) if step <= steps]
     lines = [f"| after the shift | {' | '.join(f'{mark} steps' for mark in marks)} | less going on, 95 % interval |"]
     lines.append("|---|" + "---|" * (len(marks) + 1))
     base = [one[steps] for one in found["goes on"]]
-    for name, curves in found.items():
-        cells = [_mean([one[mark] for one in curves]) for mark in marks]
-        change = paired([one[steps] - other for one, other in zip(curves, base, strict=True)])
+    for name, seeds in found.items():
+        cells = [_mean([one[mark] for one in seeds]) for mark in marks]
+        change = paired([one[steps] - other for one, other in zip(seeds, base, strict=True)])
         known = f" ({change.low:+.4f} to {change.high:+.4f})" if change.low is not None else ""
         words = "" if name == "goes on" else f"{change.mean:+.4f}{known}"
         lines.append(f"| {name} | {' | '.join(cells)} | {words} |")
     return "\n".join(lines)
+
+
+def _machine(runs: Path) -> dict[str, object]:
+    """What a run notes of where it was made."""
+    facts = read_run(RunFolder(next(runs.glob("shift-fresh-s*"))))
+    return {key: facts[key] for key in ("machine", "versions", "git")}
 
 
 def _mean(values: list[float]) -> str:
@@ -98,10 +109,20 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--runs", type=Path, default=Path("runs-data-shift"))
+    parser.add_argument("--out", type=Path, help="keeps the curves as JSON")
     arguments = parser.parse_args()
     for seed in arguments.seeds:
         one_seed(arguments.runs, seed, arguments.steps)
-    print(table(arguments.runs, arguments.seeds, arguments.steps))
+    found = curves(arguments.runs, arguments.seeds)
+    print(table(found, arguments.steps))
+    if arguments.out:
+        result = {
+            **_machine(arguments.runs),
+            "seeds": arguments.seeds,
+            "steps": arguments.steps,
+            "bits_per_byte": found,
+        }
+        arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
