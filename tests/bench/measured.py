@@ -24,7 +24,7 @@ HEAD = (
 )
 BASELINES = {  # row: the experiment whose report has its runs
     "Baseline of objective": "objective",
-    "Baseline of optimizer, model, recipe and fp4": "optimizer",
+    "Baseline of optimizer, model, recipe, 8-bit and fp4": "optimizer",
 }
 ROWS = {  # technique: experiment and variant
     "Multi-token prediction, 1 head": ("objective", "mtp-1"),
@@ -52,6 +52,7 @@ ROWS = {  # technique: experiment and variant
     "FP4 study, mxfp4": ("fp4", "mxfp4"),
     "FP4 study, token": ("fp4", "token"),
     "8-bit Muon": ("optimizer", "int8"),
+    "8-bit Muon, eight seeds": ("8-bit", "int8"),
     "GaLore-Muon, rank 1/4": ("optimizer", "galore"),
     "GaLore-Muon, 8 bits, int4 projector": ("optimizer", "galore-int8"),
     "AdamW for matrices": ("optimizer", "adamw"),
