@@ -21,10 +21,11 @@ def told(spec: Spec, root: Path, queued: Collection[str], slots: int) -> str:
     """`12 runs at equal steps, 2 calibrations, up to 6 at equal time; about 20 min, by the speed of runs ...`."""
     items = [item for item in plan(spec) if item.name in queued]
     counts = Counter(item.kind for item in items)
+    spared = any(item.pace is not None and item.pace.tolerance for item in items)  # if its calibration says so
     known = (
         (counts["steps"], f"{counted(counts['steps'], 'run')} at equal steps"),
         (counts["calibration"], counted(counts["calibration"], "calibration")),
-        (counts["time"], f"{'up to ' if spec.time_tolerance else ''}{counted(counts['time'], 'run')} at equal time"),
+        (counts["time"], f"{'up to ' if spared else ''}{counted(counts['time'], 'run')} at equal time"),
     )
     words = ", ".join(text for count, text in known if count) or "nothing is left to train"
     return words + _length(spec, items, read_timings(root) if items else [], slots)

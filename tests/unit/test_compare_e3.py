@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
+from nanocore.compare import experiment
 from nanocore.compare.e3 import e3
-from nanocore.compare.experiment import plan, variants
+from nanocore.compare.experiment import plan, prepare, variants
+from nanocore.compare.length import known_steps
 from nanocore.compare.spec import BASELINE, POWER_CHECK
 from nanocore.config.fields import changed
 from nanocore.errors import ConfigError, UsageError
+from nanocore.runs import create
+from nanocore.runs.create import create_run
 
 NAMES = [
     "mtp",
@@ -100,3 +107,46 @@ def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"^bench e3: --set: model\.d_modle: unknown key; did you mean"):
         e3(sets=["model.d_modle=64"])
     assert list(variants(e3(preset="medium-3b", only=["mtp"]))) == [BASELINE, POWER_CHECK, "mtp"]
+
+
+@pytest.fixture
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No process of git for each run."""
+    monkeypatch.setattr(create, "git_revision", str)
+
+
+@pytest.mark.usefixtures("quickly")
+@pytest.mark.parametrize("before", [1, 2, 4])
+def test_an_experiment_killed_as_its_runs_were_made_goes_on_with_their_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int
+) -> None:
+    """A calibration is made first of all: another measure of the steps would make it another experiment."""
+    made: list[str] = []
+
+    def killed(*given: Any, **named: Any) -> None:
+        if len(made) == before:
+            raise KeyboardInterrupt
+        made.append(create_run(*given, **named).name)
+
+    spec = e3(steps=1250, only=["mtp"], seeds=[1])
+    monkeypatch.setattr(experiment, "create_run", killed)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(spec, tmp_path, again=False, slots=2)
+    assert made[0] == "e3-mtp-calibration" and len(made) == before
+    monkeypatch.undo()
+    steps = known_steps(e3(only=["mtp"], seeds=[1]), tmp_path)
+    assert steps == 1250
+    assert len(prepare(e3(steps=steps, only=["mtp"], seeds=[1]), tmp_path, again=True, slots=2)) == 5
+
+
+@pytest.mark.usefixtures("quickly")
+def test_the_steps_are_those_of_the_experiments_own_runs_with_whichever_seeds(tmp_path: Path) -> None:
+    spec, other = e3(steps=1250, only=["mtp"], seeds=[3]), e3(steps=40, only=["mtp"], quick=True)
+    planned, alien = {item.kind: item for item in plan(spec)}, plan(e3(steps=70, only=["mtp"], seeds=[2]))[-1]
+    create_run(tmp_path, plan(other)[0].config, name="e3-quick-mtp-s1", experiment=plan(other)[0].facts(other))
+    create_run(tmp_path, alien.config, name="e3-mine")  # nobody's run, with a name like theirs
+    paced = planned["time"]
+    create_run(tmp_path, alien.config, name=paced.name, experiment=paced.facts(spec))  # its steps are its own
+    assert known_steps(e3(only=["mtp"]), tmp_path) == 0 == known_steps(e3(only=["mtp"]), tmp_path / "nowhere")
+    create_run(tmp_path, planned["steps"].config, name=planned["steps"].name, experiment=planned["steps"].facts(spec))
+    assert known_steps(e3(only=["mtp"], seeds=[1, 2]), tmp_path) == 1250

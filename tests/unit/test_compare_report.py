@@ -169,6 +169,7 @@ def test_a_bad_variant_that_is_not_worse_means_no_power(tmp_path: Path, monkeypa
     document = built(tmp_path)
     assert document["power"] is False
     assert "NO POWER" in markdown(document)
+    assert rows(document, "equal_steps")["power-check"]["verdict"] == "did not come out worse"
     assert rows(document, "equal_steps")["smooth"]["verdict"] == "no difference seen, but no power to see one"
     assert rows(document, "equal_steps")["mtp"]["verdict"] == "better"
 
@@ -189,6 +190,8 @@ def test_what_failed_diverged_or_is_missing_stands_there(tmp_path: Path) -> None
     document = built(tmp_path, lambda item: item.name in special)
     steps = rows(document, "equal_steps")
     assert (document["complete"], document["power"]) == (False, None)
+    words = "2 of 3 runs of baseline and 3 of 3 runs of power-check finished, and all are needed"
+    assert document["power_words"] == f"not known: {words}"
     assert steps["mtp"]["difference"] is None  # seed 3 has no baseline
     assert steps["mtp"]["verdict"] == "no result (1 of 3 seeds diverged)"
     assert steps["smooth"]["difference"]["n"] == 2
@@ -225,6 +228,7 @@ def test_an_empty_experiment_and_a_single_seed_say_so(tmp_path: Path) -> None:
     found = rows(report(single, tmp_path), "equal_steps")
     assert found["mtp"]["verdict"] == "no verdict from one pair"
     assert found["mtp"]["difference"]["low"] is None
+    assert report(single, tmp_path)["power_words"].endswith("needs two seeds or more")
 
 
 def test_tokens_that_differ_are_said(tmp_path: Path) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from nanocore.compare.experiment import RATES, plan, prepare, variants
-from nanocore.compare.spec import POWER_CHECK, Spec, Variant, read
+from nanocore.compare.spec import POWER_CHECK, Kind, Spec, Variant, read
 from nanocore.config.fields import changed, get
 from nanocore.config.resolve import resolve
+from nanocore.config.toml import load
 from nanocore.errors import DataError, UsageError
-from nanocore.runs.pace import Pace
-from tests.compared import GOOD, written
+from nanocore.runs.create import read_run
+from nanocore.runs.layout import RunFolder
+from nanocore.runs.pace import Pace, needless
+from tests.compared import GOOD, SPEC, make, written
 
 
 def test_a_file_becomes_runs_paired_by_seed(tmp_path: Path) -> None:
@@ -63,6 +67,35 @@ def test_a_variant_that_costs_no_time_may_skip_the_runs_at_equal_time(tmp_path: 
     assert ("cheap", "time") not in kinds
     untimed = read(written(tmp_path, text.replace("seeds", 'equal = ["steps"]\nseeds', 1)))
     assert untimed.timed() == untimed.at("time") == []
+
+
+@pytest.mark.parametrize(("experiment", "variant", "spared"), [
+    (["steps", "time"], None, True), (["time"], None, False), (["steps", "time"], ["time"], False), (["time"], ["steps", "time"], True),
+])  # fmt: skip
+def test_a_run_of_the_same_steps_stands_for_one_at_equal_time_only_where_it_is_planned(
+    tmp_path: Path, experiment: list[Kind], variant: list[Kind] | None, spared: bool
+) -> None:
+    part = SPEC.variants["smooth"].model_copy(update={"equal": variant})  # its step takes the baseline's time
+    changes = {"variants": {"smooth": part}, "equal": experiment, "seeds": [1], "time_tolerance": 0.03}
+    planned = plan(SPEC.model_copy(update=changes))
+    make(tmp_path, next(item for item in planned if item.kind == "calibration"))
+    (pace,) = (item.pace for item in planned if item.pace is not None)
+    assert bool(needless(tmp_path, pace)) is spared
+
+
+def test_an_experiment_goes_on_with_other_seeds_than_its_calibrations_were_made_with(tmp_path: Path) -> None:
+    path = written(tmp_path, GOOD)
+    first = prepare(read(path), tmp_path / "runs", again=False, slots=2)
+    path.write_text(path.read_text().replace("[1, 2]", "[2, 3]"))
+    assert "first-look-mtp-calibration" in first
+    prepare(read(path), tmp_path / "runs", again=True, slots=2)
+    made = RunFolder(tmp_path / "runs" / "first-look-mtp-calibration")
+    assert (read_run(made)["experiment"]["seed"], load(made.config_file).training.seed) == (1, 1)
+    path.write_text(path.read_text().replace("mtp.horizon=2", "mtp.horizon=3"))
+    for each in (tmp_path / "runs").glob("first-look-mtp-s*"):
+        shutil.rmtree(each)
+    with pytest.raises(UsageError, match=r"^first-look-mtp-calibration: exists, but is no run of this experiment"):
+        prepare(read(path), tmp_path / "runs", again=True, slots=2)
 
 
 def test_two_experiments_may_share_a_baseline_and_its_power_check(tmp_path: Path) -> None:

@@ -136,12 +136,17 @@ def test_a_baseline_whose_loss_was_lower_before_its_end_is_at_100_percent() -> N
 
 
 def test_a_busy_machine_is_said_beside_claims_of_time_that_no_calibration_made(whole: dict[str, Any]) -> None:
-    measures = ("step_seconds", "backward_seconds", "seconds_to_baseline", "peak_bytes")
+    measures = ("step_seconds", "backward_seconds", "seconds_to_baseline", "utilisation", "peak_bytes")
     told = [Claim(claim=kind, source="a paper", scale="7B", measure=kind) for kind in measures]  # type: ignore[arg-type]
     spec = SPEC.model_copy(update={"variants": {"mtp": SPEC.variants["mtp"].model_copy(update={"claims": told})}})
     tables = {"steps": whole["equal_steps"], "time": whole["equal_time"]}
-    found = [each["measured"].endswith("; the machine was busy") for each in claims(spec, tables, busy=True)]
-    assert found == [False, False, True, False]
+
+    def marked() -> list[bool]:
+        return [each["measured"].endswith("; the machine was busy") for each in claims(spec, tables, busy=True)]
+
+    assert marked() == [False, False, True, True, False]
+    tables["steps"] = [{**row, "part_ratios_alone": {}} for row in whole["equal_steps"]]  # of the step as a whole alone
+    assert marked() == [False, True, True, True, False]
 
 
 def test_a_busy_machine_is_said_of_the_runs_and_beside_claims_of_time(tmp_path: Path, few: Any) -> None:

@@ -20,6 +20,8 @@ def test_runs_are_counted_by_kind(tmp_path: Path) -> None:
     assert told(SPEC, tmp_path, ALL, 2) == "12 runs at equal steps, 2 calibrations, 6 runs at equal time"
     spared = SPEC.model_copy(update={"time_tolerance": 0.05})
     assert told(spared, tmp_path, ALL, 2).endswith(", up to 6 runs at equal time")
+    alone = spared.model_copy(update={"equal": ["time"]})  # no run of the same steps could stand for one
+    assert told(alone, tmp_path, ALL, 2).endswith(", 6 runs at equal time")
     assert told(SPEC, tmp_path, ["known-mtp-s1"], 2) == "1 run at equal steps"
     assert told(SPEC, tmp_path, [], 2) == "nothing is left to train"
 

@@ -63,9 +63,12 @@ def test_a_folder_that_cannot_be_written_into_is_refused_before_anything_is_run(
 
 def test_markdown_holds_no_markup_of_others(document: dict[str, Any]) -> None:
     text = markdown(
-        {**document, "sets": ['data.sources=[{paths=["/a/*.py", "/b/*.py"]}]'], "command": ["bench", "a b"]}
-    )
-    assert "\\<b>faster\\</b> & better" in text and "a \\| b" in text and "/a/\\*.py" in text
+        {**document, "sets": ['data.sources=[{paths=["/a/*.py", "/b/*.py"]}]'], "command": ["bench", "a b"], "claims": [
+            {**document["claims"][0], "source": "c \\| d"}
+        ]}
+    )  # fmt: skip
+    assert r"| c \\\| d |" in text  # a backslash of theirs does not set the bar free
+    assert "\\<b>faster\\</b> & better" in text and "/a/\\*.py" in text
     made = time.strftime("%Y-%m-%d", time.gmtime(document["created"]))
     assert re.search(rf"(?m)^Made {made} \d\d:\d\d UTC by: bench 'a b'$", text)
 
@@ -146,6 +149,12 @@ def test_the_documentation_explains_every_column_of_that_table(document: dict[st
     table = text[text.index("`runs.csv` has times") :].split("\n\n")[1].splitlines()[2:]
     told = [name for line in table for name in line.split("|")[1].strip().split(", ")]
     assert told == runs_csv(document).splitlines()[0].split(",")
+
+
+def test_the_documentation_explains_every_key_of_the_document(document: dict[str, Any]) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "comparisons.md").read_text(encoding="utf-8")
+    table = text[text.index("`report.json` is one object") :].split("\n\n")[1].splitlines()[2:]
+    assert [name for line in table for name in line.split("|")[1].strip().split(", ")] == list(document)
 
 
 def test_an_experiment_without_any_run_has_a_page(tmp_path: Path) -> None:

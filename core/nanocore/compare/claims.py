@@ -37,9 +37,9 @@ def _measured(claim: Claim, variant: str, rows: Mapping[str, Mapping[str, Row]],
 
 
 def _by_the_clock(claim: Claim, own: Row) -> bool:
-    """Whether other work on the machine falls on the variant alone: it is a time, and not of a calibration."""
-    calibrated = claim.measure != "seconds_to_baseline" and own["step_ratio_alone"] is not None
-    return claim.measure.endswith(("_seconds", "seconds_to_baseline")) and not calibrated
+    """Whether other work on the machine falls on the variant alone: it is a time, or a share of one, and not of a calibration."""
+    calibrated = {"step_seconds": own["step_ratio_alone"], "backward_seconds": own["part_ratios_alone"].get("backward")}
+    return claim.measure in (*calibrated, "seconds_to_baseline", "utilisation") and not calibrated.get(claim.measure)
 
 
 def _bits(own: Row, base: Row) -> str:

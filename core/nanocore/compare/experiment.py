@@ -7,7 +7,7 @@ machine, that times a variant beside the baseline. Nothing else is kept: an expe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -95,8 +95,9 @@ def plan(spec: Spec) -> list[Planned]:
 
 
 def _pace(spec: Spec, variant: str) -> Pace:
-    """As long as the baseline takes for the experiment's steps."""
-    return Pace(spec.steps, run_name(spec, variant, spec.seeds[0], "calibration"), spec.time_tolerance)
+    """As long as the baseline takes for the experiment's steps; needed always where no run of the same steps could stand for it."""
+    tolerance = spec.time_tolerance if variant in spec.at("steps") else 0.0
+    return Pace(spec.steps, run_name(spec, variant, spec.seeds[0], "calibration"), tolerance)
 
 
 def _calibration(spec: Spec, base: str, variant: str, sets: list[str]) -> Planned:
@@ -157,11 +158,22 @@ def _check_existing(spec: Spec, root: Path, planned: list[Planned], *, again: bo
         if not again and item.facts(spec)["name"] == spec.name:
             fix = "go on with --continue, look with --report-only, or give the experiment another name"
             raise UsageError("this run of the experiment exists already", where=item.name, fix=fix)
-        if read_run(run).get("experiment") != item.facts(spec):
+        made = read_run(run).get("experiment")
+        wanted = _with_its_seed(item, made)
+        if made != wanted.facts(spec):
             raise UsageError("exists, but is no run of this experiment", where=item.name, fix="rename the experiment")
-        if different := conflicts(item, load(run.config_file)):
+        if different := conflicts(wanted, load(run.config_file)):
             what = f"was made from another configuration: {', '.join(different)}"
             raise UsageError(what, where=item.name, fix="give the changed experiment another name")
+
+
+def _with_its_seed(item: Planned, made: Any) -> Planned:
+    """A calibration as it would be with the seed that it was made with: what a step takes is the same for all seeds."""
+    seed = made.get("seed") if isinstance(made, dict) else None
+    if item.kind != "calibration" or not isinstance(seed, int):
+        return item
+    training = item.config.training.model_copy(update={"seed": seed})
+    return replace(item, seed=seed, config=item.config.model_copy(update={"training": training}))
 
 
 def _check_named(root: Path, planned: list[Planned]) -> None:

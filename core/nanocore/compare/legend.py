@@ -9,7 +9,8 @@ LEGEND: dict[str, dict[str, str]] = {
         "± seeds": "standard deviation of it over the seeds",
         "difference": "of bits per byte, variant minus baseline, mean over the pairs of one seed: below 0 is better",
         "95 % interval": "Student's t over the pairs",
-        "p": "two-sided, corrected by Holm over the variants of the table; the power check is not among them",
+        "p": "two-sided, corrected by Holm over all planned variants of the table, of which one without a p counts as p = 1; the power "
+        "check is not among them",
         "CE nats/token": "held-out cross-entropy at the end of the run, mean over the seeds",
         "CE difference %": "of the baseline's cross-entropy of the same seed, mean over the pairs, with its interval",
         "verdict": "better or worse where p < 0.05, else that no difference was seen; what diverged, or is far worse and too "
@@ -23,7 +24,8 @@ LEGEND: dict[str, dict[str, str]] = {
         "x baseline": "the calibrated step time over the baseline's, with the 95 % interval of the median over the rounds. A verdict "
         "at equal time is as good as this: steps that are 3 % too many are an advantage of 3 % in every seed",
         "optimizer MiB": "bytes of live optimizer state",
-        "peak MiB": "largest memory of the process; of the GPU where one was used",
+        "peak MiB": "largest memory that the process had as a record was written: it may have had more between two; of the GPU, where one "
+        "was used, the largest at any time",
     },
     "Where the time goes, means after the first four steps, so that work which comes rarely is in them": {
         "data wait ms, forward ms, backward ms, optimizer ms": "of a step; the forward pass has the loss in it, and in this project "

@@ -13,14 +13,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from nanocore.compare.experiment import run_name
-from nanocore.compare.spec import BASELINE, WARM_UP, Spec
+from nanocore.compare.spec import WARM_UP, Spec
 from nanocore.config.resolve import resolve
 from nanocore.config.schema import Config
 from nanocore.config.toml import load
 from nanocore.errors import ResourceError
-from nanocore.runs.create import create_run
-from nanocore.runs.layout import RunFolder
+from nanocore.runs.create import create_run, read_run
+from nanocore.runs.layout import RunFolder, list_runs
 from nanocore.runs.liveness import observe
 from nanocore.runs.pace import median_of
 from nanocore.runs.spawn import start_detached
@@ -30,9 +29,15 @@ ROUND = 10  # steps are rounded up to this, so that nobody reads precision into 
 
 
 def known_steps(spec: Spec, root: Path) -> int:
-    """Steps of the experiment's runs that were made before; 0 where there are none."""
-    runs = (RunFolder(root / run_name(spec, BASELINE, seed, "steps")) for seed in spec.seeds)
-    return next((load(run.config_file).training.steps for run in runs if run.run_file.is_file()), 0)
+    """Steps of the experiment's runs that were made before, with whichever seeds; 0 where there are none."""
+    runs = (run for run in list_runs(root) if run.name.startswith(f"{spec.name}-") and _has_its_steps(run, spec.name))
+    return next((load(run.config_file).training.steps for run in runs), 0)
+
+
+def _has_its_steps(run: RunFolder, experiment: str) -> bool:
+    """Whether it is a run of the experiment with the steps that all are made with: at equal time it gets its own."""
+    facts = read_run(run).get("experiment")
+    return isinstance(facts, dict) and facts.get("name") == experiment and facts.get("kind") in ("steps", "calibration")
 
 
 def steps_in(spec: Spec, seconds: float, slots: int) -> tuple[int, float]:

@@ -12,7 +12,10 @@ CROWDED = 1.25  # load average per CPU; where no share is known
 
 
 def load(results: Sequence[Result]) -> dict[str, Any]:
-    """The least share of a processor that a run had, and the most load average as one began; None where not recorded."""
+    """The least share of a processor that a run had, and the most load average as one began; None where not recorded.
+
+    Runs are counted by name: one that stands for another is among the results twice.
+    """
     shares = {result.run: share for result in results if (share := result.processor_share) is not None}
     least = min(shares, key=lambda run: shares[run], default="")
     averages = [average for result in results if (average := load_average(result)) is not None]
@@ -22,7 +25,7 @@ def load(results: Sequence[Result]) -> dict[str, Any]:
         "load_average": max(averages, default=None),
         "runs": len(shares.keys() | {result.run for result in results if load_average(result) is not None}),
         "starved": sum(share < STARVED for share in shares.values()),
-        "crowded": sum(map(_crowded, results)),
+        "crowded": len({result.run for result in results if _crowded(result)}),
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from nanocore.compare.sections import Section, sections, title
 
-_SPECIAL = re.compile(r"([*<`|])")  # what would be no plain text; other signs mean nothing where they stand in a report
+_SPECIAL = re.compile(r"([\\*<`|])")  # what would be no plain text; other signs mean nothing where they stand
 
 
 def markdown(document: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,11 @@ import msgspec
 from nanocore.compare.claims import claims
 from nanocore.compare.experiment import Kind, plan, variants
 from nanocore.compare.load import busy, load, load_average
-from nanocore.compare.results import Result, compare, read_result, stand_in
+from nanocore.compare.results import Comparison, Result, compare, read_result, stand_in
 from nanocore.compare.rows import row
 from nanocore.compare.spec import BASELINE, POWER_CHECK, Spec
 from nanocore.compare.statistics import CONFIDENCE
-from nanocore.compare.verdicts import POWER, far, power
+from nanocore.compare.verdicts import far, power, power_words
 from nanocore.config.fields import changed
 from nanocore.config.literals import literal
 from nanocore.config.resolve import resolve
@@ -28,8 +28,9 @@ SCHEMA = 1
 def report(spec: Spec, root: Path, command: Sequence[str] = ()) -> dict[str, Any]:
     """Everything known of an experiment now, as plain data for JSON. Raises ConfigError for a spec that cannot run."""
     results = stand_in([read_result(root, item) for item in plan(spec)], spec.time_tolerance)
-    has_power, tables = _tables(spec, results)
-    loaded = load(results)
+    kinds: list[Kind] = ["steps", *(["time"] if spec.at("time") else [])]
+    compared = {kind: compare(results, kind, len(spec.seeds)) for kind in kinds}
+    tables, loaded = _tables(spec, results, compared), load(results)
     return {
         "schema": SCHEMA,
         "bench": "compare",
@@ -44,8 +45,8 @@ def report(spec: Spec, root: Path, command: Sequence[str] = ()) -> dict[str, Any
         "confidence": CONFIDENCE,
         "time_tolerance": spec.time_tolerance,
         "complete": all(result.finished for result in results),
-        "power": has_power,
-        "power_words": POWER[has_power],
+        "power": power(compared["steps"]),
+        "power_words": power_words(compared["steps"]),
         "variants": {name: _differences(spec, sets) for name, sets in variants(spec).items()},
         "equal_steps": tables["steps"],
         "equal_time": tables.get("time", []),
@@ -57,19 +58,18 @@ def report(spec: Spec, root: Path, command: Sequence[str] = ()) -> dict[str, Any
     }
 
 
-def _tables(spec: Spec, results: list[Result]) -> tuple[bool | None, dict[str, list[dict[str, Any]]]]:
-    """Whether the comparison can see a difference, and the rows at equal steps and, if asked for, at equal time."""
-    kinds: list[Kind] = ["steps", *(["time"] if spec.at("time") else [])]
-    compared = {kind: compare(results, kind, len(spec.seeds)) for kind in kinds}
+def _tables(
+    spec: Spec, results: list[Result], compared: Mapping[Kind, list[Comparison]]
+) -> dict[str, list[dict[str, Any]]]:
+    """The rows at equal steps and, if asked for, at equal time, in the order of the file."""
     has_power, worst = power(compared["steps"]), far(compared["steps"])
     times = {result.variant: result.times for result in results if result.times is not None}
     base = [result for result in results if result.variant == BASELINE and result.kind == "steps"]
     places = {name: place for place, name in enumerate([BASELINE, POWER_CHECK, *spec.variants])}
-    tables = {
+    return {
         kind: [row(one, has_power, worst, times, base) for one in sorted(found, key=lambda one: places[one.variant])]
         for kind, found in compared.items()
     }
-    return has_power, dict(tables)
 
 
 def _plain(result: Result) -> dict[str, Any]:
@@ -88,12 +88,18 @@ def _differences(spec: Spec, sets: list[str]) -> list[str]:
 
 
 def _machines(results: list[Result]) -> list[dict[str, Any]]:
-    """The different machines, versions and revisions of the runs; more than one makes times incomparable."""
+    """The different machines, versions and revisions of the runs; more than one makes times incomparable.
+
+    What a damaged run.json says in no table is left out.
+    """
     found: list[dict[str, Any]] = []
     for result in results:
         facts = result.facts or {}
-        if "machine" in facts:
-            one = {key: facts.get(key) for key in ("machine", "versions", "git")}
+        machine, versions = (
+            each if isinstance(each := facts.get(key), dict) else {} for key in ("machine", "versions")
+        )
+        if machine:
+            one = {"machine": machine, "versions": versions, "git": facts.get("git")}
             if one not in found:
                 found.append(one)
     return found

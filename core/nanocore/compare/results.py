@@ -28,7 +28,7 @@ class Result:
 
     `state` is the run's, or "missing"; `reason` says in words why there is no result. Times are in seconds: `seconds`
     those of all training steps, step time and throughput medians after the first ones. `peak_bytes` is the largest
-    memory of the process (of the GPU if used).
+    memory that the process had as a record was written (of the GPU, if used, the largest at any time).
     """
 
     run: str
@@ -77,7 +77,7 @@ class Comparison:
     """A variant against the baseline: differences (variant minus baseline) of pairs with the same seed, None without.
 
     `ce_percent` is the difference of the held-out cross-entropy relative to the baseline's. `corrected_p` is Holm's
-    over the variants of the same kind. A negative difference is better; `least` is the smallest of bits per byte.
+    over the planned variants of the same kind. A negative difference is better; `least` is the smallest of bits per byte.
     """
 
     variant: str
@@ -144,17 +144,21 @@ def stand_in(results: list[Result], tolerance: float) -> list[Result]:
 
 
 def compare(results: list[Result], kind: Kind, seeds: int) -> list[Comparison]:
-    """Every variant of a kind against the baseline, which stands first; the power check is in no correction."""
+    """Every variant of a kind against the baseline, which stands first; the power check is in no correction.
+
+    A variant without a p counts as one with p = 1: an experiment half done must not correct by fewer than a whole one.
+    """
     base = {result.seed: result for result in results if result.variant == BASELINE and result.kind == "steps"}
     found = [_against(name, kind, seeds, base, _of(results, name, kind)) for name in _names(results, kind)]
-    p_values = {
-        one.variant: one.bits.p
-        for one in found
-        if one.variant not in (BASELINE, POWER_CHECK) and one.bits is not None and one.bits.p is not None
-    }
-    corrected = holm(p_values)
+    known = {one.variant: one.bits.p for one in found if one.bits is not None and one.bits.p is not None}
+    family = [one.variant for one in found if one.variant not in (BASELINE, POWER_CHECK)]
+    corrected = holm({name: known.get(name, 1.0) for name in family})
     first = Comparison(BASELINE, kind, seeds, list(base.values()), None, None, None)
-    return [first, *(replace(one, corrected_p=corrected.get(one.variant)) for one in found if one.variant != BASELINE)]
+    others = (one for one in found if one.variant != BASELINE)
+    return [
+        first,
+        *(replace(one, corrected_p=corrected.get(one.variant) if one.variant in known else None) for one in others),
+    ]
 
 
 def mean(values: Iterable[float | None]) -> float | None:

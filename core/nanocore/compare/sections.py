@@ -118,7 +118,7 @@ def last_of_each(sets: Sequence[str]) -> list[str]:
 
 def _machine(one: Row) -> str:
     """The processor or GPU, CPUs and memory, as far as they were recorded, then versions and revision."""
-    known = dict(one["machine"] or {})
+    known = dict(one["machine"])
     device, cpus, memory = known.pop("device", None), known.pop("cpus", None), known.pop("memory_gib", None)
     parts = [
         f"{known.pop('device_name', 'unknown')}{f' ({device})' if device else ''}",
@@ -126,8 +126,8 @@ def _machine(one: Row) -> str:
         *([f"{memory} GiB memory"] if memory else []),
         *(f"{key} {value}" for key, value in known.items()),
     ]
-    versions = ", ".join(f"{key} {value}" for key, value in (one["versions"] or {}).items() if value)
-    return f"Machine: {', '.join(parts)}. Versions: {versions}. Revision: {one['git'] or 'unknown'}."
+    versions = ", ".join(f"{key} {value}" for key, value in one["versions"].items() if value)
+    return f"Machine: {', '.join(parts)}. Versions: {versions or 'unknown'}. Revision: {one['git'] or 'unknown'}."
 
 
 def _load(found: Row) -> list[str]:

@@ -16,16 +16,35 @@ POWER = {
     True: "the deliberately bad variant (learning rates / 8) came out worse: the comparison can see a difference",
     False: "NO POWER: the deliberately bad variant (learning rates / 8) did not come out worse; "
     "nothing can be concluded from variants that look equal",
-    None: "not known: the deliberately bad variant (learning rates / 8) needs finished runs of two seeds or more",
 }
+ONE_SEED = "not known: the deliberately bad variant (learning rates / 8) needs two seeds or more"
 
 
 def power(comparisons: Sequence[Comparison]) -> bool | None:
-    """Whether the deliberately bad variant came out worse: its interval lies above 0. None when that is not known."""
+    """Whether the deliberately bad variant came out worse: its interval lies above 0. None when that is not known: a seed has no
+    pair, or there is but one seed.
+    """
     check = _power_check(comparisons)
     if check is None or check.bits is None or check.bits.low is None or check.bits.n < check.seeds:
         return None
     return check.bits.low > 0
+
+
+def power_words(comparisons: Sequence[Comparison]) -> str:
+    """`power` in words; where it is not known, which runs it lacks."""
+    if (found := power(comparisons)) is not None:
+        return POWER[found]
+    if comparisons[0].seeds < 2:
+        return ONE_SEED
+    needed = (_finished(one) for one in comparisons if one.variant in (BASELINE, POWER_CHECK))
+    return f"not known: {' and '.join(needed)} finished, and all are needed"
+
+
+def _finished(comparison: Comparison) -> str:
+    """`2 of 3 runs of power-check (1 diverged)`."""
+    done, diverged = sum(result.finished for result in comparison.results), _diverged(comparison)
+    words = f"{done} of {comparison.seeds} runs of {comparison.variant}"
+    return f"{words} ({diverged} diverged)" if diverged else words
 
 
 def far(comparisons: Sequence[Comparison]) -> float | None:
@@ -49,8 +68,10 @@ def verdict(comparison: Comparison, has_power: bool | None, far: float | None) -
         return _untested(bits.n) + partly
     if p is None:
         return f"no verdict from one pair{partly}"
+    if comparison.variant == POWER_CHECK:
+        return f"did not come out worse{partly}"
     partly = _alone(bits) + partly
-    if comparison.variant == POWER_CHECK or has_power:
+    if has_power:
         return f"no difference seen at this scale{partly}"
     return f"no difference seen, {'power not known' if has_power is None else 'but no power to see one'}{partly}"
 

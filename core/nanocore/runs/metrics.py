@@ -143,7 +143,7 @@ _ALL = (
         "ternary/flip_fraction", "", "Share of ternary weights that changed since the last measurement.",
         chart="ternary", cadence="telemetry",
     ),
-    _m("memory/rss_bytes", "bytes", "Resident memory of the trainer.", chart="memory", goal="low"),
+    _m("memory/rss_bytes", "bytes", "Resident memory of the trainer as the record is written.", chart="memory", goal="low"),
     _m("memory/gpu_bytes", "bytes", "Highest memory allocated on the GPU.", chart="memory", goal="low"),
     _m("memory/optimizer_bytes", "bytes", "Optimizer state, counted from its live tensors.", chart="memory", goal="low"),
     _m("device/utilisation", "", "Share of the device in use since the last record.", goal="high"),
