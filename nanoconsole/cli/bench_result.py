@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_format
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +13,7 @@ import typer
 from nanoconsole.cli.model import answers
 from nanoconsole.cli.output import emit, say
 from nanocore.errors import UsageError
-from nanocore.files import is_folder
+from nanocore.files import is_file, is_folder, is_there
 
 Report = dict[str, Any]
 Out = Annotated[
@@ -34,22 +35,35 @@ def deliver(
     json: bool,
     out: Path | None,
 ) -> None:
-    """Measure, keep the result in the file `out` if one is named, and print it as JSON or as `show` does.
+    """Measure, print the result as JSON or as `show` does, and keep it in the file `out` if one is named.
 
-    Raises UsageError for a file that cannot be made, before anything is measured.
+    Raises UsageError for a file that cannot be made or written, before anything is measured. What was measured is shown
+    before it is written, so that a full disk does not lose it, and written also where it could not be shown.
     """
-    from nanoconsole.services.reports.files import write_whole
     from nanocore.bench.results import stamped
 
-    if out is not None and (is_folder(out) or not is_folder(out.absolute().parent)):
-        raise UsageError("cannot be made", where=f"--out {out}", fix="name a file in a folder that is there")
+    if out is not None:
+        _refuse_unwritable(out)
     report = stamped(kind, measure(), ["nanoconsole", *(context.find_root().obj or ())])
     for line in report.get("warnings", ()):
         say(f"warning: {line}")
-    if out is not None:
-        write_whole(out, json_format.dumps(report, indent=1, ensure_ascii=True, allow_nan=False) + "\n")
-        say(f"wrote {out}")
-    if json:
-        emit(report)
-    else:
-        show(report)
+    try:
+        emit(report) if json else show(report)
+    finally:
+        if out is not None:
+            _keep(out, report)
+
+
+def _refuse_unwritable(out: Path) -> None:
+    where, folder = f"--out {out}", out.absolute().parent
+    if (is_there(out) and not is_file(out)) or not is_folder(folder):
+        raise UsageError("cannot be made", where=where, fix="name a file in a folder that is there")
+    if not os.access(folder, os.W_OK | os.X_OK) or (is_there(out) and not os.access(out, os.W_OK)):
+        raise UsageError("cannot be written", where=where, fix="name a file that you may write")
+
+
+def _keep(out: Path, report: Report) -> None:
+    from nanoconsole.services.reports.files import write_whole
+
+    write_whole(out, json_format.dumps(report, indent=1, ensure_ascii=True, allow_nan=False) + "\n")
+    say(f"wrote {out}")

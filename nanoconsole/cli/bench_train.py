@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -10,16 +10,15 @@ from nanoconsole.cli.bench_memory import Preset
 from nanoconsole.cli.bench_result import Out, Report, by_worker, deliver
 from nanoconsole.cli.options import Json, Set, examples
 from nanoconsole.cli.output import table, tell
+from nanocore.bench.results import MODES, Mode
 from nanocore.wording import counted
 
-Mode = Literal["eager", "compiled"]
-MODES: tuple[Mode, ...] = ("eager", "compiled")
 ROUNDS, QUICK = 5, 1
 TERA = 1e12
-PARTS = ("data_wait", "forward", "backward", "optimizer")
 
 Threads = Annotated[
-    list[int] | None, typer.Option("--threads", min=1, max=1024, help="Threads; may be repeated [1 and 2].")
+    list[int] | None,
+    typer.Option("--threads", min=1, max=1024, help="Threads on a CPU; may be repeated [1 and 2]. A GPU ignores it."),
 ]
 Only = Annotated[Mode | None, typer.Option("--only", help="Measure this mode alone; torch.compile takes minutes.")]
 Quick = Annotated[bool, typer.Option("--quick", help="One round instead of five: whether it works.")]
@@ -89,9 +88,11 @@ def _show(report: Report) -> None:
 
 
 def _cells(row: dict[str, Any]) -> tuple[Any, ...]:
+    from nanocore.runs.metrics import STEP_PARTS
+
     return (
         row["model"], row["mode"], row["threads"], row["parameters"], _figure(row["tokens_per_second"], 1, 0), _figure(row["against_plain"], 1, 2),
-        _figure(row["step_seconds"], 1e3, 1), *(_figure(row["parts"][part], 1e3, 1) for part in PARTS), _figure(row["mfu"], 100, 1),
+        _figure(row["step_seconds"], 1e3, 1), *(_figure(row["parts"][part], 1e3, 1) for part in STEP_PARTS), _figure(row["mfu"], 100, 1),
     )  # fmt: skip
 
 

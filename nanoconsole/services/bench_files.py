@@ -3,33 +3,49 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nanocore.bench.results import KINDS, SCHEMA, figures
+from nanocore.bench.figures import TABLES, figures
+from nanocore.bench.results import KINDS, SCHEMA
 from nanocore.compare.sections import last_of_each
 from nanocore.errors import UsageError
 from nanocore.files import read_regular
 from nanocore.runs.text import sanitize_line
 
 LARGEST = 64 << 20  # bytes of a result; a comparison of many runs has some hundred thousand
+NONE = "none"
 
 
 @dataclass(frozen=True)
 class Beside:
-    """One figure of two results; None in the one that lacks it. `ratio` is the second over the first, where neither can be below 0."""
+    """One figure of two results; None in the one that lacks it. `ratio` is the second over the first, where that says something."""
 
     name: str
     unit: str
     better: str
     first: float | None
     second: float | None
-    signed: bool = False
+    ratios: bool = True
 
     @property
     def ratio(self) -> float | None:
-        return self.second / self.first if self.first and self.second is not None and not self.signed else None
+        if not self.ratios or not self.first or self.second is None:
+            return None
+        found = self.second / self.first
+        return found if math.isfinite(found) else None
+
+
+@dataclass(frozen=True)
+class Said:
+    """The verdict on a variant in two experiments, in words; "" where there is none."""
+
+    name: str
+    first: str
+    second: str
 
 
 def read_result(path: Path) -> dict[str, Any]:
@@ -51,7 +67,7 @@ def read_result(path: Path) -> dict[str, Any]:
 def beside(first: dict[str, Any], second: dict[str, Any]) -> list[Beside]:
     """All figures of two results of one kind, in the order of the first, then what only the second has.
 
-    Raises UsageError when the kinds differ, or one is damaged.
+    Raises UsageError when the kinds differ, or one is damaged or has a number that is none.
     """
     if first["bench"] != second["bench"]:
         raise UsageError(
@@ -59,51 +75,93 @@ def beside(first: dict[str, Any], second: dict[str, Any]) -> list[Beside]:
         )
     try:
         one, other = ({each.name: each for each in figures(document)} for document in (first, second))
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise UsageError(f"one of them is damaged: {type(error).__name__}: {sanitize_line(str(error))}") from None
     found = []
     for name in dict.fromkeys([*one, *other]):
         known = one.get(name) or other[name]
         values = (one[name].value if name in one else None, other[name].value if name in other else None)
-        found.append(Beside(sanitize_line(name), known.unit, known.better, *values, known.signed))
+        found.append(Beside(sanitize_line(name), known.unit, known.better, *values, known.ratios))
     return found
 
 
+def verdicts(first: dict[str, Any], second: dict[str, Any]) -> list[Said]:
+    """What two experiments concluded of each variant; nothing of other kinds. Both are whole, as `beside` found them."""
+    one, other = _verdicts(first), _verdicts(second)
+    names = dict.fromkeys([*one, *other])
+    return [Said(sanitize_line(name), one.get(name, ""), other.get(name, "")) for name in names]
+
+
+def _verdicts(document: dict[str, Any]) -> dict[str, str]:
+    if document["bench"] != "compare":
+        return {}
+    rows = ((words, row) for key, words in TABLES for row in document[key])
+    return {f"{row['variant']}, {words}": said for words, row in rows if (said := _text(row.get("verdict")))}
+
+
 def origin(document: dict[str, Any]) -> dict[str, str]:
-    """What a result was measured on and with, in words."""
-    machines = document.get("machines") if document["bench"] == "compare" else [document.get("machine")]
-    first = _table(machines[0]) if isinstance(machines, list) and machines else {}
-    device = _table(first.get("machine")) or _table(first.get("device")) or first
-    versions = _table(first.get("versions"))
-    command = document.get("command")
+    """How, and on and with what a result was measured, in words; of an experiment on several machines all of them."""
+    found, command = _machines(document), document.get("command")
     return {
-        **_of_experiment(document),
-        "processor": _text(device.get("device_name") or device.get("cpu")),
-        "versions": ", ".join(f"{_text(name)} {_text(found)}" for name, found in versions.items() if found),
-        "revision": _text(first.get("git")),
+        **_setting(document),
+        "processor": _different(map(_processor, found)),
+        "versions": _different(map(_versions, found)),
+        "revision": _different(_text(one.get("git")) for one in found),
         "command": " ".join(map(_text, command)) if isinstance(command, list) else "",
     }
 
 
 def different(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
-    """What two experiments do not share, so that their figures are not of the same training; in words."""
-    one, other = _of_experiment(first), _of_experiment(second)
-    found = [f"{key} {one[key]} and {other.get(key)}" for key in one if one[key] != other.get(key)]
-    return [f"they are not of the same training: {', '.join(found)}; the figures do not compare"] if found else []
+    """What two results of one kind do not share, so that their figures are not of the same thing; in words."""
+    one, other = _setting(first), _setting(second)
+    found = [f"{key} {one[key] or NONE} and {other[key] or NONE}" for key in one if one[key] != other[key]]
+    what = "not of the same training" if first["bench"] == "compare" else "not measured alike"
+    return [f"they are {what}: {', '.join(found)}; the figures do not compare"] if found else []
 
 
-def _of_experiment(document: dict[str, Any]) -> dict[str, str]:
-    """How its runs were trained; nothing where it is no comparison."""
-    if document["bench"] != "compare":
-        return {}
-    seeds, sets = (value if isinstance(value := document.get(key), list) else [] for key in ("seeds", "sets"))
-    return {
-        "preset": _text(document.get("preset")),
-        "steps": _text(document.get("steps")),
-        "seeds": ", ".join(map(_text, seeds)),
-        "threads": _text(document.get("threads")),
-        "all runs": "; ".join(map(_text, last_of_each([text for text in sets if isinstance(text, str)]))),
-    }
+def _setting(document: dict[str, Any]) -> dict[str, str]:
+    """What was measured, as it was asked for; it has the same keys for every result of a kind."""
+    kind, preset = document["bench"], _text(document.get("preset"))
+    if kind == "compare":
+        seeds = ", ".join(map(_text, _list(document.get("seeds"))))
+        lengths = {"steps": _text(document.get("steps")), "seeds": seeds, "threads": _text(document.get("threads"))}
+        return {"preset": preset, **lengths, "all runs": _overrides(document)}
+    if kind == "train":
+        return {"preset": preset, "overrides": _overrides(document), "rounds": _text(document.get("rounds"))}
+    if kind == "memory":
+        return {"preset": preset, "overrides": _overrides(document)}
+    if kind == "kernels":
+        return {"effort": "quick" if document.get("quick") else "full"}
+    scale = _table(document.get("scale"))
+    return {"scale": ", ".join(f"{_text(key)} {_text(value)}" for key, value in scale.items())}
+
+
+def _overrides(document: dict[str, Any]) -> str:
+    """Those that hold, in one order."""
+    texts = [text for text in _list(document.get("sets")) if isinstance(text, str)]
+    return "; ".join(map(_text, sorted(last_of_each(texts))))
+
+
+def _machines(document: dict[str, Any]) -> list[dict[str, Any]]:
+    found = _list(document.get("machines")) if document["bench"] == "compare" else [document.get("machine")]
+    return [_table(one) for one in found]
+
+
+def _processor(one: dict[str, Any]) -> str:
+    device = _table(one.get("machine")) or _table(one.get("device")) or one
+    return _text(device.get("device_name") or device.get("cpu"))
+
+
+def _versions(one: dict[str, Any]) -> str:
+    return ", ".join(f"{_text(name)} {_text(found)}" for name, found in _table(one.get("versions")).items() if found)
+
+
+def _different(words: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(word for word in words if word))
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _table(value: object) -> dict[str, Any]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import psutil
 import pytest
 
-from nanocore.bench.memory import BASELINE, TECHNIQUES, bench_memory, named
+from nanocore.bench.memory import BASELINE, CLAIM, TECHNIQUES, bench_memory, named
 from nanocore.config.resolve import resolve
 from nanocore.config.toml import dump
+from nanocore.errors import UsageError
 from tests.tiny import tiny_config
 
 
@@ -59,6 +62,37 @@ def test_what_a_preset_cannot_have_is_left_out_with_the_reason(preset: str, monk
     report = bench_memory(preset, ["moe.experts=4"], lambda _: None)
     assert [row["technique"] for row in report["rows"]] == [BASELINE]
     assert "no backward pass on kept tokens" in report["left_out"]["Collider, full"]
+
+
+def test_a_preset_with_techniques_has_the_rows_of_one_without(
+    preset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    techniques = tmp_path / "techniques.toml"
+    sets = ("optimizer.matrices=adamw", "training.activation_checkpointing=full", "mtp.horizon=1")
+    galore = ("galore.rank_fraction=0.5", "galore.projector=int4", "optimizer.state=int8")
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: type("Memory", (), {"available": 1 << 10})())
+    found = []
+    for own in ((), sets, galore):
+        techniques.write_text(dump(tiny_config("model.d_model=64", "model.d_ff=128", *own)))
+        rows = bench_memory(str(techniques), [], lambda _: None)["rows"]
+        found.append([(row["technique"], row["matrix_state_bytes"], row["activations"]) for row in rows])
+    assert found[0] == found[1] == found[2]
+    kept = {name: activations["estimated"] for name, _, activations in found[0]}
+    assert kept["checkpointing, full"] < kept[BASELINE]
+    assert resolve(CLAIM, []).training.activation_checkpointing == "full"  # as docs/benchmarks.md says of its table
+
+
+@pytest.mark.parametrize("override", ["mtp.horizon=1", "optimizer.state = int8", "galore.projector=int4"])
+def test_an_override_of_what_a_technique_changes_is_refused(preset: str, override: str) -> None:
+    with pytest.raises(UsageError, match=r"^--set: [a-z._]+ is what the row \".+\" changes in the baseline"):
+        bench_memory(preset, ["training.batch_size=2", override], lambda _: None)
+
+
+def test_shares_are_of_the_first_row_whatever_it_is_called(preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: type("Memory", (), {"available": 1 << 10})())
+    monkeypatch.setattr("nanocore.bench.memory.named", lambda technique, config: f"{technique}, horizon 1")
+    rows = bench_memory(preset, [], lambda _: None)["rows"]
+    assert [row["matrix_state_share"] for row in rows[:2]] == [1.0, pytest.approx(2.0, abs=0.01)]
 
 
 def test_what_does_not_fit_is_not_measured(preset: str, monkeypatch: pytest.MonkeyPatch) -> None:

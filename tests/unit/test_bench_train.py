@@ -10,7 +10,8 @@ import torch
 
 from nanocore.bench.plain_model import PlainModel
 from nanocore.bench.train import bench_train
-from nanocore.bench.train_sides import PLAIN, Plain
+from nanocore.bench.train_sides import PLAIN, Ours, Plain, plain_flops_per_token
+from nanocore.config.flops import flops_per_token
 from nanocore.config.toml import dump
 from nanocore.data.prepare import prepare
 from nanocore.runs.layout import cache_root
@@ -53,6 +54,36 @@ def test_what_cannot_be_compiled_stands_with_its_reason(preset: str, monkeypatch
     plain = next(row for row in rows if row["model"] == PLAIN)
     assert plain["reason"] == "not run: RuntimeError: no C++ compiler"
     assert (plain["tokens_per_second"], plain["against_plain"], plain["parts"]["forward"]) == (None, None, None)
+
+
+TECHNIQUES = (
+    ("mtp.horizon=2",), ("mtp.horizon=1", "mtp.kind=sequential"), ("collider.mode=full",), ("loop.count=3",), ("delta.pattern=DA",),
+    ("moe.experts=4", "moe.shared=1", "moe.d_expert=16"), ("model.linear=float", "fp4.format=nvfp4"),
+    ("model.qk_norm=false", "model.sub_norm=true", "model.tie_embeddings=false", "mhc.streams=4"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("sets", TECHNIQUES, ids=lambda sets: sets[0])
+def test_the_arithmetic_of_the_plain_model_is_that_of_the_shape_without_techniques(sets: tuple[str, ...]) -> None:
+    without = tiny_config("mhc.streams=1")
+    assert plain_flops_per_token(tiny_config(*sets), 20) == flops_per_token(without, 20)
+
+
+def test_the_plain_side_counts_its_own_arithmetic_and_not_that_of_prediction_heads(preset: str) -> None:
+    plain, heads = (tiny_config(*sets) for sets in ((), ("mtp.horizon=2",)))
+    corpus, machine = prepare(plain.data, cache=cache_root()), choose_machine(plain.hardware)
+    sides = [Plain(config, "eager", corpus, machine) for config in (plain, heads)]
+    assert sides[0].flops_per_token == sides[1].flops_per_token > 0
+    assert Ours(heads, "eager", corpus, machine).flops_per_token > sides[1].flops_per_token
+
+
+def test_each_step_of_the_fp4_study_has_random_numbers_of_its_own(preset: str) -> None:
+    config = tiny_config("model.linear=float", "fp4.format=nvfp4")
+    side = Ours(config, "eager", prepare(config.data, cache=cache_root()), choose_machine(config.hardware))
+    for _ in range(2):
+        side.step()
+    places = {module.fp4._place[1] for module in side._core.modules() if getattr(module, "fp4", None)}
+    assert places == {1}
 
 
 def test_the_plain_model_is_causal_and_learns(preset: str) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -192,18 +190,6 @@ def test_training_speed_and_what_did_not_run(nano: Nano, asked: list[dict[str, A
     assert {**asked[1], "threads": asked[0]["threads"]} == {
         "verb": "bench-train", "preset": "tiny-cpu", "sets": [], "threads": [1], "modes": ["eager"], "rounds": 1
     }  # fmt: skip
-
-
-def test_a_result_is_kept_beside_its_tables(nano: Nano, asked: list[dict[str, Any]], tmp_path: Path) -> None:
-    kept = tmp_path / "train.json"
-    shown = nano("bench", "train", "--threads", "1", "--out", str(kept))
-    assert "tok/s" in shown.out and f"wrote {kept}" in shown.err
-    found = json.loads(kept.read_text())
-    assert (found["bench"], found["rows"], found["command"][-2]) == ("train", [TRAINED, FAILED], "--out")
-    assert nano("bench", "compare", str(kept), str(kept)).code == 0
-    for wrong in (tmp_path, tmp_path / "none" / "train.json"):
-        refused = nano("bench", "memory", "--out", str(wrong))
-        assert (refused.code, refused.out, len(asked)) == (2, "", 1)
 
 
 def test_the_console_measured_part_by_part(nano: Nano, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,12 +13,16 @@ import torch
 from nanocore.bench import machine as machines
 from nanocore.bench.live_memory import kept_bytes, peak_bytes, state_bytes
 from nanocore.config.estimate import Estimate, estimate
+from nanocore.config.overrides import parse
 from nanocore.config.resolve import resolve
 from nanocore.config.schema import Config
-from nanocore.errors import ConfigError
+from nanocore.errors import ConfigError, UsageError
 from nanocore.train.hardware import Machine, choose_machine
 
-PLAIN = ("mtp.horizon=0", "collider.mode=off", "optimizer.state=float32", "galore.rank_fraction=0.0")
+PLAIN = (
+    "mtp.horizon=0", "collider.mode=off", "optimizer.matrices=muon", "optimizer.state=float32", "galore.rank_fraction=0.0",
+    "galore.projector=float32", "training.activation_checkpointing=none",
+)  # fmt: skip
 QUARTER = "galore.rank_fraction=0.25"
 BASELINE = "Muon, float32"
 TECHNIQUES: dict[str, tuple[str, ...]] = {  # what each sets in the preset without techniques
@@ -67,8 +71,10 @@ def bench_memory(preset: str, sets: Sequence[str], progress: Callable[[str], Non
     """A row for each technique that the preset can have, and the large claim by arithmetic; plain data.
 
     Optimizer state is measured for every size; what a step keeps, and the peak, where a step is short and fits into
-    the free memory. Raises UsageError or ConfigError for a preset or override that makes no configuration.
+    the free memory. Raises UsageError or ConfigError for a preset or override that makes no configuration, and
+    UsageError for an override of what a technique of the table changes.
     """
+    _refuse_what_techniques_change(sets)
     base = resolve(preset, [*PLAIN, *sets])
     device = choose_machine(base.hardware)
     rows, left_out = [], {}
@@ -93,6 +99,15 @@ def bench_memory(preset: str, sets: Sequence[str], progress: Callable[[str], Non
             "rows": [_arithmetic(name, own) for name, own in CLAIMED.items()],
         },
     }
+
+
+def _refuse_what_techniques_change(sets: Sequence[str]) -> None:
+    """An override holds for all rows: it would put the technique into the baseline, or not reach its row."""
+    for key in (text.partition("=")[0].strip() for text in sets):
+        names = [name for name, own in TECHNIQUES.items() if key in (parse(each)[0] for each in own)]
+        if names:
+            what = f'{key} is what the row "{names[0]}" changes in the baseline, the preset without the techniques'
+            raise UsageError(what, where="--set", fix="leave it out: the table has rows with and without it")
 
 
 def named(technique: str, config: Config) -> str:
@@ -150,8 +165,8 @@ def _pair(estimated: int, measured: int | None, bound: float) -> dict[str, Any]:
 
 
 def _with_shares(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each row with its state of the matrices as a share of that of Muon with float32 momentum."""
-    base = next((row["matrix_state_bytes"] for row in rows if row["technique"] == BASELINE), 0)
+    """Each row with its state of the matrices as a share of the first one's, which is Muon's with float32 momentum."""
+    base = rows[0]["matrix_state_bytes"]
     return [{**row, "matrix_state_share": row["matrix_state_bytes"] / base if base else None} for row in rows]
 
 

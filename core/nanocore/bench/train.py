@@ -15,16 +15,16 @@ import torch
 
 from nanocore.bench import machine as machines
 from nanocore.bench.host import warnings
+from nanocore.bench.results import MODES
 from nanocore.bench.train_sides import PLAIN, Side, sides
 from nanocore.config.resolve import resolve
 from nanocore.data.prepare import prepare
 from nanocore.runs.layout import cache_root
+from nanocore.runs.metrics import STEP_PARTS
 from nanocore.runs.text import sanitize_line
 from nanocore.train.hardware import Machine, choose_machine
-from nanocore.train.window import PARTS
 from nanocore.wording import counted
 
-MODES = ("eager", "compiled")
 ROUNDS, STEPS, WARM_UP = 5, 4, 2
 
 
@@ -59,7 +59,10 @@ def bench_train(
     rounds: int,
     progress: Callable[[str], None],
 ) -> dict[str, Any]:
-    """A row for every model, mode and number of threads; plain data. Raises UsageError, ConfigError or DataError."""
+    """A row for every model, mode and number of threads; plain data. Raises UsageError, ConfigError or DataError.
+
+    Of `threads` only a CPU knows: on a GPU there is one row for each model and mode, with torch's own number.
+    """
     config, found = resolve(preset, sets), machines.facts()
     machine = choose_machine(config.hardware)
     corpus = prepare(config.data, cache=cache_root())
@@ -96,7 +99,8 @@ def _race(racers: list[Racer], threads: int, rounds: int, progress: Callable[[st
 def _row(racer: Racer, threads: int, machine: Machine) -> dict[str, Any]:
     """Medians of the timed steps. MFU only where the card's peak is known."""
     parts = {
-        part: statistics.median(times[part] for times in racer.samples) if racer.samples else None for part in PARTS
+        part: statistics.median(times[part] for times in racer.samples) if racer.samples else None
+        for part in STEP_PARTS
     }
     seconds = statistics.median(sum(times.values()) for times in racer.samples) if racer.samples else None
     rate = racer.side.tokens / seconds if seconds else None

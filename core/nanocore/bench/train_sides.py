@@ -11,10 +11,12 @@ from torch import nn
 
 from nanocore.bench.plain_model import PlainModel
 from nanocore.config.estimate import estimate
+from nanocore.config.flops import flops_per_token
 from nanocore.config.resolve import resolve
 from nanocore.config.schema import Config
 from nanocore.data.prepare import Corpus
 from nanocore.data.stream import batches
+from nanocore.model.fp4_study import begin_step
 from nanocore.model.transformer import Transformer
 from nanocore.objective.goal import Goal
 from nanocore.objective.micro_batch import micro_batches
@@ -50,7 +52,11 @@ def sides(preset: str, sets: Sequence[str], mode: str, corpus: Corpus, machine: 
 
 
 class Ours:
-    """A configuration as the trainer trains it."""
+    """A configuration, trained as the trainer trains it, but for three things that would blur or hide what a step costs.
+
+    Batches are made when they are needed, not ahead by threads; token filtering is on from the first step, whatever
+    `collider.start_step` says, and chooses by the loss alone, without the reference model of `importance = "excess"`.
+    """
 
     def __init__(self, config: Config, mode: str, corpus: Corpus, machine: Machine) -> None:
         self._config, self._machine, self._world = config, machine, World(0, 1, machine.device)
@@ -61,11 +67,14 @@ class Ours:
         self._optimizers, self._stream = Optimizers(self._core, config), batches(corpus, config)
         self.parameters = sum(parameter.numel() for parameter in core.parameters())
         self.tokens, self.flops_per_token = config.tokens_per_step, float(estimate(config).flops_per_token)
+        self._steps = 0
 
     def step(self) -> dict[str, float]:
         started = time.perf_counter()
         batch, _ = next(self._stream)
         waited = time.perf_counter() - started
+        begin_step(self._core, self._steps)
+        self._steps += 1
         goal = Goal(self._core, self._config, batch, filtering=self._config.collider.mode != "off")
         result = take_step(
             self._model,
@@ -82,21 +91,23 @@ class Ours:
         return {"data_wait": waited, **result.seconds}
 
 
+def plain_flops_per_token(config: Config, words: int) -> int:
+    """Arithmetic of a token in the plain model: of all sections only `model` says something about it."""
+    return flops_per_token(Config().model_copy(update={"model": config.model}), words)
+
+
 class Plain:
     """The plain model with torch's AdamW, on the same batches and micro-batches."""
 
     def __init__(self, config: Config, mode: str, corpus: Corpus, machine: Machine) -> None:
-        self._config, self._machine = config, machine
+        self._config, self._machine, words = config, machine, corpus.tokenizer.vocab_size
         torch.manual_seed(config.training.seed)
-        model = PlainModel(config, corpus.tokenizer.vocab_size).to(machine.device)
+        model = PlainModel(config, words).to(machine.device)
         self._optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
         self._model = cast(nn.Module, torch.compile(model)) if mode == "compiled" else model
         self._stream = batches(corpus, config)
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
-        plain = config.model_copy(
-            update={"model": config.model.model_copy(update={"linear": "float"}), "mhc": type(config.mhc)()}
-        )
-        self.tokens, self.flops_per_token = config.tokens_per_step, float(estimate(plain).flops_per_token)
+        self.tokens, self.flops_per_token = config.tokens_per_step, float(plain_flops_per_token(config, words))
 
     def step(self) -> dict[str, float]:
         watch, parts = Stopwatch(self._machine), self._config.training.accumulation

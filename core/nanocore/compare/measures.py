@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nanocore.compare.spec import WARM_UP
+from nanocore.runs.metrics import STEP_PARTS as PARTS
 from nanocore.runs.records import Record
-
-PARTS = ("data_wait", "forward", "backward", "optimizer")
 
 
 @dataclass(frozen=True)

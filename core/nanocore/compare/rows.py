@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from nanocore.compare.measures import PARTS, Measures, Point, reached
+from nanocore.compare.measures import Measures, Point, reached
 from nanocore.compare.results import Comparison, Result, mean, spread
 from nanocore.compare.spec import BASELINE
 from nanocore.compare.statistics import Paired
 from nanocore.compare.verdicts import far_worse, verdict
+from nanocore.runs.metrics import STEP_PARTS
 from nanocore.runs.pace import StepTimes
 
 MOMENTS = ("exp_avg", "exp_avg_sq", "counters")  # AdamW's and Lion's state, and what is no memory to speak of
@@ -64,7 +65,7 @@ def _quality(one: Comparison, done: list[Result]) -> dict[str, Any]:
 def _cost(found: list[Measures]) -> dict[str, Any]:
     """Seconds a step by part and between steps, and what the device and the technique did meanwhile."""
     return {
-        "parts": {part: mean(each.parts.get(part) for each in found) for part in PARTS},
+        "parts": {part: mean(each.parts.get(part) for each in found) for part in STEP_PARTS},
         "between_steps_seconds": mean(each.between_steps for each in found),
         "data_wait_share": mean(each.waiting for each in found),
         "utilisation": mean(each.utilisation for each in found),

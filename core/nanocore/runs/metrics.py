@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
+STEP_PARTS = ("data_wait", "forward", "backward", "optimizer")  # of a step's time, each the metric time/NAME
 Chart = Literal[
     "", "loss", "throughput", "mhc", "collider", "loop", "moe", "gradient", "rate", "ternary", "time", "memory"
 ]  # fmt: skip

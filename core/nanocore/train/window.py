@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from nanocore.runs.metrics import STEP_PARTS
 from nanocore.train.step import StepResult
-
-PARTS = ("data_wait", "forward", "backward", "optimizer")
 
 
 @dataclass
@@ -55,5 +54,5 @@ class Window:
             "throughput/tokens_per_sec": self.tokens / total if total else 0.0,
             "throughput/steps_per_min": 60.0 * steps / total if total else 0.0,
             "time/step": total / steps,
-            **{f"time/{part}": self.seconds.get(part, 0.0) / steps for part in PARTS},
+            **{f"time/{part}": self.seconds.get(part, 0.0) / steps for part in STEP_PARTS},
         }

@@ -23,6 +23,7 @@ from nanocore.compare.markdown import markdown
 from nanocore.compare.sections import TABLES, Section, sections, title
 from nanocore.compare.spec import BASELINE, POWER_CHECK
 from nanocore.errors import ResourceError, remedy
+from nanocore.runs.metrics import STEP_PARTS as PARTS
 
 Document = Mapping[str, Any]
 Points = dict[tuple[int, int], dict[str, Any]]
@@ -31,7 +32,6 @@ COLUMNS = (
     "step_seconds", "tokens_per_second", "optimizer_bytes", "peak_bytes", "peak_of",
 )  # fmt: skip
 MEASURED = ("utilisation", "mfu", "kept_fraction", "gain")
-PARTS = ("data_wait", "forward", "backward", "optimizer")
 LOAD = ("processor_share", "load_average")
 
 
