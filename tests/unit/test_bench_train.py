@@ -56,6 +56,16 @@ def test_what_cannot_be_compiled_stands_with_its_reason(preset: str, monkeypatch
     assert (plain["tokens_per_second"], plain["against_plain"], plain["parts"]["forward"]) == (None, None, None)
 
 
+def test_a_model_that_the_trainer_would_not_compile_is_not_shown_as_compiled(
+    preset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "compile", lambda model: model)
+    Path(preset).write_text(dump(tiny_config("loop.count=2", "mhc.streams=1")))
+    rows = {row["model"]: row for row in measured(preset, modes=["compiled"])["rows"]}
+    assert "looped model cannot be compiled" in rows["as configured"]["reason"]
+    assert rows["as configured"]["step_seconds"] is None and rows[PLAIN]["reason"] == ""
+
+
 TECHNIQUES = (
     ("mtp.horizon=2",), ("mtp.horizon=1", "mtp.kind=sequential"), ("collider.mode=full",), ("loop.count=3",), ("delta.pattern=DA",),
     ("moe.experts=4", "moe.shared=1", "moe.d_expert=16"), ("model.linear=float", "fp4.format=nvfp4"),

@@ -19,6 +19,7 @@ from nanocore.bench.results import MODES
 from nanocore.bench.train_sides import PLAIN, Side, sides
 from nanocore.config.resolve import resolve
 from nanocore.data.prepare import prepare
+from nanocore.errors import ConfigError
 from nanocore.runs.layout import cache_root
 from nanocore.runs.metrics import STEP_PARTS
 from nanocore.runs.text import sanitize_line
@@ -70,7 +71,9 @@ def bench_train(
     for count in [torch.get_num_threads()] if machine.device.type == "cuda" else threads:
         torch.set_num_threads(count)
         racers = [
-            Racer(name, mode, side) for mode in modes for name, side in sides(preset, sets, mode, corpus, machine)
+            Racer(name, mode, side, _refusal(preset, sets, name, mode))
+            for mode in modes
+            for name, side in sides(preset, sets, mode, corpus, machine)
         ]
         _race(racers, count, rounds, progress)
         rows += [_row(racer, count, machine) for racer in racers]
@@ -84,6 +87,17 @@ def bench_train(
         "rounds": rounds,
         "rows": _with_ratios(rows),
     }
+
+
+def _refusal(preset: str, sets: Sequence[str], name: str, mode: str) -> str:
+    """Why a model is not compiled; "" where it can be. The trainer would refuse it too, or compile less than all of it."""
+    if name == PLAIN or mode != "compiled":
+        return ""
+    try:
+        resolve(preset, [*sets, "hardware.compile=true"])
+    except ConfigError as error:
+        return sanitize_line(f"not run: {error}", 300)
+    return ""
 
 
 def _race(racers: list[Racer], threads: int, rounds: int, progress: Callable[[str], None]) -> None:
