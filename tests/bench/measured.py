@@ -24,7 +24,7 @@ HEAD = (
 )
 BASELINES = {  # row: the experiment whose report has its runs
     "Baseline of objective": "objective",
-    "Baseline of optimizer, model, recipe, 8-bit and fp4": "optimizer",
+    "Baseline of optimizer, model, recipe, 8-bit, galore and fp4": "optimizer",
 }
 ROWS = {  # technique: experiment and variant
     "Multi-token prediction, 1 head": ("objective", "mtp-1"),
@@ -54,6 +54,8 @@ ROWS = {  # technique: experiment and variant
     "8-bit Muon": ("optimizer", "int8"),
     "8-bit Muon, eight seeds": ("8-bit", "int8"),
     "GaLore-Muon, rank 1/4": ("optimizer", "galore"),
+    "GaLore-Muon, rank 1/4, a subspace every 20 steps": ("galore", "every-20"),
+    "GaLore-Muon, rank 1/4, a subspace every 5 steps": ("galore", "every-5"),
     "GaLore-Muon, 8 bits, int4 projector": ("optimizer", "galore-int8"),
     "AdamW for matrices": ("optimizer", "adamw"),
     "Lion for matrices": ("optimizer", "lion"),
