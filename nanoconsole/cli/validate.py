@@ -23,7 +23,6 @@ def names() -> list[str]:
     return list(NAMES)
 
 
-INTERRUPTED = 130
 Only = Annotated[
     list[str] | None,
     typer.Option("--only", metavar="CHECK", help="Run this check; may be repeated.", autocompletion=names),
@@ -68,16 +67,15 @@ def validate(only: Only = None, full: Full = False, keep: Keep = None, json: Jso
     with choose(as_json=json) as checklist:
         validator = Validator(checklist.show)
         try:
-            found, stopped = validator.run(Order(tuple(only or ()), full, keep)), False
+            found = validator.run(Order(tuple(only or ()), full, keep))
         except KeyboardInterrupt:
-            found, stopped = validator.now.ended(), True
+            found = validator.now.halted()
         finally:
             validator.stop()
     seconds = time.monotonic() - began
-    if stopped:
+    if found.stopped:
         say(f"stopped by Ctrl-C: {summary(found, seconds)}")
-        raise typer.Exit(INTERRUPTED)
-    if json:
+    elif json:
         emit({**found.document(), "seconds": round(seconds, 2)})
     else:
         say(summary(found, seconds))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 State = Literal["waiting", "running", "passed", "failed", "not run"]
 STATES: tuple[State, ...] = ("waiting", "running", "passed", "failed", "not run")
-FAILED = 3  # exit code where a check did not hold
+FAILED, INTERRUPTED = 3, 130  # exit codes where a check did not hold, and where the user ended the checks
 LONGEST = 300  # characters of a text of the worker
 
 
@@ -45,7 +45,7 @@ class Check:
 class Validation:
     """All checks, in order, and the names of those last asked for.
 
-    `running` while a worker is at them; `problem` says why it ended before its time.
+    `running` while a worker is at them; `problem` says why it ended before its time, `stopped` that the user ended it.
     """
 
     checks: tuple[Check, ...] = tuple(Check(entry.name, entry.about, entry.holds, entry.where) for entry in CHECKS)
@@ -53,18 +53,22 @@ class Validation:
     running: bool = False
     problem: str = ""
     problem_code: int = 1
+    stopped: bool = False
 
     def count(self, state: State) -> int:
         return sum(check.state == state for check in self.checks)
 
     @property
     def exit_code(self) -> int | None:
-        """0 when every check that ran holds, 3 when one does not, that of the problem, None where nothing is known yet.
+        """0 when every check that ran holds, 3 when one does not, else that of the problem; 130 where the user ended them.
 
-        Checks that were not asked for stay waiting and count for nothing; one that was not run never counts as passed.
+        None where nothing is known yet. Checks that were not asked for stay waiting and count for nothing; one that was
+        not run never counts as passed.
         """
         if self.running or not (self.problem or self.count("passed") + self.count("failed") + self.count("not run")):
             return None
+        if self.stopped:
+            return INTERRUPTED
         if self.count("failed"):
             return FAILED
         return self.problem_code if self.problem else 0
@@ -81,20 +85,39 @@ class Validation:
     def told(self, answer: Mapping[str, Any]) -> Validation:
         """After one more answer of the worker."""
         if answer.get("kind") == "done":
-            return self.ended()
+            return self._done()
         if answer.get("kind") == "error":
             code = answer.get("exit_code")
-            return self.ended(sanitize_line(str(answer.get("message", "")), LONGEST), code if type(code) is int else 1)
+            message = sanitize_line(str(answer.get("message", "")), LONGEST) or "the worker ended without a reason"
+            return self.ended(message, code if type(code) is int and code else 1)
         return replace(self, checks=tuple(_changed(check, answer) for check in self.checks))
 
-    def ended(self, problem: str = "", code: int = 1) -> Validation:
-        """The worker is gone: what ran then was not run to its end."""
-        cut = "the worker ended before it did" if problem else "stopped"
-        checks = (
-            replace(check, state=cast("State", "not run"), meaning=cut) if check.state == "running" else check
-            for check in self.checks
-        )
-        return replace(self, checks=tuple(checks), running=False, problem=problem, problem_code=code)
+    def ended(self, problem: str, code: int = 1) -> Validation:
+        """The worker is gone before its time: what ran then was not run to its end."""
+        running = [check.name for check in self.checks if check.state == "running"]
+        return replace(self._cut(running, "the worker ended before it did"), problem=problem, problem_code=code)
+
+    def halted(self) -> Validation:
+        """The user ended the worker: what was asked for and has no result was not run."""
+        return replace(self._cut(self._open(), "stopped"), stopped=True)
+
+    def _done(self) -> Validation:
+        """The worker has told all it will; a check that was asked for and has no result is a fault of it."""
+        silent = self._open()
+        more = f" and {len(silent) - 1} more" if len(silent) > 1 else ""
+        problem = f"the worker gave no result of {silent[0]}{more}" if silent else ""
+        return replace(self._cut(silent, "the worker gave no result of it"), problem=problem)
+
+    def _open(self) -> list[str]:
+        """Names of the checks that run, or were asked for and wait."""
+        asked = (check for check in self.checks if check.state == "running" or check.name in self.asked)
+        return [check.name for check in asked if check.state in ("waiting", "running")]
+
+    def _cut(self, names: Sequence[str], why: str) -> Validation:
+        """Nothing runs any more, and these checks were not run."""
+        state = cast("State", "not run")
+        checks = (replace(each, state=state, meaning=why) if each.name in names else each for each in self.checks)
+        return replace(self, checks=tuple(checks), running=False)
 
     def document(self) -> dict[str, Any]:
         """For JSON."""
@@ -151,7 +174,7 @@ class Validator:
         return self.now
 
     def stop(self) -> None:
-        """End the worker; what ran counts as not run."""
+        """End the worker; what has not ended counts as not run."""
         if self._worker is not None:
             self._worker.cancel()
 
@@ -166,7 +189,7 @@ class Validator:
             self._see(self.now.told(answer))
         self._worker = None
         if self.now.running:  # it was stopped
-            self._see(self.now.ended())
+            self._see(self.now.halted())
         return None
 
     def _see(self, now: Validation) -> None:

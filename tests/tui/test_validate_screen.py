@@ -75,11 +75,14 @@ async def test_a_check_that_fails_shows_what_was_expected_and_where_to_look(root
         fake.answer(
             told("kernels", "failed", **FAILED),
             told("checkpoint", "not run", meaning="no disk"),
+            *(told(name, "passed", **PASSED) for name in NAMES if name not in ("kernels", "checkpoint")),
             {"kind": "done"},
             None,
         )
         shown = await settled(pilot)
-        assert "✗ exit 3  1 failed, 1 not run" in shown and "observed  3 of 20 sums differ" in shown
+        assert (
+            f"✗ exit 3  {COUNT - 2} passed, 1 failed, 1 not run" in shown and "observed  3 of 20 sums differ" in shown
+        )
         assert "expected  every sum exact" in shown and "look at   docs/kernels.md" in shown
         await settled(pilot, "n", "enter")
         assert "observed" not in await settled(pilot)
@@ -91,7 +94,7 @@ async def test_only_the_selected_or_the_one_under_the_cursor_run_again(root: Pat
         fake = await worker(pilot)
         assert fake.request["only"] == ["kernels", "quantisers"]
         assert (await settled(pilot)).count("waiting") == 2  # nothing waits that nobody asked for
-        fake.answer(told("kernels", "passed", **PASSED), {"kind": "done"}, None)
+        fake.answer(told("kernels", "passed", **PASSED), told("quantisers", "passed"), {"kind": "done"}, None)
         await settled(pilot, "up", "up", "R")
         while len(FakeWorker.made) < 2:
             await pilot.pause()
@@ -101,7 +104,7 @@ async def test_only_the_selected_or_the_one_under_the_cursor_run_again(root: Pat
         assert len(FakeWorker.made) == 2
 
 
-async def test_a_stopped_run_counts_as_not_run(root: Path) -> None:
+async def test_a_stopped_run_counts_as_not_run_and_has_no_tick(root: Path) -> None:
     async with validating(root) as (_, pilot):
         await settled(pilot, "r")
         fake = await worker(pilot)
@@ -114,9 +117,19 @@ async def test_a_stopped_run_counts_as_not_run(root: Path) -> None:
             fake.cancelled
             and "waiting" not in shown
             and "– kernels" in shown
-            and "stopped" in shown
-            and "✓ exit 0  1 passed, 1 not run" in shown
+            and f"– exit 130  stopped  1 passed, {COUNT - 1} not run" in shown
+            and "✓ exit" not in shown
         )
+        assert "stopped" in shown.split("– kernels")[1].split("– quantisers")[0]
+
+
+async def test_a_check_without_a_result_is_no_pass(root: Path) -> None:
+    async with validating(root) as (_, pilot):
+        await settled(pilot, "down", "space", "space", "r")
+        (await worker(pilot)).answer(told("kernels", "passed", **PASSED), {"kind": "done"}, None)
+        shown = await settled(pilot)
+        assert "✗ exit 1  1 passed, 1 not run" in shown and "the worker gave no result of quantisers" in shown
+        assert "– quantisers" in shown
 
 
 async def test_a_worker_that_dies_is_told_and_its_text_is_safe(root: Path) -> None:

@@ -61,7 +61,7 @@ CHECKS: tuple[Entry, ...] = (
     _entry(
         "streams",
         "Residual streams are mixed by doubly stochastic maps, amplify nothing, come to differ, and learn.",
-        "mHC-lite's rows and columns sum to 1 within 1e-5; gain 1 within 1e-4 both ways; cosine of streams below 0.999; no gradient is 0",
+        "rows sum to 1 within 1e-5, columns too for mHC-lite and within 0.2 for Sinkhorn's maps; gain 1 within 1e-4 both ways; cosine of streams below 0.999; no gradient is 0",
         "docs/techniques/hyper-connections.md; core/nanocore/model/hyper_connections.py",
     ),
     _entry(
@@ -146,7 +146,7 @@ CHECKS: tuple[Entry, ...] = (
     _entry(
         "techniques",
         "Each technique changes a training run when it is on, and changes no bit of it where it has no effect.",
-        "other weights after two steps for each that is on; the same bits for each that is off",
+        "begun alike, other weights after two steps for each that is on, all finite; the same bits for each that is off",
         "docs/techniques.md; tests/integration/test_techniques_neutral.py",
     ),
     _entry(
@@ -158,7 +158,7 @@ CHECKS: tuple[Entry, ...] = (
     _entry(
         "training",
         "The trainer learns real text: the loss begins at ln V and falls, in training and on held-out text; evaluations change nothing.",
-        "the first loss within 2 % of ln 257 = 5.55; at least 1.5 nats less at the end; held-out text likewise; the same bits after two steps with evaluations and samples as without",
+        "the first loss within 2 % of ln 257 = 5.55; at least 1.5 nats less at the end; held-out text likewise, its last loss within 1e-3 of the saved model's; the same bits after two steps with evaluations and samples as without",
         "docs/troubleshooting.md; core/nanocore/train/loop.py",
     ),
     _entry(

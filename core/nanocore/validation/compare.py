@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor, equal
+
+from nanocore.validation.outcome import expect
 
 
 def differing(one: dict[str, Tensor], two: dict[str, Tensor], names: Sequence[str] | None = None) -> list[str]:
@@ -14,6 +17,16 @@ def differing(one: dict[str, Tensor], two: dict[str, Tensor], names: Sequence[st
 
 
 def error(found: Tensor, exact: Tensor) -> float:
-    """The largest difference, in units of the largest exact value."""
+    """The largest difference, in units of the largest exact value; infinite where a value of either is not finite.
+
+    Never NaN, which `max` over several errors would drop unless it came first.
+    """
     found, exact = found.detach().double(), exact.detach().double()
-    return float((found - exact).abs().max() / exact.abs().max())
+    off = float((found - exact).abs().max() / exact.abs().max())
+    return off if math.isfinite(off) else math.inf
+
+
+def demand_finite(what: str, tensors: Mapping[str, Tensor]) -> None:
+    """Raise Failed where a tensor holds a value that is not finite."""
+    wrong = [name for name, tensor in tensors.items() if not bool(tensor.isfinite().all())]
+    expect(not wrong, f"{what}: {len(wrong)} tensors are not finite, first {wrong[:1]}", "finite numbers alone")

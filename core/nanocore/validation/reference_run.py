@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
@@ -63,10 +65,16 @@ def losses(run: RunFolder) -> dict[int, float]:
     return {record["step"]: record["loss/ce"] for record in metrics(run) if "loss/ce" in record}
 
 
-def saved(run: RunFolder) -> dict[str, Tensor]:
-    """All tensors of the newest checkpoint."""
+def newest(run: RunFolder) -> Path:
+    """The newest checkpoint. Raises Failed where there is none."""
     path = latest(run.checkpoints_dir)
     expect(path is not None, f"{run.name}: no checkpoint", "one at its end")
     assert path is not None
+    return path
+
+
+def saved(run: RunFolder) -> dict[str, Tensor]:
+    """All tensors of the newest checkpoint."""
+    path = newest(run)
     optimizer = {f"optimizer.{name}": tensor for name, tensor in load_file(path / OPTIMIZER).items()}
     return {**load_file(path / MODEL), **optimizer}

@@ -63,11 +63,12 @@ class Workshop:
 
 
 def _claimed(folder: Path) -> Path:
-    """The folder, made if it is not there. Raises UsageError where it holds something, or cannot be made."""
+    """The folder, made if it is not there. Raises UsageError where it holds something, or cannot be made or written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise UsageError("is not empty", where=str(folder), fix="give --keep a new or empty folder")
+        tempfile.TemporaryFile(dir=folder).close()  # one that was there may not let itself be written
     except OSError as error:
         raise UsageError(
             f"cannot be used: {error.strerror}", where=str(folder), fix="give --keep another folder"

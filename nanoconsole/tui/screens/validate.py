@@ -181,13 +181,21 @@ def _head(now: Validation, full: bool) -> Content:
         return Content.assemble(
             ("Nothing was checked yet  ", "bold"), ("r", "bold $accent"), " runs all checks.", length
         )
-    mark, colour = ("✓", "success") if code == 0 else ("✗", "error")
+    mark, colour = _verdict(now)
     counts = ", ".join(f"{now.count(state)} {state}" for state in ("passed", "failed", "not run") if now.count(state))
     took = duration(sum(check.seconds for check in now.checks))
+    stopped = ("  stopped", f"bold ${colour}") if now.stopped else ("", "")
     problem = (f"  {now.problem}", "$error") if now.problem else ("", "")
     return Content.assemble(
-        (f"{mark} exit {code}", f"bold ${colour}"), (f"  {counts} in {took}", "$axis"), problem, length
+        (f"{mark} exit {code}", f"bold ${colour}"), stopped, (f"  {counts} in {took}", "$axis"), problem, length
     )
+
+
+def _verdict(now: Validation) -> tuple[str, str]:
+    """Mark and colour of how checks ended. A tick takes all of them: where they were stopped there is none."""
+    if now.exit_code == 0:
+        return "✓", "success"
+    return ("–", "warning") if now.stopped and not now.count("failed") else ("✗", "error")
 
 
 def _details(check: Check, room: int) -> list[Content]:

@@ -61,6 +61,21 @@ def gradients_that_are_not_clipped(patch: Patch) -> None:
     patch.setattr(Optimizers, "clip", lambda self, _: right(self, 0.0))
 
 
+@caught_by("gradients", "gradients: 1 tensors are not finite, first ['norm.weight']")
+def a_clipped_gradient_that_is_nan(patch: Patch) -> None:
+    from nanocore.optim.optimizers import Optimizers
+
+    right = Optimizers.clip
+
+    def wrong(self: Optimizers, max_norm: float) -> Tensor:
+        norm, last = right(self, max_norm), self._parameters["norm.weight"].grad
+        if max_norm and last is not None:
+            last.fill_(torch.nan)
+        return norm
+
+    patch.setattr(Optimizers, "clip", wrong)
+
+
 @caught_by("mtp", "the heads' loss")
 def further_tokens_off_by_one(patch: Patch) -> None:
     from nanocore.objective import goal, multi_token
@@ -89,6 +104,19 @@ def keys_of_dropped_tokens_that_learn(patch: Patch) -> None:
         return right(shown, d_output)
 
     patch.setattr(_FilteredAttention, "backward", staticmethod(wrong))
+
+
+@caught_by("collider", "gradients: 1 tensors are not finite, first ['norm.weight']")
+def a_gradient_of_kept_tokens_that_is_nan(patch: Patch) -> None:
+    from nanocore.objective.goal import Goal
+
+    right = Goal._filtered
+
+    def wrong(self: Goal, *parts: Any) -> Any:
+        self.core.norm.weight.register_hook(lambda gradient: gradient * torch.nan)
+        return right(self, *parts)
+
+    patch.setattr(Goal, "_filtered", wrong)
 
 
 @caught_by("loop", "sum of exit probabilities off 1")

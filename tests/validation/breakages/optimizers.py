@@ -125,6 +125,23 @@ def a_technique_that_does_nothing(patch: Patch) -> None:
     patch.setattr(Goal, "_add_further", lambda *_: None)
 
 
+@caught_by("techniques", "multi-token prediction: steps [1, 2] are not applied")
+def a_technique_whose_steps_are_refused(patch: Patch) -> None:
+    from nanocore.objective.goal import Goal
+
+    def wrong(_: Goal, terms: Any, *rest: Any) -> None:
+        terms.loss = terms.loss * torch.nan
+
+    patch.setattr(Goal, "_add_further", wrong)
+
+
+@caught_by("techniques", "tensors are not finite")
+def a_technique_that_makes_weights_nan(patch: Patch) -> None:
+    from nanocore.optim.lion import Lion
+
+    patch.setattr(Lion, "_update", lambda self, parameter, *_: parameter.fill_(torch.nan))
+
+
 @caught_by("techniques", "recomputation changes", slow=True)
 def a_technique_that_changes_bits_when_it_should_not(patch: Patch) -> None:
     from nanocore.model import transformer

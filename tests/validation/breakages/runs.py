@@ -51,12 +51,14 @@ def an_order_that_no_seed_changes(patch: Patch) -> None:
 
 @caught_by("data", "measures read other text")
 def measures_on_text_that_is_trained_on(patch: Patch) -> None:
-    from nanocore.validation.checks import data
+    from nanocore.data import heldout
 
-    right = data.validation_slice
-    patch.setattr(
-        data, "validation_slice", lambda corpus, config: right(replace(corpus, validation=corpus.train[0]), config)
-    )
+    right = heldout._scored
+
+    def wrong(rows: np.ndarray, corpus: Any, config: Any) -> Any:
+        return right(corpus.train[0].tokens[: rows.size].reshape(rows.shape), corpus, config)
+
+    patch.setattr(heldout, "_scored", wrong)
 
 
 # What training leaves
@@ -81,6 +83,18 @@ def bits_per_byte_of_other_bytes(patch: Patch) -> None:
     from nanocore.data.heldout import HeldOut
 
     patch.setattr(HeldOut, "target_bytes", property(lambda self: len(self.text) - 9))
+
+
+@caught_by("training", "off the saved model's on held-out text", slow=True)
+def a_trainer_that_measures_on_training_text(patch: Patch) -> None:
+    from nanocore.train import build
+
+    right = build.validation_slice
+
+    def wrong(corpus: Any, config: Any) -> Any:
+        return right(replace(corpus, validation=corpus.train[0]), config)
+
+    patch.setattr(build, "validation_slice", wrong)
 
 
 @caught_by("training", "evaluations and samples changed", slow=True)
@@ -154,8 +168,10 @@ def a_checkpoint_that_rounds(patch: Patch) -> None:
 
 @caught_by("checkpoint", "a flipped bit was not noticed")
 def damage_that_is_not_looked_for(patch: Patch) -> None:
-    patch.setattr("nanocore.checkpoint.manifest.verify", lambda path, hashes=True: [])
-    patch.setattr("nanocore.validation.checks.checkpoint.verify", lambda path, hashes=True: [])
+    from nanocore.checkpoint import manifest
+
+    right = manifest.examine
+    patch.setattr(manifest, "examine", lambda path, hashes=True: right(path, hashes=False))
 
 
 @caught_by("resume", "has loss")
@@ -190,9 +206,11 @@ def a_killed_run_that_goes_on_without_its_optimizer(patch: Patch) -> None:
     an_optimizer_state_dropped_on_resume(patch)
 
 
-@caught_by("kill", "no checkpoint", slow=True)
+@caught_by("kill", "it ended by itself with 0", slow=True)
 def a_trainer_that_never_saves(patch: Patch) -> None:
-    from nanocore.validation.checks import kill
+    from nanocore.runs import spawn
 
-    patch.setattr(kill, "SETS", ("schedule.kind=constant", "checkpoint.every=0"))
-    patch.setattr(kill, "PATIENCE", 8.0)
+    right = spawn.start_detached
+    patch.setattr(
+        spawn, "start_detached", lambda _, *rest, **more: right("tests.validation.unsaving_trainer", *rest, **more)
+    )

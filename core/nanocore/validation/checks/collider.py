@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nanocore.model.kept_rows import KeptRows, attend
 from nanocore.objective.goal import Goal
-from nanocore.validation.compare import error
+from nanocore.validation.compare import demand_finite, error
 from nanocore.validation.outcome import Found, expect, within
 from nanocore.validation.steps import as_micro, begin, random_batch
 from nanocore.validation.workshop import Workshop
@@ -101,4 +101,6 @@ def _gradients(*sets: str) -> dict[str, Tensor]:
     micro = as_micro(batch)
     hidden = core(micro.tokens, positions=micro.positions, documents=micro.documents)
     Goal(core, core.config, batch, filtering=bool(sets)).terms(hidden, micro).loss.backward()
-    return {name: each.grad for name, each in core.named_parameters() if each.grad is not None and each.grad.any()}
+    found = {name: each.grad for name, each in core.named_parameters() if each.grad is not None}
+    demand_finite("gradients", found)
+    return {name: gradient for name, gradient in found.items() if gradient.any()}

@@ -17,7 +17,7 @@ from nanocore.objective.goal import Goal
 from nanocore.train.distributed import World
 from nanocore.train.hardware import Machine
 from nanocore.train.step import never, take_step
-from nanocore.validation.compare import error
+from nanocore.validation.compare import demand_finite, error
 from nanocore.validation.outcome import Found, within
 from nanocore.validation.steps import CPU, Trace, as_micro, begin, random_batch
 from nanocore.validation.workshop import Workshop
@@ -57,13 +57,15 @@ def _moved(*sets: str) -> Trace:
 
 
 def _gradients(trace: Trace, batch: Batch, *, accumulation: int, clip: float = 0.0) -> dict[str, Tensor]:
-    """As the trainer's step leaves them before its update."""
+    """As the trainer's step leaves them before its update. Raises Failed where one is not finite."""
     take_step(
         trace.core, Goal(trace.core, trace.core.config, batch), trace.optimizers, batch,
         machine=Machine(CPU, torch.float32, 1, "CPU", None), world=World(0, 1, CPU), accumulation=accumulation,
         grad_clip=clip, lr_factor=1.0, weight_decay_factor=1.0, admit=never,
     )  # fmt: skip
-    return {name: each.grad.clone() for name, each in trace.core.named_parameters() if each.grad is not None}
+    found = {name: each.grad.clone() for name, each in trace.core.named_parameters() if each.grad is not None}
+    demand_finite("gradients", found)
+    return found
 
 
 def _alike(names: Iterable[str]) -> dict[str, list[str]]:

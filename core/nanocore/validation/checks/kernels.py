@@ -10,9 +10,9 @@ from nanocore.model.ternary_products import plain_products
 from nanocore.validation.compare import error
 from nanocore.validation.outcome import Found, expect, within
 from nanocore.validation.workshop import Workshop
-from nanokernels import ops, reference, training
+from nanokernels import native, ops, reference, training
 from nanokernels.packing import PackedTernary, pack, unpack
-from nanokernels.paths import VECTOR
+from nanokernels.paths import NATIVE, VECTOR
 from nanokernels.reference import Layout
 
 Shape = tuple[int, int, int]  # rows, columns, tokens
@@ -36,12 +36,18 @@ def check(workshop: Workshop) -> Found:
             for packed in packings:
                 _sums(packed, codes, tokens, paths)
                 worst = max(worst, *(_scaled(packed, codes, path, shape) for path in paths))
-    way = _training_products()
+    way, absent = _training_products(), _absent()
     return Found(
-        f"{len(paths)} paths, {len(LAYOUTS)} layouts, worst scaled error {worst:.1e}",
-        f"{', '.join(paths)} give the same integer sums on {_shown(shapes)}, with one scale and with groups; "
+        f"{len(paths)} paths{', none of them native' * bool(absent)}, {len(LAYOUTS)} layouts, worst scaled error {worst:.1e}",
+        f"{absent}{', '.join(paths)} give the same integer sums on {_shown(shapes)}, with one scale and with groups; "
         f"training multiplies {way}",
     )
+
+
+def _absent() -> str:
+    """Which paths did not run for want of the native library, and why; empty where it is there."""
+    found = native.find()
+    return "" if found.library is not None else f"not run: {', '.join(NATIVE)} ({found.reason}); "
 
 
 def _shown(shapes: tuple[Shape, ...]) -> str:
@@ -95,9 +101,9 @@ def _training_products() -> str:
     x, matrix = torch.randn((count, columns), generator=_seeded(2)), (codes, torch.full((1, 1), 0.037))
     if not any(path in VECTOR for path in ops.available_paths()):
         return "with torch"
-    native, plain = training.products(x, [matrix]), plain_products(x, [matrix], torch.float32)
-    same = torch.equal(native[0], plain[0]) and torch.equal(native[1], plain[1])
+    ours, plain = training.products(x, [matrix]), plain_products(x, [matrix], torch.float32)
+    same = torch.equal(ours[0], plain[0]) and torch.equal(ours[1], plain[1])
     expect(same, "training's native quantiser gives other codes than torch", "the same codes and scales")
-    wrong = int((native[2][0] != plain[2][0]).sum())
+    wrong = int((ours[2][0] != plain[2][0]).sum())
     expect(wrong == 0, f"training: {wrong} of {rows * count} native products are not torch's", "the same bits")
     return "with the same bits natively and in torch"

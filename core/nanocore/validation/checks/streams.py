@@ -11,6 +11,7 @@ from torch import Tensor
 from nanocore.analysis.streams import StreamProbe
 from nanocore.model.hyper_connections import HyperConnection
 from nanocore.model.residual_maps import KINDS, Kind
+from nanocore.model.transformer import Transformer
 from nanocore.validation.outcome import Found, expect, within
 from nanocore.validation.steps import Trace, as_micro, random_batch, train_steps
 from nanocore.validation.workshop import Workshop
@@ -77,10 +78,14 @@ def _measured(trace: Trace) -> tuple[float, float]:
     cosine = within(f"{what}: cosine of the closest", summary["mhc/closest_cosine"], LARGEST_COSINE)
     for way, key in (("forward", "mhc/composite_gain"), ("backward", "mhc/composite_gain_backward")):
         within(f"{what}: {way} gain off 1", abs(summary[key] - 1), 1e-4)
+    _learn(what, core)
+    return cosine, summary["mhc/composite_gain"]
+
+
+def _learn(what: str, core: Transformer) -> None:
+    """Every map has a gradient of finite numbers that are not all 0."""
     for name, parameter in core.named_parameters():
         if "connection" in name and name != UNREAD:
             gradient = parameter.grad
-            expect(
-                gradient is not None and bool(gradient.any()), f"{what}: {name} has no gradient", "one that is not 0"
-            )
-    return cosine, summary["mhc/composite_gain"]
+            learns = gradient is not None and bool(gradient.any() and gradient.isfinite().all())
+            expect(learns, f"{what}: {name} has no gradient, or one that is not finite", "one that is not 0")

@@ -1,10 +1,21 @@
-"""Check: every technique is live when it is on, and costs no bit when it has no effect; by the trainer's own step."""
+"""Check: every technique is live when it is on, and costs no bit when it has no effect; by the trainer's own step.
+
+A technique that adds parameters moves what the seed draws for all others, which alone makes another run. So the weights
+that a model with it has in common with the plain one begin as those.
+"""
 
 from __future__ import annotations
 
-from nanocore.validation.compare import differing
+from collections.abc import Mapping
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from nanocore.model.transformer import Transformer
+from nanocore.validation.compare import demand_finite, differing
 from nanocore.validation.outcome import Found, expect
-from nanocore.validation.steps import train_steps
+from nanocore.validation.steps import begin, train_steps
 from nanocore.validation.tiny import tiny_model
 from nanocore.validation.workshop import Workshop
 
@@ -47,15 +58,18 @@ OFF: dict[str, tuple[str, ...]] = {
 
 def check(workshop: Workshop) -> Found:
     count = 5 if workshop.full else 2
-    plain = train_steps(BASE, count=count).tensors()
-    again = differing(plain, train_steps(BASE, count=count).tensors())
+    plain = trained("the plain run", count=count)
+    again = differing(plain, trained("the plain run", count=count))
     expect(not again, f"the same run again has another {again[:1]}", "the same bits")
     seeded = differing(tiny_model(1).state_dict(), tiny_model(2).state_dict())
     expect(bool(seeded), "another seed draws the same weights", "others")
     for name, sets in ON.items():
-        found = train_steps(BASE, *sets, count=count).tensors()
-        common = [each for each in plain.keys() & found.keys() if not each.startswith("optimizer.")]
-        expect(bool(differing(plain, found, common)), f"{name} changes no weight in {count} steps", "other weights")
+        found = trained(name, *sets, count=count)
+        expect(
+            bool(differing(plain, found, common(plain, found))),
+            f"{name} changes no weight in {count} steps",
+            "other weights",
+        )
     for name, sets in OFF.items():
         moved = differing(plain, train_steps(BASE, *sets, count=count).tensors(), sorted(plain))
         expect(not moved, f"{name} changes {len(moved)} tensors, first {moved[:1]}", "the same bits")
@@ -63,3 +77,29 @@ def check(workshop: Workshop) -> Found:
         f"{len(ON)} change the run, {len(OFF)} leave every bit",
         f"weights after {count} steps of a small model each; off, or set so that it has no effect, it is the plain run",
     )
+
+
+def trained(name: str, *sets: str, count: int) -> dict[str, Tensor]:
+    """Weights and optimizer state after the first steps, begun as the plain model is.
+
+    Raises Failed where one is not finite or a step was refused: either makes another run than the plain one.
+    """
+    trace = train_steps(BASE, *sets, count=count, prepare=partial(begin_alike, begin(BASE).core.state_dict()))
+    found = trace.tensors()
+    demand_finite(name, found)
+    refused = [step for step, result in enumerate(trace.results, 1) if not result.applied]
+    expect(not refused, f"{name}: steps {refused} are not applied", "every step applied")
+    return found
+
+
+@torch.no_grad()
+def begin_alike(plain: Mapping[str, Tensor], core: Transformer) -> None:
+    """Give a model the plain model's weights where it has them too."""
+    for name in common(plain, dict(core.named_parameters())):
+        core.get_parameter(name).copy_(plain[name])
+
+
+def common(plain: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> list[str]:
+    """Names of the weights that both have, in the same shape."""
+    weights = {name: tensor.shape for name, tensor in plain.items() if not name.startswith("optimizer.")}
+    return [name for name, shape in weights.items() if name in other and other[name].shape == shape]
