@@ -151,6 +151,13 @@ PEAKS: dict[str, Tables] = {
     "experts": {"moe": {"experts": 8}, "training": {"batch_size": 1}, "optimizer": {"state": "int8"}},
     "independent heads": {"mtp": {"horizon": 3}, "data": {"tokenizer": "bpe", "vocab_size": 4096}},
     "sequential heads": {"mtp": {"horizon": 5, "kind": "sequential"}, "training": {"batch_size": 16}},
+    "sequential heads, many words": {
+        "mtp": {"horizon": 5, "kind": "sequential"}, "data": {"tokenizer": "bpe", "vocab_size": 8192}
+    },
+    "sequential heads, recomputed": {
+        "mtp": {"horizon": 5, "kind": "sequential"}, "model": {"n_layers": 1},
+        "training": {"batch_size": 32, "activation_checkpointing": "full"},
+    },
     "loop": {"loop": {"count": 4}, "data": {"tokenizer": "bpe", "vocab_size": 4096}},
     "gate": {"loop": {"count": 4, "stage": "gate"}, "optimizer": {"matrices": "lion"}},
     "filtered": {"collider": {"mode": "full"}, "data": {"tokenizer": "bpe", "vocab_size": 4096}},

@@ -24,6 +24,7 @@ def plain() -> Trace:
         ("mtp.horizon=2", "mtp.weight=0", "mtp.final_weight=0"),
         ("mtp.horizon=1", "mtp.kind=sequential", "mtp.weight=0"),
         ("collider.mode=head", "collider.start_step=99"),
+        ("collider.mode=full", "collider.start_step=99"),  # attention and products with a backward pass of their own
         ("fp4.format=nvfp4", "fp4.input_gradient=false", "fp4.weight_gradient=false"),
         ("galore.rank_fraction=1.0",),  # its state would be larger: such matrices stay with Muon
         ("training.activation_checkpointing=full",),

@@ -16,10 +16,12 @@ import pytest
 from nanocore.train.distributed import World
 from tests.techniques import CASES, HEAD_FILTER, Trace, fixed_reference, train_steps
 
-STEPS = 4
+STEPS = 10  # whose losses are those of one process
+CLOSE = 4  # of them have the same gradient norms and terms; later a rounding flip may have moved a code or a choice
 # Two micro-batches on each process; learning rates so small that rounding flips of the quantisers stay rare.
 GENTLE = (
-    "training.accumulation=2", "optimizer.matrix_lr=0.001", "optimizer.embedding_lr=0.001", "optimizer.scalar_lr=0.001",
+    f"training.steps={STEPS}", "training.accumulation=2",
+    "optimizer.matrix_lr=0.001", "optimizer.embedding_lr=0.001", "optimizer.scalar_lr=0.001",
 )  # fmt: skip
 GATE = ("loop.count=3", "loop.before=1", "loop.stage=gate")
 EXCESS = (*HEAD_FILTER, "collider.importance=excess", "collider.reference=none")
@@ -111,7 +113,8 @@ def check(name: str, first: Facts, second: Facts) -> None:
     # FP4 shares scales between tokens that are computed together, and each process draws its own random numbers: equal
     # is then only what the noise of quantised gradients leaves equal.
     noisy = name.startswith("fp4")
+    assert len(two["ce"]) == STEPS
     assert two["ce"] == pytest.approx(one["ce"], rel=2e-3 if noisy else 1e-3)
-    assert two["grad_norm"] == pytest.approx(one["grad_norm"], rel=0.3 if noisy else 5e-3)
-    for found, expected in zip(two["parts"], one["parts"], strict=True):
+    assert two["grad_norm"][:CLOSE] == pytest.approx(one["grad_norm"][:CLOSE], rel=0.3 if noisy else 5e-3)
+    for found, expected in zip(two["parts"][:CLOSE], one["parts"][:CLOSE], strict=True):
         assert found == (pytest.approx(expected, rel=0.5) if noisy else pytest.approx(expected, rel=1e-3, abs=1e-6))

@@ -125,6 +125,21 @@ def test_a_fire_happens_once_whether_before_at_or_after_the_resume(at: int, root
     assert {event["attempt"] for event in fires} == ({1, 2} if at > MIDDLE else {1})
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("at", [2, MIDDLE, 6])
+def test_a_fire_that_clears_codes_and_subspaces_resumes_to_the_bit(at: int, root: Path) -> None:
+    """Before, at and after the resume: GaLore's codes, scales and counters begin anew with the matrix."""
+    sets = (*SMALL, *CASES["galore-int8-int4"])
+    without = new_run(root, *sets, name=f"coded-without-fire-{at}")
+    run = new_run(root, *sets, f"fire.at_step={at}", name=f"coded-fire-{at}")
+    assert train(without) == train(run) == 0
+    whole, other = result(run, 1), result(without, 1)
+    coded = {name.rpartition(".")[2] for name in whole.tensors if ".attention.query.weight." in name}
+    assert {"projector_codes", "momentum_codes", "refresh_counters"} <= coded
+    assert whole.losses[:at] == other.losses[:at] and whole.losses[at] != other.losses[at]
+    check_resume(run, whole)
+
+
 @pytest.mark.parametrize("optimizer", ["kept", pytest.param("fresh", marks=pytest.mark.slow)])
 def test_the_gate_stage_is_a_fork_that_moves_nothing_but_the_gate(optimizer: str, root: Path) -> None:
     balance = "bias" if optimizer == "kept" else "loss"

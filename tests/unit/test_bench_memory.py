@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import psutil
 import pytest
 
-from nanocore.bench.memory import BASELINE, CLAIM, TECHNIQUES, bench_memory, named
+from nanocore.bench.live_memory import state_bytes
+from nanocore.bench.memory import BASELINE, CLAIM, PLAIN, TECHNIQUES, bench_memory, named
 from nanocore.config.resolve import resolve
 from nanocore.config.toml import dump
 from nanocore.errors import UsageError
+from tests.quick import quick
 from tests.tiny import tiny_config
 
 
@@ -45,6 +48,38 @@ def test_a_row_for_each_technique_with_the_estimate_beside_the_measurement(
         claim["8-bit Muon, as shipped"] < claim[BASELINE] < claim["AdamW"]
         and "26 to 12.6 GB" in report["claim"]["words"]
     )
+
+
+@cache
+def matrix_bytes(preset: str, technique: str, *sets: str) -> int:
+    """Live bytes of the optimizer state of all matrices of a preset."""
+    return state_bytes(resolve(preset, [*PLAIN, *TECHNIQUES[technique], *sets]))[1]
+
+
+def matrix_share(preset: str, technique: str, *sets: str) -> float:
+    """Those of a technique as a share of float32 Muon's."""
+    return matrix_bytes(preset, technique, *sets) / matrix_bytes(preset, BASELINE)
+
+
+DENSE = quick(("tiny-cpu", "d20", "nano-125m", "small-560m", "nano-1b", "large-7b"), "d20", "nano-125m")
+
+
+@pytest.mark.parametrize("preset", DENSE)
+def test_the_state_of_a_whole_preset_is_so_much_smaller_than_muons(preset: str) -> None:
+    assert matrix_share(preset, "8-bit Muon") <= 0.27
+    assert matrix_share(preset, "8-bit Muon, dynamic", "optimizer.stochastic_rounding=true") <= 0.27
+    assert matrix_share(preset, "GaLore", "galore.projector=float32", "galore.adaptive=true") <= 0.45
+    assert matrix_share(preset, "GaLore, 8-bit, int4 projector") <= 0.12
+
+
+def test_galore_leaves_most_of_a_preset_with_experts_as_it_is_and_its_page_says_so() -> None:
+    """Stacks of experts stay in full; 8 bits code them all the same."""
+    alone = matrix_share("medium-3b", "GaLore", "galore.projector=float32")
+    both = matrix_share("medium-3b", "GaLore, 8-bit, int4 projector")
+    page = (Path(__file__).parents[2] / "docs" / "techniques" / "galore.md").read_text()
+    said = f"`medium-3b` keeps {alone:.0%} of its matrix state, and {both:.0%} with 8 bits".replace("%", " %")
+    assert said in " ".join(page.split())
+    assert matrix_share("medium-3b", "8-bit Muon") <= 0.27
 
 
 def test_a_technique_is_named_with_how_much_of_it_there_is(preset: str) -> None:

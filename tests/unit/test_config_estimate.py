@@ -12,6 +12,8 @@ import pytest
 from nanocore.config import machine
 from nanocore.config.estimate import estimate, vocabulary
 from nanocore.config.flops import recomputed_per_token
+from nanocore.config.layers import passes
+from nanocore.config.presets import find
 from nanocore.config.resolve import resolve
 from nanocore.config.schema import Config
 from nanocore.data.byte_level import read_tokenizer_file
@@ -74,6 +76,17 @@ def test_a_loop_costs_arithmetic_and_a_gate_but_no_other_parameters() -> None:
     assert thrice.activation_bytes > 2.5 * once.activation_bytes
 
 
+def test_what_the_loop_of_d20_loop_costs_is_as_it_says() -> None:
+    base, looped = resolve("d20"), resolve("d20-loop")
+    layers, loop = base.model.n_layers, looped.loop
+    trained = sum(passes(looped, layer) for layer in range(layers))
+    generated = loop.before + loop.count * (layers - loop.before - loop.after) + loop.after
+    text = find("d20-loop").path.read_text().replace("\n# ", " ")
+    assert f"{trained} passes through blocks for the {layers} of d20 ({generated} when generating)" in text
+    times = estimate(looped).flops_per_token / estimate(base).flops_per_token
+    assert f"together {times:.1f} times the operations" in text
+
+
 def test_the_gate_alone_has_gradients_in_the_second_stage() -> None:
     joint, gate = (estimate(_config(loop={"count": 3, "stage": stage})) for stage in ("joint", "gate"))
     assert (gate.gradient_bytes, gate.parameters) == (4 * 17, joint.parameters)
@@ -134,8 +147,8 @@ def test_checkpointing_computes_forward_passes_again() -> None:
     assert again("full", loop={"count": 3}) == 3 * block
     assert again("full", loop={"count": 3, "stage": "gate"}) == 0
     assert again("selective", moe={"experts": 4, "active": 2}) == 2 * feed_forward + 2 * 4 * 8
-    sequential = {"horizon": 2, "kind": "sequential"}  # whose blocks have feed-forwards too
-    assert (again("selective", mtp=sequential), again("full", mtp=sequential)) == (3 * feed_forward, block)
+    sequential = {"horizon": 2, "kind": "sequential"}  # which has blocks too
+    assert (again("selective", mtp=sequential), again("full", mtp=sequential)) == (3 * feed_forward, 3 * block)
 
 
 def test_optimizer_bytes_are_four_a_value_for_muon_and_lion_and_eight_for_adamw() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nanocore.model.bitlinear import BitLinear, frozen, make_linear, project
@@ -109,3 +110,10 @@ def test_the_float_twin_is_a_plain_linear_of_the_same_shape() -> None:
     assert isinstance(ternary, BitLinear) and ternary.group_size == 16
     assert isinstance(twin, nn.Linear) and not isinstance(twin, BitLinear) and twin.bias is None
     assert ternary.weight.shape == twin.weight.shape
+    nn.init.normal_(twin.weight, generator=torch.Generator().manual_seed(3))
+    x, d_y = inputs(5, 7, 32), torch.ones(5, 7, 48)
+    y, expected = twin(x), F.linear(x, twin.weight)
+    assert torch.equal(y, expected) and torch.equal(project(x, [twin, twin])[1], expected)
+    leaves = (x, twin.weight)
+    for found, plain in zip(*(torch.autograd.grad(each, leaves, d_y) for each in (y, expected)), strict=True):
+        assert torch.equal(found, plain)

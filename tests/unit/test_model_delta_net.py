@@ -17,7 +17,7 @@ from nanocore.model.delta_net import DeltaNet
 from nanocore.model.delta_rule import recurrent
 from nanocore.model.rotary import Rotation
 from nanocore.model.transformer import Transformer
-from tests.models import descend, model_config, next_token_loss, random_tokens, relative_error
+from tests.models import descend, make_model, model_config, next_token_loss, random_tokens, relative_error
 from tests.quick import checkered
 
 VARIANTS = [
@@ -48,6 +48,16 @@ def one_document(cache: Any = None, documents: torch.Tensor | None = None) -> Co
 def test_the_pattern_repeats_over_the_layers(pattern: str, kinds: str) -> None:
     blocks = Transformer(delta_config(pattern=pattern), 61).blocks
     assert [type(block.attention) for block in blocks] == [DeltaNet if kind == "D" else Attention for kind in kinds]
+
+
+def test_without_a_pattern_and_in_its_attention_layers_a_model_is_the_plain_one_to_the_bit() -> None:
+    plain, without, mixed = make_model(n_layers=3), delta_model(pattern=""), delta_model(pattern="DDA")
+    tokens = random_tokens(2, 24)
+    assert without.state_dict().keys() == plain.state_dict().keys()
+    assert torch.equal(without(tokens), plain(tokens))
+    mixed.blocks[2].load_state_dict(plain.blocks[2].state_dict())
+    streams, context = torch.randn(2, 24, 1, 32), plain.context(tokens, None, None)
+    assert torch.equal(mixed.blocks[2](streams, context), plain.blocks[2](streams, context))
 
 
 @pytest.mark.parametrize("gated", [True, False])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 from nanocore.model.transformer import Transformer
 from nanocore.objective.goal import Goal
 from nanocore.objective.micro_batch import MicroBatch
-from nanocore.objective.multi_token import further_targets, weight_at
+from nanocore.objective.multi_token import further_counts, further_loss, further_targets, weight_at
 from tests.unit.test_objective_token_filter import B, T, V, assert_same, batch, config, gradients, micro, model
 
 KINDS = pytest.mark.parametrize("kind", ["independent", "sequential"])
@@ -145,6 +146,48 @@ def test_what_waits_for_backward_does_not_grow_with_the_horizon(kind: str) -> No
         return sum(each.numel() for each in sizes if each.shape[0] == B)
 
     assert kept(8) == kept(1) == B * T * 16
+
+
+class Saved:
+    """A tensor in autograd's graph; it lives as long as the graph holds it."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+
+
+@KINDS
+def test_one_gradient_of_the_unembedding_waits_at_a_time(kind: str) -> None:
+    """However many heads: sequential modules keep their inner states together, never D tensors as large as (V, C)."""
+    made, of = model(config(mtp={"horizon": 5, "kind": kind}, model={"tie_embeddings": False})), batch()
+    part, alive, most = micro(of), WeakSet[Saved](), []
+    own = {parameter.data_ptr() for parameter in made.parameters()}
+
+    def note(tensor: Tensor) -> Saved:
+        alive.add(entry := Saved(tensor))
+        most.append(sum(e.tensor.shape == (V, 16) and e.tensor.data_ptr() not in own for e in alive))
+        return entry
+
+    hidden = made(part.tokens, positions=part.positions, documents=part.documents)
+    targets = [further_targets(part.targets, part.documents, ahead) for ahead in range(1, 6)]
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda entry: entry.tensor):
+        loss = further_loss(made, hidden, part, targets, further_counts(of, 5))
+    assert loss.requires_grad
+    assert max(most) == (1 if kind == "independent" else 2)  # sequential modules: that of the embedding waits too
+
+
+@pytest.mark.parametrize(("mode", "times"), [("none", 1), ("selective", 1), ("full", 2)])
+def test_full_checkpointing_computes_the_blocks_of_modules_twice_and_changes_no_bit(mode: str, times: int) -> None:
+    sections = {"mtp": {"horizon": 3, "kind": "sequential"}, "mhc": {"streams": 2}}
+    plain = model(config(**sections), torch.float32)
+    made = Transformer(config(**sections, training={"activation_checkpointing": mode, "batch_size": B}), V)
+    made.load_state_dict(plain.state_dict())
+    heads, calls = made.prediction_heads, []
+    assert heads is not None
+    for index, head in enumerate(heads.heads):
+        head.block.register_forward_pre_hook(lambda *_, index=index: calls.append(index))
+    mine, theirs = run(made)[0], run(plain)[0]
+    assert sorted(calls) == sorted([0, 1, 2] * times)
+    assert mine.keys() == theirs.keys() and all(torch.equal(mine[name], theirs[name]) for name in theirs)
 
 
 @pytest.mark.slow

@@ -150,17 +150,31 @@ def test_quantiles_are_of_each_sequence_and_weigh_as_much_as_it_has_targets() ->
     assert importance_quantiles(importance, targets).tolist() == pytest.approx([11.0, 55.0, 99.0])
 
 
-def test_dropped_tokens_cost_no_matrix_product() -> None:
-    made, rows = model(config(collider={"mode": "full", "keep": 0.5})), []
-    assert made.kept_rows is not None
-    gather = made.kept_rows.gather
-    made.kept_rows.gather = lambda tensor: rows.append(len(found := gather(tensor))) or found  # type: ignore[method-assign]
+@pytest.mark.parametrize("streams", [1, 2])
+def test_dropped_tokens_cost_no_matrix_product(streams: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of weight matrices and attention: rows of gradients, and queries whose attention is computed again."""
+    made, rows, queries = model(config(collider={"mode": "full", "keep": 0.5}, mhc={"streams": streams})), [], []
+    kept, true_attention = made.kept_rows, attention.F.scaled_dot_product_attention
+    assert kept is not None
+    gather = kept.gather
+    kept.gather = lambda tensor: rows.append(len(found := gather(tensor))) or found  # type: ignore[method-assign]
+
+    def counted(query: Tensor, *others: Tensor, **options: Any) -> Tensor:
+        queries.append(query.shape[2])
+        return true_attention(query, *others, **options)
+
+    monkeypatch.setattr(attention.F, "scaled_dot_product_attention", counted)
     filtered(made, batch())
+    assert kept.mask is not None
+    most = int(kept.mask.sum(dim=1).max())  # of one sequence; the others are filled up to it
     assert rows and set(rows) == {round(0.5 * (B * T - 2)) + 2}  # two have no target, so nothing to drop
+    assert most < T and queries == [T] * 3 + [most] * 3  # three layers forward, then backward
 
 
 @pytest.mark.parametrize("mode", ["head", "full"])
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)], ids=["float64", "float32"]
+)
 def test_keeping_everything_is_the_unfiltered_gradient(mode: str, dtype: torch.dtype, tolerance: float) -> None:
     made = model(config(collider={"mode": mode, "keep": 1.0}), dtype)
     part = micro(batch())

@@ -118,24 +118,24 @@ def test_no_slot_is_idle(slot: str) -> None:
     assert not torch.equal(ends[0]["matrices.0"], ends[1]["matrices.0"])
 
 
-@pytest.mark.parametrize(
-    ("base", "key"),
-    [
-        ((), "optimizer.orthogonalisation=polar-express"),
-        ((), "optimizer.cautious_weight_decay=true"),
-        ((), "optimizer.state=int8"),
-        ((), "galore.rank_fraction=0.25"),
-        (EIGHT_BIT, "optimizer.state=int8-dynamic"),
-        (EIGHT_BIT, "optimizer.state_block=128"),
-        (EIGHT_BIT, "optimizer.stochastic_rounding=true"),
-        (EIGHT_BIT + STOCHASTIC, "training.seed=1"),
-        (GALORE, "galore.rank_fraction=0.3"),
-        (GALORE, "galore.refresh_every=2"),
-        (GALORE, "galore.projector=int8"),
-        (GALORE, "galore.projector=int4"),
-        ((*GALORE, "galore.refresh_every=1"), "galore.adaptive=true"),
-    ],
-)
+CHANGES = [
+    ((), "optimizer.orthogonalisation=polar-express"),
+    ((), "optimizer.cautious_weight_decay=true"),
+    ((), "optimizer.state=int8"),
+    ((), "galore.rank_fraction=0.25"),
+    (EIGHT_BIT, "optimizer.state=int8-dynamic"),
+    (EIGHT_BIT, "optimizer.state_block=128"),
+    (EIGHT_BIT, "optimizer.stochastic_rounding=true"),
+    (EIGHT_BIT + STOCHASTIC, "training.seed=1"),
+    (GALORE, "galore.rank_fraction=0.3"),
+    (GALORE, "galore.refresh_every=2"),
+    (GALORE, "galore.projector=int8"),
+    (GALORE, "galore.projector=int4"),
+    ((*GALORE, "galore.refresh_every=1"), "galore.adaptive=true"),
+]
+
+
+@pytest.mark.parametrize(("base", "key"), CHANGES, ids=[key for _, key in CHANGES])
 def test_every_key_changes_what_is_learned(base: tuple[str, ...], key: str) -> None:
     ends = []
     for sets in (base, (*base, key)):

@@ -43,7 +43,9 @@ def give_gradients(params: list[nn.Parameter], seed: int) -> None:
 
 @pytest.mark.parametrize("nesterov", [True, False])
 @pytest.mark.parametrize("scale", ["original", "match_rms_adamw"])
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-11), (torch.float32, 2e-5)])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float64, 1e-11), (torch.float32, 2e-5)], ids=["float64", "float32"]
+)
 def test_three_steps_follow_the_formula(nesterov: bool, scale: str, dtype: torch.dtype, tolerance: float) -> None:
     params = parameters(dtype)
     optimizer = Muon(params, 0.1, momentum=0.9, nesterov=nesterov, shape_scale=scale, weight_decay=0.3)

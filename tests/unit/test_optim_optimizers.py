@@ -129,6 +129,51 @@ def test_factors_scale_rate_and_decay_of_every_group() -> None:
     torch.testing.assert_close(fresh_model.values()["matrix"], before["matrix"] * kept["matrix"])
 
 
+UNUSUAL = (
+    "optimizer.beta1=0.6",
+    "optimizer.beta2=0.7",
+    "optimizer.matrix_weight_decay=0.1",
+    "optimizer.matrix_lr=0.01",
+)
+
+
+def three_steps(*sets: str, method: str) -> tuple[Toy, Optimizers]:
+    model, optimizers = build(*UNUSUAL, *sets, matrices=method, others=method)
+    for seed in range(3):
+        model.give_gradients(seed)
+        optimizers.step(1.0, 1.0)
+    return model, optimizers
+
+
+def test_three_steps_of_adamw_are_those_of_torch_with_the_betas_and_eps_of_the_configuration() -> None:
+    model, optimizers = three_steps("optimizer.eps=0.01", method="adamw")
+    twin = Toy()
+    named = dict(twin.named_parameters())
+    tables = [
+        {"params": [named[name] for name in group.parameters], "lr": group.lr, "weight_decay": group.weight_decay}
+        for group in optimizers.groups
+    ]
+    theirs = torch.optim.AdamW(tables, betas=(0.6, 0.7), eps=0.01, fused=False)
+    for seed in range(3):
+        twin.give_gradients(seed)
+        theirs.step()
+    for name, value in model.values().items():
+        torch.testing.assert_close(value, named[name].detach(), rtol=1e-6, atol=1e-7)
+
+
+def test_three_steps_of_lion_are_its_formula_with_the_betas_of_the_configuration() -> None:
+    model, _ = three_steps(method="lion")
+    twin = Toy()
+    weight, momentum = twin.matrix.detach().double(), torch.zeros_like(twin.matrix).double()
+    for seed in range(3):
+        twin.give_gradients(seed)
+        assert twin.matrix.grad is not None
+        gradient = twin.matrix.grad.double()
+        weight = weight * (1 - 0.01 * 0.1) - 0.01 * (0.6 * momentum + 0.4 * gradient).sign()
+        momentum = 0.7 * momentum + 0.3 * gradient
+    torch.testing.assert_close(model.matrix.detach().double(), weight, rtol=1e-6, atol=1e-7)
+
+
 def test_clipping_bounds_the_norm_over_all_parameters() -> None:
     model, optimizers = build()
     model.give_gradients(0)

@@ -53,17 +53,28 @@ def backward_bytes(config: Config, found: Weights) -> int:
 
 
 def prediction_bytes(config: Config, words: int) -> int:
-    """What the heads for further tokens keep while their gradients are computed, before the next one begins."""
+    """What the heads for further tokens keep while their gradients are computed, one head's losses at a time.
+
+    An independent head is gone before the next one begins; sequential modules keep theirs together.
+    """
     sizes, width = sizes_of(config), config.model.d_model
     if not config.mtp.horizon:
         return 0
     matrices = 1 if config.mtp.kind == "independent" else 2
     one = linear_input(config, sizes, matrices * width) + matrix_copies(config, sizes, matrices * width**2)
-    one += _norm(config, sizes) + _cross_entropy(config, sizes, words, sizes.tokens)
+    one += _norm(config, sizes)
+    losses = _cross_entropy(config, sizes, words, sizes.tokens)
     if config.mtp.kind == "independent":
-        return one
-    one += 2 * _norm(config, sizes) + block(plain(config), sizes, 0)
-    return config.mtp.horizon * one
+        return losses + one
+    return losses + config.mtp.horizon * (one + 2 * _norm(config, sizes) + _kept_of_block(plain(config), sizes, 0))
+
+
+def prediction_again_bytes(config: Config) -> int:
+    """What checkpointing brings back of one sequential module, while its gradients are computed."""
+    if not config.mtp.horizon or config.mtp.kind == "independent":
+        return 0
+    sizes, module = sizes_of(config), plain(config)
+    return block(module, sizes, 0) - _kept_of_block(module, sizes, 0)
 
 
 def _kept_of_block(config: Config, sizes: Sizes, layer: int) -> int:

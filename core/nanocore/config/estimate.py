@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from nanocore.config.activations import activation_bytes, backward_bytes, prediction_bytes
+from nanocore.config.activations import activation_bytes, backward_bytes, prediction_again_bytes, prediction_bytes
 from nanocore.config.flops import flops_per_token
 from nanocore.config.layer_activations import FLOAT, sizes_of
 from nanocore.config.machine import device_type
@@ -110,7 +110,7 @@ def _loss_bytes(config: Config, words: int) -> int:
 
     A chunk has its logits, log-probabilities, probabilities and a product of two, and the chunk before it still its
     probabilities. Or the gradient of the head is there one more time; for further tokens two more, what one adds and
-    the sum.
+    the sum. Or what one of their modules computes again.
     """
     sizes, further = sizes_of(config), config.mtp.horizon > 0
     head = words * config.model.d_model * FLOAT
@@ -118,7 +118,8 @@ def _loss_bytes(config: Config, words: int) -> int:
     logits = min(all_logits, most)
     chunk = (4 + (all_logits > most)) * logits
     states = config.loop.count * sizes.tokens * config.model.d_model * FLOAT
-    return states + prediction_bytes(config, words) + max(chunk, logits + head, 2 * head * further)
+    passing = max(chunk, logits + head, 2 * head * further, prediction_again_bytes(config))
+    return states + prediction_bytes(config, words) + passing
 
 
 @lru_cache(maxsize=4)

@@ -28,11 +28,9 @@ def recomputed_per_token(config: Config) -> int:
     mode, layers = config.training.activation_checkpointing, range(config.model.n_layers)
     if mode == "none" or config.loop.stage == "gate":  # whose backward pass does not reach the blocks
         return 0
-    if mode == "full":
-        return sum(passes(config, layer) * _block(config, layer) for layer in layers)
+    again = _block if mode == "full" else _feed_forward
     modules = config.mtp.horizon if config.mtp.kind == "sequential" else 0
-    again = sum(passes(config, layer) * _feed_forward(config, layer) for layer in layers)
-    return again + modules * _feed_forward(plain(config), 0)
+    return sum(passes(config, layer) * again(config, layer) for layer in layers) + modules * again(plain(config), 0)
 
 
 def _block(config: Config, layer: int) -> int:

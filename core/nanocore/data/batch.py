@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-NO_LOSS = -1
+NO_LOSS = -1  # target of a position without loss
 
 
 @dataclass(frozen=True)

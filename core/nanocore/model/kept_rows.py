@@ -1,9 +1,10 @@
 """The backward pass on kept tokens only (Collider / Centrifuge, arXiv 2502.00340).
 
-The forward pass is the usual one. Which tokens are kept is known when their losses are; from then on every matrix
-product of the backward pass runs on their rows. The residual stream carries no gradient at dropped tokens once
-attention stops sending it there: keys and values of dropped tokens get none. What comes out is, exactly, the gradient
-of the filtered loss with K and V of dropped tokens detached in every layer.
+The forward pass is the usual one. Which tokens are kept is known when their losses are; from then on the products of the
+backward pass with weight matrices and in attention run on their rows. Products that read, write and mix several
+residual streams run on all tokens, as norms and activations do. The residual stream carries no gradient at dropped
+tokens once attention stops sending it there: keys and values of dropped tokens get none. What comes out is, exactly,
+the gradient of the filtered loss with K and V of dropped tokens detached in every layer.
 """
 
 from __future__ import annotations

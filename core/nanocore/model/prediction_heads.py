@@ -19,6 +19,7 @@ from nanocore.model.attention import Context
 from nanocore.model.bitlinear import make_linear
 from nanocore.model.block import Block
 from nanocore.model.norm import RMSNorm
+from nanocore.model.recompute import recomputed
 
 
 class IndependentHead(nn.Module):
@@ -46,11 +47,14 @@ class SequentialModule(nn.Module):
         self.merge = make_linear(config, 2 * width, width)
         self.block = Block(plain, 0)
         self.norm = RMSNorm(width, eps)
+        self.recompute_block = config.training.activation_checkpointing == "full"
 
     def forward(self, hidden: Tensor, embedded: Tensor, context: Context) -> Tensor:
         """(B, T, C) of the position before and of its next token's embedding, to (B, T, C)."""
         both = torch.cat((self.hidden_norm(hidden), self.token_norm(embedded).to(hidden.dtype)), dim=-1)
-        return self.norm(self.block(self.merge(both).unsqueeze(-2), context).squeeze(-2))
+        merged = self.merge(both).unsqueeze(-2)  # one stream
+        after = recomputed(self.block, merged, context) if self.recompute_block else self.block(merged, context)
+        return self.norm(after.squeeze(-2))
 
 
 class PredictionHeads(nn.Module):
@@ -66,11 +70,15 @@ class PredictionHeads(nn.Module):
         """Hidden states (B, T, C) of one independent head, from the trunk's."""
         return self.heads[index](hidden)
 
-    def chain(self, hidden: Tensor, tokens: Tensor, embedding: nn.Embedding, context: Context) -> Iterator[Tensor]:
-        """Hidden states (B, T, C) of each sequential module in turn, from the trunk's and the tokens (B, T).
+    def link(self, index: int, tokens: Tensor, embedding: nn.Embedding, context: Context, hidden: Tensor) -> Tensor:
+        """Hidden states (B, T, C) of one sequential module, from those before it and the tokens (B, T).
 
-        Where the k-th next token lies beyond the row, a module sees the row's first; it has no target there.
+        Where the token it sees lies beyond the row, that is the row's first; it has no target there.
         """
-        for ahead, module in enumerate(self.heads, start=1):
-            hidden = module(hidden, embedding(tokens.roll(-ahead, dims=1)), context)
+        return self.heads[index](hidden, embedding(tokens.roll(-1 - index, dims=1)), context)
+
+    def chain(self, hidden: Tensor, tokens: Tensor, embedding: nn.Embedding, context: Context) -> Iterator[Tensor]:
+        """Hidden states (B, T, C) of each sequential module in turn, from the trunk's and the tokens (B, T)."""
+        for index in range(len(self.heads)):
+            hidden = self.link(index, tokens, embedding, context, hidden)
             yield hidden

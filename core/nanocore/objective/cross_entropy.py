@@ -15,10 +15,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from nanocore.data.batch import NO_LOSS
 from nanocore.limits import LOGITS_BYTES
 from nanocore.objective.regularisers import PLAIN, Regularisers
-
-IGNORE = -1  # target of a position without loss
 
 
 @dataclass(frozen=True)
@@ -118,12 +117,12 @@ class _Pass:
         weighted = self.per_token_total if self.weights is None else self.per_token_total * self.weights
         plain = self.per_token.sum()
         total = plain if weighted is self.per_token else weighted.sum()
-        count = (self.targets != IGNORE).sum()
+        count = (self.targets != NO_LOSS).sum()
         return total, plain.clone(), count, self.per_token, self.entropy_sum, self.correct, self.extra
 
     def _chunk(self, rows: slice) -> None:
         targets, hidden = self.targets[rows], self.hidden[rows]
-        valid = targets != IGNORE  # (n,)
+        valid = targets != NO_LOSS  # (n,)
         logits = hidden @ self.head.mT  # (n, V)
         log_p = torch.log_softmax(logits, dim=-1, dtype=self.per_token.dtype)
         p = log_p.exp()

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from nanocore.config.schema import Config
-from nanocore.data.batch import Batch
+from nanocore.data.batch import NO_LOSS, Batch
 from nanocore.model.loop import Exits
 from nanocore.model.router import take_balance_loss
 from nanocore.model.transformer import Transformer
 from nanocore.objective import token_filter
-from nanocore.objective.cross_entropy import IGNORE, CrossEntropy, linear_cross_entropy
+from nanocore.objective.cross_entropy import CrossEntropy, linear_cross_entropy
 from nanocore.objective.exits import exit_terms
 from nanocore.objective.micro_batch import MicroBatch
 from nanocore.objective.multi_token import further_counts, further_loss, further_targets, weight_at
@@ -105,14 +105,14 @@ class Goal:
         importance = own if self.reference is None else own - self.reference(micro)
         kept = token_filter.choose(importance, targets, torch.from_numpy(counts[micro.rows]).to(targets.device))
         if self.core.kept_rows is not None:
-            without_loss = targets == IGNORE  # nothing of theirs was dropped
+            without_loss = targets == NO_LOSS  # nothing of theirs was dropped
             self.core.kept_rows.keep(token_filter.union_with_further(kept, self.config.mtp.horizon) | without_loss)
         rows = kept.flatten().nonzero().squeeze(1)
         total = max(1, int(counts.sum()))
         found = self._cross_entropy(flat[rows], targets.flatten()[rows])
         parts = {**self._added(found, total), "loss/kept": found.sum / total}
         parts |= self._kept_facts(kept, importance, targets)
-        left = replace(micro, targets=targets.masked_fill(~kept, IGNORE))
+        left = replace(micro, targets=targets.masked_fill(~kept, NO_LOSS))
         return Terms(found.total / total, _sums(scored), parts), left
 
     def _kept_facts(self, kept: Tensor, importance: Tensor, targets: Tensor) -> dict[str, Tensor]:

@@ -5,16 +5,16 @@ The mean over the heads, as arXiv 2404.19737 and DeepSeek-V3 (arXiv 2412.19437, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from nanocore.data.batch import Batch
+from nanocore.data.batch import NO_LOSS, Batch
 from nanocore.model.transformer import Transformer
-from nanocore.objective.cross_entropy import IGNORE, linear_cross_entropy
-from nanocore.objective.eager import eager_sum
+from nanocore.objective.cross_entropy import linear_cross_entropy
+from nanocore.objective.eager import eager_chain, eager_sum
 from nanocore.objective.micro_batch import MicroBatch
 
 
@@ -24,11 +24,11 @@ def further_targets(targets: Tensor, documents: Tensor | None, ahead: int) -> Te
     A position predicts only tokens that continue its own document: `documents` (B, T) numbers those of a row, None is
     one. The row's last `ahead` positions know no such token.
     """
-    shifted = torch.full_like(targets, IGNORE)
+    shifted = torch.full_like(targets, NO_LOSS)
     shifted[:, :-ahead] = targets[:, ahead:]
     if documents is not None:
         same = documents[:, ahead:] == documents[:, :-ahead]
-        shifted[:, :-ahead].masked_fill_(~same, IGNORE)
+        shifted[:, :-ahead].masked_fill_(~same, NO_LOSS)
     return shifted
 
 
@@ -48,30 +48,26 @@ def further_loss(
 ) -> Tensor:
     """Mean over heads of their cross-entropy: this micro-batch's share, where head k has `counts[k]` targets in all.
 
-    `hidden` (b, T, C) is the trunk's. Gradients are computed at once, head by head, so that the logits and inner states
-    of one head exist at a time: memory O(V + C) a token, not O(horizon V).
+    `hidden` (b, T, C) is the trunk's. Gradients are computed at once, so that the logits of one head and its gradient
+    of the unembedding (V, C) exist at a time. Of independent heads that is true of the inner states too; sequential
+    modules, each of which reads the one before, have theirs together.
     """
     heads = core.prediction_heads
     assert heads is not None
     shares = [1.0 / (len(counts) * max(count, 1.0)) for count in counts]
+    parameters, places = [*heads.parameters(), core.head_weight], range(len(counts))
 
-    def one(index: int, state: Tensor) -> Tensor:
-        loss = linear_cross_entropy(state.flatten(0, 1), core.head_weight, targets[index].flatten())
-        return loss.total * shares[index]
+    def loss(index: int, state: Tensor) -> Tensor:
+        found = linear_cross_entropy(state.flatten(0, 1), core.head_weight, targets[index].flatten())
+        return found.total * shares[index]
 
-    def independent(index: int, leaf: Tensor) -> Tensor:
-        return one(index, heads.independent(index, leaf))
+    def of_head(index: int, leaf: Tensor) -> Tensor:
+        return loss(index, heads.independent(index, leaf))
 
-    def chain(leaf: Tensor) -> Tensor:
-        states = heads.chain(
-            leaf, micro.tokens, core.embedding, core.context(micro.tokens, micro.positions, micro.documents)
-        )
-        return torch.stack([one(index, state) for index, state in enumerate(states)]).sum()
-
-    losses: list[Callable[[Tensor], Tensor]] = (
-        [chain] if heads.sequential else [partial(independent, index) for index in range(len(counts))]
-    )
-    parameters = [*heads.parameters(), core.head_weight]
-    if heads.sequential and core.head_weight is not core.embedding.weight:
+    if not heads.sequential:
+        return eager_sum([partial(of_head, index) for index in places], hidden, parameters)
+    if core.head_weight is not core.embedding.weight:
         parameters.append(core.embedding.weight)
-    return eager_sum(losses, hidden, parameters)
+    context = core.context(micro.tokens, micro.positions, micro.documents)
+    links = [partial(heads.link, index, micro.tokens, core.embedding, context) for index in places]
+    return eager_chain(links, [partial(loss, index) for index in places], hidden, parameters)
