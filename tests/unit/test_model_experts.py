@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from nanocore.analysis.ternary import TernaryProbe
 from nanocore.config.schema import Config
 from nanocore.model import experts as experts_module
+from nanocore.model import filled_rows
 from nanocore.model.bitlinear import frozen
 from nanocore.model.experts import Experts
 from nanocore.model.feed_forward import FeedForward, transform
@@ -235,7 +236,7 @@ def test_rows_are_filled_up_in_bfloat16_on_a_cpu_and_nothing_else_changes(monkey
         return transform(rows, *rest)
 
     def run(multiple: int) -> tuple[Tensor, ...]:
-        monkeypatch.setattr(experts_module, "ROWS", multiple)
+        monkeypatch.setattr(filled_rows, "ROWS", multiple)
         experts, x = layer(), inputs(4, 50, 32).requires_grad_()
         with torch.autocast("cpu", dtype=torch.bfloat16):
             y = experts(x)

@@ -11,18 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
 
 from nanocore.config.layers import has_experts
 from nanocore.config.schema import Config
 from nanocore.model.feed_forward import FeedForward, transform
+from nanocore.model.filled_rows import filled, unit
 from nanocore.model.norm import RMSNorm
 from nanocore.model.router import Router
 from nanocore.model.stacked_linear import make_stack
-
-# An expert's tokens are another number at each step, and for bfloat16 on a CPU oneDNN keeps a compiled product for each number
-# it has seen: 650 MiB more memory and 8 % more time for tiny-cpu with 4 experts (docs/techniques/mixture-of-experts.md).
-ROWS = 32
 
 
 class Experts(nn.Module):
@@ -61,18 +57,11 @@ class Experts(nn.Module):
         gates = self.gate.operands() if self.gate is not None else [None] * len(ups)
         parts = zip(rows.split(counts), gates, ups, downs, strict=True)
         outputs = [
-            transform(_padded(part), gate, up, down, self.sub_norm)[: len(part)]
+            transform(filled(part, unit(part.device)), gate, up, down, self.sub_norm)[: len(part)]
             for part, gate, up, down in parts
             if len(part)
         ]
         return torch.cat(outputs)
-
-
-def _padded(rows: Tensor) -> Tensor:
-    """(n, C); where a CPU computes in bfloat16 with rows of zeros up to the next multiple of ROWS."""
-    if rows.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
-        return rows
-    return F.pad(rows, (0, 0, 0, -len(rows) % ROWS))
 
 
 class _Rows(torch.autograd.Function):

@@ -16,6 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from nanocore.model.filled_rows import filled, unit
+
 
 class KeptRows:
     """Which tokens of the micro-batch in work have a backward pass; shared by all layers of a model.
@@ -27,21 +29,25 @@ class KeptRows:
         self.mask: Tensor | None = None
         self.rows: Tensor | None = None  # numbers of the kept ones among the B T tokens
         self.columns: Tensor | None = None  # the same by sequence, (B, most kept in one), -1 filling up
+        self._unit = 1  # numbers of rows are filled up to a multiple of it
 
     def keep(self, mask: Tensor | None) -> None:
+        """To be called in the forward pass, whose autocast says how the backward pass multiplies."""
         self.mask = mask
+        self._unit = 1 if mask is None else unit(mask.device)
         self.rows = None if mask is None else mask.flatten().nonzero().squeeze(1)
-        self.columns = None if mask is None else _columns(mask)
+        self.columns = None if mask is None else _columns(mask, self._unit)
 
     def gather(self, tensor: Tensor) -> Tensor:
-        """The kept tokens' rows (K, ...) of (B T, ...); all of them while nothing is dropped."""
-        return tensor if self.rows is None else tensor.index_select(0, self.rows)
+        """The kept tokens' rows (K, ...) of (B T, ...), and of zeros behind them; all while nothing is dropped."""
+        return tensor if self.rows is None else filled(tensor.index_select(0, self.rows), self._unit)
 
     def scatter(self, kept: Tensor) -> Tensor:
         """Rows of the kept tokens (K, ...) at their places among zeros (B T, ...)."""
         if self.mask is None or self.rows is None:
             return kept
-        return kept.new_zeros((self.mask.numel(), *kept.shape[1:])).index_copy_(0, self.rows, kept)
+        found = kept.new_zeros((self.mask.numel(), *kept.shape[1:]))
+        return found.index_copy_(0, self.rows, kept[: len(self.rows)])
 
 
 EVERY_ROW = KeptRows()  # never changed
@@ -63,10 +69,9 @@ def share_kept_rows(*parts: nn.Module | None) -> KeptRows:
     return kept
 
 
-def _columns(mask: Tensor) -> Tensor:
-    """Positions of the True entries of each row (B, T), in order, filled up with -1."""
-    counts = mask.sum(dim=1)
-    most = int(counts.max())
+def _columns(mask: Tensor, unit: int) -> Tensor:
+    """Positions of the True entries of each row (B, T), in order, filled up with -1 to a multiple of `unit` or to T."""
+    most = -(-int(mask.sum(dim=1).max()) // unit) * unit
     places = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
     ordered = places.masked_fill(~mask, mask.shape[1]).sort(dim=1).values[:, :most]
     return ordered.masked_fill(ordered == mask.shape[1], -1)
