@@ -56,6 +56,7 @@ ROWS = {  # technique: experiment and variant
     "GaLore-Muon, rank 1/4": ("optimizer", "galore"),
     "GaLore-Muon, rank 1/4, a subspace every 20 steps": ("galore", "every-20"),
     "GaLore-Muon, rank 1/4, a subspace every 5 steps": ("galore", "every-5"),
+    "GaLore-Muon, rank 1/4, every 20 steps, half the rate": ("galore", "every-20-slower"),
     "GaLore-Muon, 8 bits, int4 projector": ("optimizer", "galore-int8"),
     "AdamW for matrices": ("optimizer", "adamw"),
     "Lion for matrices": ("optimizer", "lion"),
