@@ -29,7 +29,7 @@ def report(spec: Spec, root: Path, command: Sequence[str] = ()) -> dict[str, Any
     """Everything known of an experiment now, as plain data for JSON. Raises ConfigError for a spec that cannot run."""
     results = stand_in([read_result(root, item) for item in plan(spec)], spec.time_tolerance)
     kinds: list[Kind] = ["steps", *(["time"] if spec.at("time") else [])]
-    compared = {kind: compare(results, kind, len(spec.seeds)) for kind in kinds}
+    compared: dict[Kind, list[Comparison]] = {kind: compare(results, kind, len(spec.seeds)) for kind in kinds}
     tables, loaded = _tables(spec, results, compared), load(results)
     return {
         "schema": SCHEMA,
