@@ -52,7 +52,7 @@ ROWS = {  # technique: experiment and variant
     "FP4 study, mxfp4": ("fp4", "mxfp4"),
     "FP4 study, token": ("fp4", "token"),
     "8-bit Muon": ("optimizer", "int8"),
-    "8-bit Muon, eight seeds": ("8-bit", "int8"),
+    "8-bit Muon, six seeds": ("8-bit", "int8"),
     "GaLore-Muon, rank 1/4": ("optimizer", "galore"),
     "GaLore-Muon, rank 1/4, a subspace every 20 steps": ("galore", "every-20"),
     "GaLore-Muon, rank 1/4, a subspace every 5 steps": ("galore", "every-5"),
