@@ -12,7 +12,7 @@ import typer
 
 from nanoconsole.cli.model import answers
 from nanoconsole.cli.output import emit, say
-from nanocore.errors import UsageError
+from nanocore.errors import ResourceError, UsageError
 from nanocore.files import is_file, is_folder, is_there
 
 Report = dict[str, Any]
@@ -37,7 +37,7 @@ def deliver(
 ) -> None:
     """Measure, print the result as JSON or as `show` does, and keep it in the file `out` if one is named.
 
-    Raises UsageError for a file that cannot be made or written, before anything is measured. What was measured is shown
+    Raises UsageError for a file that cannot be made, ResourceError for one that cannot be written, before anything is measured. What was measured is shown
     before it is written, so that a full disk does not lose it, and written also where it could not be shown.
     """
     from nanocore.bench.results import stamped
@@ -59,7 +59,7 @@ def _refuse_unwritable(out: Path) -> None:
     if (is_there(out) and not is_file(out)) or not is_folder(folder):
         raise UsageError("cannot be made", where=where, fix="name a file in a folder that is there")
     if not os.access(folder, os.W_OK | os.X_OK) or (is_there(out) and not os.access(out, os.W_OK)):
-        raise UsageError("cannot be written", where=where, fix="name a file that you may write")
+        raise ResourceError("cannot be written", where=where, fix="name a file that you may write")
 
 
 def _keep(out: Path, report: Report) -> None:

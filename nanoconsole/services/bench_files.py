@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nanocore.bench.figures import TABLES, figures
+from nanocore.bench.figures import TABLES, Figure, figures
 from nanocore.bench.results import KINDS, SCHEMA
 from nanocore.compare.sections import last_of_each
 from nanocore.errors import UsageError
@@ -70,19 +70,33 @@ def beside(first: dict[str, Any], second: dict[str, Any]) -> list[Beside]:
     Raises UsageError when the kinds differ, or one is damaged or has a number that is none.
     """
     if first["bench"] != second["bench"]:
-        raise UsageError(
-            f"one is of bench {first['bench']}, the other of bench {second['bench']}", fix="compare two of one kind"
-        )
-    try:
-        one, other = ({each.name: each for each in figures(document)} for document in (first, second))
-    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
-        raise UsageError(f"one of them is damaged: {type(error).__name__}: {sanitize_line(str(error))}") from None
+        raise UsageError(f"A is of {_kind(first)}, B of {_kind(second)}", fix="compare two of one kind")
+    one, other = _figures("A", first), _figures("B", second)
     found = []
     for name in dict.fromkeys([*one, *other]):
         known = one.get(name) or other[name]
         values = (one[name].value if name in one else None, other[name].value if name in other else None)
         found.append(Beside(sanitize_line(name), known.unit, known.better, *values, known.ratios))
     return found
+
+
+def _kind(document: dict[str, Any]) -> str:
+    """The command that measured it, in words."""
+    return "an experiment (compare, bench e3)" if document["bench"] == "compare" else f"bench {document['bench']}"
+
+
+def _figures(which: str, document: dict[str, Any]) -> dict[str, Figure]:
+    try:
+        return {each.name: each for each in figures(document)}
+    except KeyError as error:
+        flaw = f"{sanitize_line(str(error.args[0]))} is missing"
+    except ValueError as error:  # a number that is none
+        flaw = sanitize_line(str(error))
+    except OverflowError:
+        flaw = "a number in it is too large"
+    except (TypeError, AttributeError):
+        flaw = "a value in it is not of the form that its kind has"
+    raise UsageError(f"{which} is damaged: {flaw}", fix="measure it again, with --out")
 
 
 def verdicts(first: dict[str, Any], second: dict[str, Any]) -> list[Said]:

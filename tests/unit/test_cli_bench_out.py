@@ -56,7 +56,7 @@ def test_where_nothing_can_be_written_nothing_is_measured(
     for closed in (tmp_path, kept):  # the folder, before there is a file; then the file in it
         monkeypatch.setattr(os, "access", lambda path, mode, closed=closed: path != closed or not mode & os.W_OK)
         refused = nano("bench", "train", "--threads", "1", "--out", str(kept))
-        assert (refused.code, refused.out, asked) == (2, "", [])
+        assert (refused.code, refused.out, asked) == (6, "", [])
         assert refused.err == f"nanoconsole: --out {kept}: cannot be written; name a file that you may write\n"
         kept.write_text("earlier")
 
