@@ -148,7 +148,7 @@ def made(run: RunFolder, created: float, change: Change, now: float) -> Alert:
     """The alert of a change."""
     reading = change.reading
     return Alert(
-        id=f"{run.name}:{change.rule}:{now:.3f}",
+        id=f"{run.name}:{change.rule}:{created:.6f}:{now:.6f}",  # a new run of an old name may raise it at the same moment
         rule=change.rule,
         run=run,
         created=created,

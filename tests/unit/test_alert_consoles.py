@@ -52,6 +52,13 @@ def test_a_new_run_of_an_old_name_inherits_no_alert(scene: Scene) -> None:
     assert names(guard.look({scene.run: CREATED + 1})) == ["mhc_gain"]
 
 
+def test_two_runs_of_one_name_have_alerts_of_their_own_also_at_one_moment(scene: Scene) -> None:
+    scene.train(10, **{"mhc/composite_gain": 5.0})
+    guard = scene.guard()
+    guard._clock = lambda: CREATED + 100.0
+    assert [names(guard.look({scene.run: CREATED + later})) for later in (0, 1)] == [["mhc_gain"], ["mhc_gain"]]
+
+
 def test_what_is_acknowledged_stays_so_in_the_next_console(scene: Scene) -> None:
     scene.train(10, **{"mhc/composite_gain": 5.0})
     scene.look(scene.guard())
