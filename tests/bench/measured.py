@@ -24,14 +24,19 @@ HEAD = (
 )
 BASELINES = {  # row: the experiment whose report has its runs
     "Baseline of objective": "objective",
-    "Baseline of optimizer, model, recipe, 8-bit, galore and fp4": "optimizer",
+    "Baseline of optimizer, model, recipe, 8-bit, galore, filter and fp4": "optimizer",
+    "Baseline of cost, 60 steps": "cost",
 }
+COST = "cost"  # the experiment that tells the step time of variants which their own experiment did not calibrate
 ROWS = {  # technique: experiment and variant
     "Multi-token prediction, 1 head": ("objective", "mtp-1"),
     "Multi-token prediction, 3 heads": ("objective", "mtp-3"),
     "Multi-token prediction, sequential": ("objective", "mtp-sequential"),
     "Collider, head": ("objective", "collider-head"),
     "Collider, full": ("objective", "collider-full"),
+    "Collider, full, from the middle of the run": ("filter", "full-late"),
+    "Collider, head, by a reference model": ("filter", "head-excess"),
+    "Collider, full, by a reference model": ("filter", "full-excess"),
     "Label smoothing 0.1": ("objective", "smoothing"),
     "z-loss 1e-4": ("objective", "z-loss"),
     "Entropy bonus 0.01": ("objective", "entropy-bonus"),
@@ -48,6 +53,8 @@ ROWS = {  # technique: experiment and variant
     "LoopLM, 2 turns of half the blocks": ("model", "loop-2-of-2"),
     "LoopLM, 2 turns of half the blocks, narrower: equal FLOPs": ("model", "loop-2-flops"),
     "Float matrices, not ternary": ("model", "float"),
+    "Activation checkpointing, selective": ("cost", "checkpointing-selective"),
+    "Activation checkpointing, full": ("cost", "checkpointing-full"),
     "FP4 study, nvfp4": ("fp4", "nvfp4"),
     "FP4 study, mxfp4": ("fp4", "mxfp4"),
     "FP4 study, token": ("fp4", "token"),
@@ -57,6 +64,9 @@ ROWS = {  # technique: experiment and variant
     "GaLore-Muon, rank 1/4, a subspace every 20 steps": ("galore", "every-20"),
     "GaLore-Muon, rank 1/4, a subspace every 5 steps": ("galore", "every-5"),
     "GaLore-Muon, rank 1/4, every 20 steps, half the rate": ("galore", "every-20-slower"),
+    "GaLore-Muon, rank 1/4, every 20 steps, twice the rate": ("galore", "every-20-faster"),
+    "GaLore-Muon, rank 0.45, every 20 steps": ("galore", "higher-rank"),
+    "GaLore-Muon, rank 1/4, every 20 steps, int4 projector": ("galore", "int4-projector"),
     "GaLore-Muon, 8 bits, int4 projector": ("optimizer", "galore-int8"),
     "AdamW for matrices": ("optimizer", "adamw"),
     "Lion for matrices": ("optimizer", "lion"),
@@ -82,7 +92,8 @@ def table(results: dict[str, dict[str, Any]], elsewhere: dict[str, dict[str, Any
         for name, experiment in BASELINES.items()
         if experiment in results
     ]
-    lines = [_line(name, results.get(place[0]), place, elsewhere.get(place[0])) for name, place in ROWS.items()]
+    cost = results.get(COST)
+    lines = [_line(name, results.get(place[0]), place, elsewhere.get(place[0]), cost) for name, place in ROWS.items()]
     return "\n".join([*HEAD, *bases, *lines]) + "\n"
 
 
@@ -110,15 +121,25 @@ def _missing(row: dict[str, Any]) -> str:
     return "" if row["finished"] == row["seeds"] else f" ({row['finished']} of {row['seeds']} seeds)"
 
 
-def _line(name: str, document: dict[str, Any] | None, place: tuple[str, str], again: dict[str, Any] | None) -> str:
+def _line(
+    name: str,
+    document: dict[str, Any] | None,
+    place: tuple[str, str],
+    again: dict[str, Any] | None,
+    cost: dict[str, Any] | None,
+) -> str:
     cells = [name, f"{place[0]}: {place[1]}"]
     found = {kind: _row(document, kind, place[1]) for kind in ("equal_steps", "equal_time")}
     steps = found["equal_steps"]
     there = _percent(_row(again, "equal_steps", place[1]))
     if document is None or steps is None or not steps["finished"]:
         return f"| {' | '.join([*cells, '', '', '', 'not measured yet', '', '', there])} |"
-    base = _row(document, "equal_steps", "baseline") or {}
-    cells += [_ratio(steps, base), _mebibytes(steps["optimizer_bytes"], 2), _mebibytes(steps["peak_bytes"], 0)]
+    times = (_ratio(each, place[1]) for each in (document, cost))
+    cells += [
+        next((time for time in times if time), "–"),
+        _mebibytes(steps["optimizer_bytes"], 2),
+        _mebibytes(steps["peak_bytes"], 0),
+    ]
     cells += [_percent(steps), _percent(found["equal_time"]), _verdict(found)]
     cells.append(there + _together(_changes(document, place[1]), _changes(again, place[1])) if again else there)
     return f"| {' | '.join(cells)} |"
@@ -128,10 +149,11 @@ def _row(document: dict[str, Any] | None, kind: str, variant: str) -> dict[str, 
     return next((row for row in (document or {}).get(kind, ()) if row["variant"] == variant), None)
 
 
-def _ratio(row: dict[str, Any], base: dict[str, Any]) -> str:
-    """Step time alone on the machine over the baseline's; only where it was calibrated."""
-    own, other = row["step_seconds_alone"], base.get("step_seconds_alone")
-    return f"{own / other:.2f}" if own and other else "–"
+def _ratio(document: dict[str, Any] | None, variant: str) -> str:
+    """Step time alone on the machine over the baseline's; "" where it was not calibrated."""
+    rows = (_row(document, "equal_steps", name) or {} for name in (variant, "baseline"))
+    own, base = (row.get("step_seconds_alone") for row in rows)
+    return f"{own / base:.2f}" if own and base else ""
 
 
 def _mebibytes(count: float | None, digits: int) -> str:

@@ -60,8 +60,8 @@ def test_every_variant_differs_from_the_baseline_in_what_it_says() -> None:
 
 
 def test_cadences_keep_their_share_of_the_run() -> None:
-    steps = {item.variant: item.config for item in plan(e3(steps=2000, seeds=[1], only=["galore"]))}
-    assert (steps["galore"].evaluation.every, steps["galore"].checkpoint.every) == (333, 667)
+    steps = {item.variant: item.config for item in plan(e3(steps=6000, seeds=[1], only=["galore"]))}
+    assert (steps["galore"].evaluation.every, steps["galore"].checkpoint.every) == (1000, 2000)
     assert steps["galore"].galore.refresh_every == 200  # the most
     short = plan(e3(steps=40, only=["galore"], seeds=[1]))[-1].config
     assert (short.evaluation.every, short.checkpoint.every, short.training.steps) == (7, 13, 40)

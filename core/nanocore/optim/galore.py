@@ -7,7 +7,6 @@ decomposition: GaLore 2, arXiv 2504.20437; quantised projector and lazy refresh:
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -32,8 +31,9 @@ class SubspaceMomentum:
     """Momentum in a subspace of rank `shape[0]` of one matrix (2-D).
 
     At each refresh it is rotated into the new basis, buf <- (B_new B_old^T) buf: the part of the remembered full
-    gradient that lies in the new subspace. An update of rank r has norm sqrt(r) where the full one has sqrt(k), hence
-    the factor sqrt(k / r). A gradient of zeros chooses no subspace; the next step tries again.
+    gradient that lies in the new subspace. Each direction moves as far as in Muon, so an update of rank r has norm
+    sqrt(r) where the full one has sqrt(k); a factor sqrt(k / r) was worse (docs/techniques/galore.md). A gradient of
+    zeros chooses no subspace; the next step tries again.
 
     Counters (int64, on the CPU, where reading them waits for no device): steps until the next refresh, doublings of
     the interval, refreshes done. Everything fresh is zero.
@@ -42,7 +42,6 @@ class SubspaceMomentum:
     basis: Store
     buffer: Store
     shape: tuple[int, int]
-    side: int
     refresh_every: int
     adaptive: bool
 
@@ -69,8 +68,7 @@ class SubspaceMomentum:
         return direction
 
     def lift(self, update: Tensor, state: State) -> Tensor:
-        basis = self.basis.read(state, update.dtype)
-        return (basis.mT @ update).mul_(math.sqrt(self.side / self.shape[0]))
+        return self.basis.read(state, update.dtype).mT @ update
 
     def _plan(self, state: State, old: Tensor, new: Tensor) -> None:
         """Count a refresh and set the steps to the next one; `old` and `new` are the leading vectors."""

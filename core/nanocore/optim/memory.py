@@ -60,7 +60,7 @@ def _subspace(shape: tuple[int, int], config: Config, seed: int) -> SubspaceMome
     if galore.projector != "float32":
         basis = Codes("projector", (rank, side), galore.projector, config.optimizer.state_block)
     buffer = _buffer((rank, length), config, seed)
-    return SubspaceMomentum(basis, buffer, (rank, length), side, galore.refresh_every, galore.adaptive)
+    return SubspaceMomentum(basis, buffer, (rank, length), galore.refresh_every, galore.adaptive)
 
 
 def slot_bytes(parameter: Tensor, momentum: Momentum) -> int:

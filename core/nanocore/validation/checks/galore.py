@@ -48,9 +48,7 @@ def _basis() -> None:
 
 def _full_rank() -> float:
     shape = (SIDE, LENGTH)
-    inner = SubspaceMomentum(
-        Floats("projector", (SIDE, SIDE)), Floats("momentum_buffer", shape), shape, SIDE, REFRESH, False
-    )
+    inner = SubspaceMomentum(Floats("projector", (SIDE, SIDE)), Floats("momentum_buffer", shape), shape, REFRESH, False)
     direct, like = DirectMomentum(Floats("momentum_buffer", shape), shape), _gradient(0)
     state, plain, worst = inner.slots(like), direct.slots(like), 0.0
     for step in range(STEPS):
