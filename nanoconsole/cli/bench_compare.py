@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from nanoconsole.cli.fitted import paragraph, terminal_width
 from nanoconsole.cli.options import Json, examples
 from nanoconsole.cli.output import emit, say, table, tell
+from nanoconsole.services.format import NOTHING
 
 First = Annotated[Path, typer.Argument(metavar="A.json", help="A result, as --json printed it, or --out kept it.")]
 Second = Annotated[Path, typer.Argument(metavar="B.json", help="Another of the same kind.")]
+Three = tuple[str, str, str]
+Row = tuple[str, str, str, str | None, str, str]
+HEADINGS = ("figure", "A", "B", "B / A", "unit", "better")
 
 
 def register(group: typer.Typer) -> None:
@@ -40,17 +46,45 @@ def compare(first: First, second: Second, json: Json = False) -> None:
         return emit({**head, "figures": rows, "verdicts": [asdict(each) for each in words]})
     for line in warnings:
         say(f"warning: {line}")
-    table(("", "A", "B"), [(key, origins[0][key], origins[1][key]) for key in origins[0]])
-    tell("")
     rows = [
         (each.name, number(each.first), number(each.second), _ratio(each.ratio), each.unit, each.better)
         for each in found
     ]
-    table(("figure", "A", "B", "B / A", "unit", "better"), rows)
-    if words:
+    said = [(each.name, each.first, each.second) for each in words]
+    of_both = [(key, origins[0][key], origins[1][key]) for key in origins[0]]
+    width = terminal_width()
+    return _whole(of_both, rows, said) if width is None else _within(width, of_both, rows, said)
+
+
+def _whole(of_both: list[Three], rows: list[Row], said: list[Three]) -> None:
+    """For a file or a pipe: a line for each figure, with its whole name."""
+    table(("", "A", "B"), of_both)
+    tell("")
+    table(HEADINGS, rows)
+    if said:
         tell("")
-        table(("verdict", "A", "B"), [(each.name, each.first, each.second) for each in words])
-    return None
+        table(("verdict", "A", "B"), said)
+
+
+def _within(width: int, of_both: list[Three], rows: list[Row], said: list[Three]) -> None:
+    """For a terminal: words in lines of its width, and a table for each thing that was measured."""
+    for three in of_both:
+        _words(three, width)
+    for thing, group in groupby(rows, key=lambda row: row[0].rpartition(": ")[0]):
+        tell(f"\n{thing}" if thing else "")
+        table(HEADINGS, [(row[0].rpartition(": ")[2], *row[1:]) for row in group])
+    tell("")
+    for three in said:
+        _words(three, width)
+
+
+def _words(three: Three, width: int) -> None:
+    """A name, and what A and B say of it; once where both say the same."""
+    name, first, second = three
+    both = first == second
+    paragraph(f"{name}, A and B: {first or NOTHING}" if both else f"{name}, A: {first or NOTHING}", width)
+    if not both:
+        paragraph(f"{' ' * len(name)}  B: {second or NOTHING}", width)
 
 
 def _ratio(value: float | None) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from nanoconsole.cli import bench_compare
 from nanoconsole.services.bench_files import beside, different, origin
 from nanocore.bench.results import KINDS, stamped
 from nanocore.errors import UsageError
@@ -135,6 +136,21 @@ def test_two_experiments_say_how_they_were_trained_and_that_they_differ(nano: Na
     found = nano("bench", "compare", first, first, "--json").data
     assert found["warnings"] == []
     assert found["verdicts"] == [{"name": "mtp, equal steps", "first": "better", "second": "better"}]
+
+
+def test_a_terminal_of_80_columns_shows_every_line_whole(
+    nano: Nano, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench_compare, "terminal_width", lambda: 80)
+    first = written(tmp_path / "a.json", experiment(steps=20, difference=-0.07))
+    second = written(tmp_path / "b.json", experiment(steps=10, difference=-0.04) | {"sets": ["a.key=1"] * 20})
+    shown = nano("bench", "compare", first, second).out.splitlines()
+    assert max(map(len, shown)) <= 80
+    assert "preset, A and B: tiny-cpu" in shown and "steps, A: 20" in shown and "       B: 10" in shown
+    place = shown.index("mtp, equal steps")  # once above its figures
+    assert shown[place + 1].split() == ["figure", "A", "B", "B", "/", "A", "unit", "better"]
+    assert any(line.startswith("peak ") for line in shown[place:])
+    assert shown[-1] == "mtp, equal steps, A and B: better"
 
 
 def test_an_experiment_with_its_interval_p_verdict_and_where_the_time_goes(nano: Nano, tmp_path: Path) -> None:

@@ -16,13 +16,13 @@ HOSTILE = {
     "[variants.mtp]\n": ('[variants.mtp]\nequal = ["time", "time"]\n', 'variants.mtp.equal: write ["steps"], ["time"]'),
     'sets = ["mtp.horizon=2"]': ('sets = ["training.steps=3"]', "training.steps belongs to the experiment"),
     "[variants.mtp]": ("[variants.baseline]", "variants.baseline: is added by itself"),
-    'preset = "tiny-cpu"': ("preset = 3", "preset: input should be a valid string, found 3"),
+    'preset = "tiny-cpu"': ("preset = 3", "preset: must be text in quotes, found 3"),
     "sets = [": ('name = "../../x"\nsets = [', 'name: "../../x" cannot name runs'),
-    "steps": ("steps = 0\n#", "steps: input should be greater than or equal to 1"),
+    "steps": ("steps = 0\n#", "steps: must be at least 1, found 0; write for example 200"),
     "mtp.horizon=2": ("mtp", "mtp: is not section.key=value"),
     "mtp]": ('"\\u001b[2J"]', "cannot name runs"),
     '["mtp.horizon=2"]': ('["mtp.horizon=\\u001b]0;x\\u0007"]', "holds control characters"),
-    "2]": ("-1]", "seeds[1]: input should be greater than or equal to 0"),
+    "2]": ("-1]", "seeds[1]: must be at least 0, found -1; write for example 1"),
     "variants.mtp": (f"variants.{'m' * 60}", "run names would have"),
     "seeds": ("seeds = [\n#", "is not valid TOML"),
 }
@@ -82,14 +82,19 @@ def test_what_makes_no_configuration_is_told_with_its_line_and_key(tmp_path: Pat
 
 
 TYPES = {
-    '["mtp.horizon=2"]': ('"mtp.horizon=1"', '7: variants.mtp.sets: input should be a valid list, found "mtp.horizon=1"; write ["mtp.horizon=1"]'),
-    "[1, 2]": ("1", "4: seeds: input should be a valid list, found 1; write [1]"),
-    'sets = ["mtp.horizon=2"]': ("sets.mtp.horizon = 2", '6: variants.mtp.sets: input should be a valid list, found a table; write for example ["mtp.horizon=2"]'),
-    "[variants.mtp]": ("[variants.mtp.claims]", "6: variants.mtp.claims: input should be a valid list, found a table; write [[variants.mtp.claims]] and its keys below it"),
-    "40": ('"40"', '3: steps: input should be a valid integer, found "40"; write it without quotes'),
-    '"tiny-cpu"': ("3", "2: preset: input should be a valid string, found 3; put it in quotes"),
+    '["mtp.horizon=2"]': ('"mtp.horizon=1"', '7: variants.mtp.sets: must be a list in [ ], found "mtp.horizon=1"; write ["mtp.horizon=1"]'),
+    "[1, 2]": ("1", "4: seeds: must be a list in [ ], found 1; write [1]"),
+    'sets = ["mtp.horizon=2"]': ("sets.mtp.horizon = 2", '6: variants.mtp.sets: must be a list in [ ], found a table; write for example ["mtp.horizon=2"]'),
+    "[variants.mtp]": ("[variants.mtp.claims]", "6: variants.mtp.claims: must be a list in [ ], found a table; write [[variants.mtp.claims]] and its keys below it"),
+    "40": ('"40"', '3: steps: must be a whole number, found "40"; write it without quotes'),
+    '"tiny-cpu"': ("3", '2: preset: must be text in quotes, found 3; write for example "tiny-cpu"'),
+    "2]": ("1.5]", "4: seeds[1]: must be a whole number, found 1.5; write for example 1"),
+    "seeds = [1, 2]": ('seeds = "x"', '4: seeds: must be a list in [ ], found "x"; write for example [1, 2, 3]'),
+    "[1,": ('["x",', '4: seeds[0]: must be a whole number, found "x"; write for example 1'),
+    "seeds =": ('equal = ["speed"]\nseeds =', "4: equal[0]: must be 'steps' or 'time', found \"speed\"; write for example \"steps\""),
+    '"mtp.horizon=2"': ("1", '7: variants.mtp.sets[0]: must be text in quotes, found 1; write for example "mtp.horizon=2"'),
     '[variants.mtp]\nsets = ["mtp.horizon=2"]': (
-        "variants.mtp = 3", "6: variants.mtp: input should be a valid dictionary or instance of Variant, found 3; write [variants.mtp] and its keys below it"
+        "variants.mtp = 3", "6: variants.mtp: must be a table, found 3; write [variants.mtp] and its keys below it"
     ),
 }  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,8 +11,33 @@ from nanocore.config.locate import locate, nearest_above
 from nanocore.config.messages import dotted, show
 from nanocore.runs.text import sanitize_line
 
-_SECTION = ("model_type", "dict_type", "model_attributes_type")  # pydantic's names of what is no table
-_QUOTED = ("int_type", "float_type")  # and of what is no number
+# What a key takes, by the types of pydantic's error records; the others have words of their own.
+_MUST = {
+    "model_type": "a table",
+    "dict_type": "a table",
+    "model_attributes_type": "a table",
+    "list_type": "a list in [ ]",
+    "string_type": "text in quotes",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "literal_error": "{expected}",
+    "greater_than_equal": "at least {ge}",
+    "less_than_equal": "at most {le}",
+    "too_short": "a list or table of at least {min_length}",
+    "too_long": "a list or table of at most {max_length}",
+}
+# What may stand for a key, for those whose value is of no type from which it could be guessed.
+_EXAMPLES = {
+    "sets": '["mtp.horizon=2"]',
+    "sets[]": '"mtp.horizon=2"',
+    "seeds": "[1, 2, 3]",
+    "seeds[]": "1",
+    "equal": '["steps", "time"]',
+    "equal[]": '"steps"',
+    "steps": "200",
+    "preset": '"tiny-cpu"',
+}
 
 
 def places(where: str, text: str) -> dict[str, str]:
@@ -34,22 +60,32 @@ def schema_fault(where: str, known: Mapping[str, str], fault: dict[str, Any], na
         return told(where, known, key, f"unknown key; {meant}")
     if fault["type"] == "missing":
         return told(where, known, key, "is missing; see docs/comparisons.md")
-    message = fault["msg"].removeprefix("Value error, ")
-    what = sanitize_line(message[:1].lower() + message[1:])
     return told(
-        where, known, key, f"{what}, found {show(fault['input'])}; {_advice(fault['type'], key, fault['input'])}"
+        where,
+        known,
+        key,
+        f"{_what(fault)}, found {show(fault['input'])}; {_advice(fault['type'], key, fault['input'])}",
     )
 
 
+def _what(fault: Mapping[str, Any]) -> str:
+    """What the key takes, or pydantic's own words where none are known."""
+    if must := _MUST.get(fault["type"]):
+        return sanitize_line(f"must be {must.format(**fault.get('ctx', {}))}")
+    message = fault["msg"].removeprefix("Value error, ")
+    return sanitize_line(message[:1].lower() + message[1:])
+
+
 def _advice(kind: str, key: str, value: object) -> str:
-    """What to write in the place of a value of another type."""
-    shown = sanitize_line(key, 80)
-    if kind == "list_type" and key.endswith(".claims"):
+    """What to write in the place of a value that is not taken."""
+    shown, form = sanitize_line(key, 80), _MUST.get(kind)
+    if form == "a list in [ ]" and key.endswith(".claims"):
         return f"write [[{shown}]] and its keys below it"
-    if kind == "list_type":
-        return 'write for example ["mtp.horizon=2"]' if isinstance(value, dict) else f"write [{show(value)}]"
-    if kind in _SECTION:
+    if form == "a table":
         return "write its keys in { }" if key.endswith("]") else f"write [{shown}] and its keys below it"
-    if kind == "string_type":
-        return "put it in quotes"
-    return "write it without quotes" if kind in _QUOTED and isinstance(value, str) else "correct it"
+    if form == "a list in [ ]" and isinstance(value, str if key.endswith(("sets", "equal")) else int):
+        return f"write [{show(value)}]"
+    if form in ("a whole number", "a number") and isinstance(value, str) and value.isdigit():
+        return "write it without quotes"
+    example = _EXAMPLES.get(re.sub(r"\[\d+\]$", "[]", key.rpartition(".")[2]))
+    return f"write for example {example}" if example else "correct it"
