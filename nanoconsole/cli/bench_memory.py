@@ -42,6 +42,8 @@ def _show(report: Report) -> None:
     headings = [f"{part}, {side}" for part in PARTS for side in ("estimated", "measured")]
     rows = [(row["technique"], _share(row), *_cells(row)) for row in report["rows"]]
     fitted((f"{report['preset']}", "matrix state", *headings), rows, width)
+    device = report["machine"]["device"]
+    tell(f"computed in {device['dtype']} ({device['device_name']})")
     if any(row[part]["within"] is False for row in report["rows"] for part in PARTS):
         tell(
             "! "
@@ -51,7 +53,7 @@ def _show(report: Report) -> None:
     for reason in dict.fromkeys(row["reason"] for row in report["rows"] if row["reason"]):
         tell(reason)
     for name, reason in report["left_out"].items():
-        tell(f"{name}: not possible: {reason}")
+        tell(f"{name}: left out: {reason}")
     claim = report["claim"]
     tell("")
     paragraph(f"{claim['words']}.", width)

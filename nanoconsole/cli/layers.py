@@ -52,6 +52,10 @@ def layers(
 
     The newest measurement of each kind, or that at --step: residual streams and their health, ternary weights and what
     else the run measures. --json and --csv print every measurement unless --step chooses one.
+
+    Of streams: how alike they are (cosine), the gain of all maps up to there, forward and back, the least column sum
+    of that product, by how much norms really grow, forward and backward, second eigenvalue and entropy of the mixing,
+    spread of what is read (pre) and written (post). docs/techniques/hyper-connections.md says what is healthy.
     """
     from nanocore.runs.layout import find_run, run_root
 

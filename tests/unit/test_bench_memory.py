@@ -50,6 +50,14 @@ def test_a_row_for_each_technique_with_the_estimate_beside_the_measurement(
     )
 
 
+def test_what_the_preset_is_already_has_no_row(preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    same = {BASELINE: (), "ternary matrices": ("model.linear=ternary",), "float matrices": ("model.linear=float",)}
+    monkeypatch.setattr("nanocore.bench.memory.TECHNIQUES", same)
+    report = bench_memory(preset, [], lambda _: None)
+    assert [row["technique"] for row in report["rows"]] == [BASELINE, "float matrices"]
+    assert report["left_out"] == {"ternary matrices": f"{preset} is so already"}
+
+
 @cache
 def matrix_bytes(preset: str, technique: str, *sets: str) -> int:
     """Live bytes of the optimizer state of all matrices of a preset."""

@@ -74,6 +74,7 @@ ARITHMETIC = {
     "peak": 17e9,
 }
 MEMORY: dict[str, Any] = {
+    "machine": {"device": {"dtype": "bfloat16", "device_name": "A CPU"}},
     "preset": "tiny-cpu",
     "bounds": {"optimizer": 0.0, "activations": 0.15, "peak": 0.25},
     "rows": [
@@ -170,8 +171,9 @@ def test_memory_estimated_and_measured(nano: Nano, asked: list[dict[str, Any]]) 
     found = lines(nano("bench", "memory"))
     assert ["AdamW", "200.0 %", "1.00 MiB", "1.00 MiB", "2.00 MiB", "3.00 MiB !", "4.00 MiB", "4.00 MiB"] in found
     assert ["float", "–", "1.00 MiB", "1.00 MiB", "2.00 MiB", "–", "4.00 MiB", "–"] in found
-    assert ["not measured: too large"] in found and ["Collider, full: not possible: moe.experts has none"] in found
+    assert ["not measured: too large"] in found and ["Collider, full: left out: moe.experts has none"] in found
     assert ["! optimizer: exact, activations: within 15 %, peak: within 25 % is promised, and not kept here"] in found
+    assert ["computed in bfloat16 (A CPU)"] in found  # it halves what a step keeps
     assert ["they said 26 GB."] in found and ["AdamW", "4.00 GB", "4.00 GB", "8.00 GB", "1.00 GB", "17.00 GB"] in found
     shown = nano("bench", "memory", "--preset", "d20", "--set", "training.batch_size=2", "--json").data
     assert shown["bench"] == "memory" and shown["rows"] == MEMORY["rows"]

@@ -85,6 +85,9 @@ def bench_memory(preset: str, sets: Sequence[str], progress: Callable[[str], Non
         except ConfigError as error:
             left_out[name] = "; ".join(error.problems)
             continue
+        if rows and config == base:
+            left_out[name] = f"{preset} is so already"
+            continue
         rows.append(_row(named(name, config), estimate(config), _measured(config, device)))
     return {
         "machine": machines.facts() | {"device": device.facts()},

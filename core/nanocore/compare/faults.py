@@ -24,8 +24,8 @@ _MUST = {
     "literal_error": "{expected}",
     "greater_than_equal": "at least {ge}",
     "less_than_equal": "at most {le}",
-    "too_short": "a list or table of at least {min_length}",
-    "too_long": "a list or table of at most {max_length}",
+    "too_short": "at least {min_length} long",
+    "too_long": "at most {max_length} long",
 }
 # What may stand for a key, for those whose value is of no type from which it could be guessed.
 _EXAMPLES = {
@@ -37,6 +37,7 @@ _EXAMPLES = {
     "equal[]": '"steps"',
     "steps": "200",
     "preset": '"tiny-cpu"',
+    "variants": "[variants.mtp] and its keys below it",
 }
 
 
