@@ -88,6 +88,19 @@ async def test_a_check_that_fails_shows_what_was_expected_and_where_to_look(root
         assert "observed" not in await settled(pilot)
 
 
+async def test_a_long_figure_goes_on_below_its_beginning(root: Path) -> None:
+    async with validating(root, (80, 24)) as (_, pilot):
+        await settled(pilot, "r")
+        fake = await worker(pilot)
+        fake.answer(
+            told("environment", "passed", figure="48 of 96 tokens kept, worst gradient error 4.6e-16", meaning="m")
+        )
+        lines = (await settled(pilot)).splitlines()
+        place = next(i for i, line in enumerate(lines) if "48 of 96" in line)
+        begins = lines[place].index("48 of 96")
+        assert lines[place + 1][:begins].isspace() and lines[place + 1][begins:].startswith("4.6e-16")
+
+
 async def test_only_the_selected_or_the_one_under_the_cursor_run_again(root: Path) -> None:
     async with validating(root) as (_, pilot):
         await settled(pilot, "down", "space", "space", "r")

@@ -25,6 +25,7 @@ LOOKS = {
     "not run": Look("–", "warning"),
 }
 NAME_WIDTH, INDENT, LABEL = 13, 6, 10
+FIGURE = 34  # the column in which a check's figure begins
 
 
 class ValidateScreen(ConsoleScreen):
@@ -103,7 +104,7 @@ class ValidateScreen(ConsoleScreen):
             (f"{check.name:<{NAME_WIDTH}}", "bold"),
             (f"{state:<8}", f"${shown.colour}"),
             (f"{check.seconds:6.2f} s  " if ran else " " * 10, "$axis"),
-            (check.figure, "$value"),
+            (_hanging(check.figure, self.size.width), "$value"),
         )
         return (
             Content("\n").join([line, *_details(check, self.size.width - INDENT - 3)])
@@ -196,6 +197,11 @@ def _verdict(now: Validation) -> tuple[str, str]:
     if now.exit_code == 0:
         return "✓", "success"
     return ("–", "warning") if now.stopped and not now.count("failed") else ("✗", "error")
+
+
+def _hanging(figure: str, width: int) -> str:
+    """A figure in as many lines as it needs, each below the first's beginning."""
+    return f"\n{' ' * FIGURE}".join(wrap(figure, max(20, width - FIGURE - 3)))
 
 
 def _details(check: Check, room: int) -> list[Content]:
