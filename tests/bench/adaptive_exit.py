@@ -23,7 +23,7 @@ from nanocore.model.transformer import Transformer
 from nanocore.objective.cross_entropy import linear_cross_entropy
 from nanocore.runs.layout import RunFolder, cache_root
 
-THRESHOLDS = (0.0, 0.4, 0.5, 0.6, 0.8, 0.9, 1.0)
+THRESHOLDS = (0.0, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.8, 1.0)
 
 
 class Turns:
