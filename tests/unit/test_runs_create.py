@@ -20,6 +20,7 @@ from nanocore.runs.create import Parent, create_run, read_run, starting_checkpoi
 from nanocore.runs.documents import write_document
 from nanocore.runs.layout import list_runs
 from nanocore.runs.trash import discard
+from tests.reference_checkpoint import trained
 from tests.run_helpers import exit_code, fork, make_run, status_of_me
 
 
@@ -94,7 +95,8 @@ def test_a_run_keeps_its_paths_absolute(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(here)
     Path("text/one.md").write_text("one")
     Path("tokenizer.json").touch()
-    Path("runs/a/checkpoints/step-00000004").mkdir(parents=True)
+    Path("runs/a").mkdir(parents=True)
+    trained(Path("runs/a/checkpoints"), {"model": {"context_length": 512}})
     config = Config.model_validate(
         {
             "data": {
@@ -102,7 +104,7 @@ def test_a_run_keeps_its_paths_absolute(tmp_path: Path, monkeypatch: pytest.Monk
                 "tokenizer": "file",
                 "tokenizer_file": "tokenizer.json",
             },
-            "collider": {"mode": "head", "importance": "excess", "reference": "runs/a/checkpoints/step-00000004"},
+            "collider": {"mode": "head", "importance": "excess", "reference": "runs/a/checkpoints/step-00000020"},
         }
     )
     kept = load(create_run(tmp_path / "runs", config, name="mine").config_file)
@@ -111,7 +113,7 @@ def test_a_run_keeps_its_paths_absolute(tmp_path: Path, monkeypatch: pytest.Monk
     assert [file.path for file in list_source(source).files] == [str(here / "text/one.md")]
     assert source.paths[1:] == ["~/more/*.md", "/else/*.md"]
     assert kept.data.tokenizer_file == str(here / "tokenizer.json")
-    assert kept.collider.reference == str(here / "runs/a/checkpoints/step-00000004")
+    assert kept.collider.reference == str(here / "runs/a/checkpoints/step-00000020")
     monkeypatch.chdir(here)
     assert fork_conflicts(kept, config) == resume_conflicts(kept, config) == []
 
@@ -143,7 +145,7 @@ LONG = "x" * 300  # no file can have this name, and asking for it is an error of
         ({"data": {"sources": [{"kind": "files", "paths": [f"{LONG}/*.py"]}]}}, "no file matches x"),
         (
             {"collider": {"mode": "head", "importance": "excess", "reference": "none"}},
-            "collider.reference: is not a checkpoint folder; give RUN/checkpoints/step-",
+            "collider.reference: is not a checkpoint folder; give the path of a folder .../RUN/checkpoints/step-",
         ),
         (
             {"fire": {"at_step": 5, "parameters": ["*.query.weight", "*.quary.weight"]}},

@@ -8,8 +8,9 @@ from nanocore.config.machine import lacks_driver
 from nanocore.config.matrix_names import matching, matrix_names
 from nanocore.config.schema import Config
 from nanocore.data.sources import refuse_empty
-from nanocore.errors import DataError, ResourceError, UsageError
-from nanocore.files import is_file, is_folder
+from nanocore.errors import DataError, ResourceError
+from nanocore.files import is_file
+from nanocore.runs.reference_model import refuse_unfit
 from nanocore.runs.text import sanitize_line
 
 
@@ -28,14 +29,12 @@ def refuse_absent_device(config: Config) -> None:
 
 def refuse_missing(config: Config) -> None:
     """Raise DataError for a source without a file and for a tokenizer file that is not there, UsageError for a reference
-    model that is no folder and for a pattern of FIRE that no matrix has the name of. Nothing is read."""
-    data, collider = config.data, config.collider
+    model that cannot be one and for a pattern of FIRE that no matrix has the name of. No text and no weights are read."""
+    data = config.data
     refuse_empty(data.sources)
     if data.tokenizer == "file" and not is_file(Path(data.tokenizer_file).expanduser()):
         where = sanitize_line(data.tokenizer_file)
         raise DataError("there is no such file", where=where, fix="data.tokenizer_file names a tokenizer.json")
     if config.fire.at_step:
         matching(matrix_names(config), config.fire.parameters)
-    scored = collider.mode != "off" and collider.importance == "excess"
-    if scored and not is_folder(Path(collider.reference).expanduser()):
-        raise UsageError("is not a checkpoint folder", where="collider.reference", fix="give RUN/checkpoints/step-...")
+    refuse_unfit(config)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 from torch import Tensor
 
@@ -15,26 +13,19 @@ from nanocore.model.bitlinear import freeze
 from nanocore.objective.cross_entropy import linear_cross_entropy
 from nanocore.objective.goal import Scorer
 from nanocore.objective.micro_batch import MicroBatch
+from nanocore.runs.reference_model import KEY, TOKENIZER, reference_path, refuse_unfit
 from nanocore.train.hardware import Machine
 
 
 def load_reference(config: Config, tokenizer: Tokenizer, machine: Machine) -> Scorer | None:
-    """The scorer that `collider` asks for, or None. UsageError when its vocabulary or context does not fit the run's."""
-    collider = config.collider
-    if collider.mode == "off" or collider.importance != "excess":
+    """The scorer that `collider` asks for, or None. UsageError when it does not fit the run."""
+    path = reference_path(config)
+    if path is None:
         return None
-    path = Path(collider.reference).expanduser()
-    if not path.is_dir():
-        raise UsageError("is not a checkpoint folder", where="collider.reference", fix="give RUN/checkpoints/step-...")
-    model, its_tokenizer, its_config = load_model(path, device=str(machine.device))
+    refuse_unfit(config)
+    model, its_tokenizer, _ = load_model(path, device=str(machine.device))
     if its_tokenizer.to_json() != tokenizer.to_json():
-        raise UsageError(
-            "the reference model has another tokenizer",
-            where="collider.reference",
-            fix="train it on this text, or set data.tokenizer_file to its tokenizer.json",
-        )
-    if its_config.model.context_length < config.model.context_length:
-        raise UsageError("the reference model reads shorter texts", where="collider.reference", fix="choose another")
+        raise UsageError("the reference model has another tokenizer", where=KEY, fix=TOKENIZER)
     freeze(model)
 
     @torch.no_grad()
