@@ -67,7 +67,7 @@ def pursue(context: typer.Context, verb: str, spec: Spec, asked: Asked) -> None:
 
     `verb` is the command that was typed, without its options.
     """
-    from nanoconsole.services.experiment_plan import told
+    from nanoconsole.services.experiment_plan import notes, told
     from nanocore.compare.experiment import prepare
     from nanocore.runs import queue
     from nanocore.runs.layout import run_root
@@ -81,6 +81,8 @@ def pursue(context: typer.Context, verb: str, spec: Spec, asked: Asked) -> None:
         make_folder(asked.out)  # hours before anything is written there
     argv = ["nanoconsole", *(context.find_root().obj or ())]
     if not asked.report_only:
+        for line in notes(spec):
+            say(f"{spec.name}: {line}")
         queued = prepare(spec, root, again=asked.again, slots=asked.slots, argv=argv)
         queue.wake(root)
         say(f"{spec.name}: {counted(len(queued), 'run')} queued in {root}; look: {to_type('queue list')}")

@@ -9,7 +9,8 @@ from pathlib import Path
 from nanoconsole.services.cost import Timing, cost, read_timings
 from nanoconsole.services.format import duration
 from nanocore.compare.experiment import Kind, Planned, plan
-from nanocore.compare.spec import Spec
+from nanocore.compare.spec import BASELINE, Spec
+from nanocore.config.advice import advice
 from nanocore.errors import NanoError
 from nanocore.wording import counted
 
@@ -29,6 +30,16 @@ def told(spec: Spec, root: Path, queued: Collection[str], slots: int) -> str:
     )
     words = ", ".join(text for count, text in known if count) or "nothing is left to train"
     return words + _length(spec, items, read_timings(root) if items else [], slots)
+
+
+def notes(spec: Spec) -> list[str]:
+    """What is allowed in a variant and probably not meant: the advice on its configuration that is none on the baseline's."""
+    configs = {item.variant: item.config for item in plan(spec) if item.kind == "steps"}
+    known = set(advice(configs[BASELINE]))
+    found = {
+        name: [line for line in advice(configs[name]) if line not in known] for name in spec.variants if name in configs
+    }
+    return [f"variant {name}: {line}" for name, lines in found.items() for line in lines]
 
 
 def _length(spec: Spec, items: list[Planned], timings: list[Timing], slots: int) -> str:

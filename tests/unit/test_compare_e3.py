@@ -75,6 +75,13 @@ def test_a_preset_with_techniques_is_compared_without_them() -> None:
     assert e3(preset="e3-full", quick=True).name == "e3-full-quick"
 
 
+@pytest.mark.parametrize("preset", ["tiny-cpu", "nano-125m"])
+def test_what_filters_does_so_in_a_short_run_of_any_preset(preset: str) -> None:
+    names = ["collider-head", "collider-full", "everything"]
+    found = {item.variant: item.config for item in plan(e3(preset=preset, steps=40, seeds=[1], only=names))}
+    assert all(found[name].collider.mode != "off" and found[name].collider.start_step == 0 for name in names)
+
+
 @pytest.mark.parametrize("override", ["mtp.horizon=2", " mtp.horizon =2"])
 def test_what_a_chosen_variant_changes_is_not_set_for_all_runs(override: str) -> None:
     way_out = "; leave it out, or choose other variants with --only"

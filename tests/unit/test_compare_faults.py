@@ -81,6 +81,17 @@ def test_what_makes_no_configuration_is_told_with_its_line_and_key(tmp_path: Pat
     assert problem.startswith(f"{path}:{words}") and "--set" not in problem
 
 
+def test_a_filter_that_begins_later_is_not_compared_at_equal_time(tmp_path: Path) -> None:
+    late = GOOD.replace('["mtp.horizon=2"]', '["collider.mode=head", "collider.start_step=5"]')
+    with pytest.raises(ConfigError) as caught:
+        read(written(tmp_path, late))
+    assert caught.value.problems == [
+        f"{tmp_path}/{written(tmp_path, late).name}:7: variants.mtp.sets: collider.start_step: its step is timed from the first on, where nothing "
+        'is filtered yet; set it to 0, or give the variant equal = ["steps"]'
+    ]
+    assert read(written(tmp_path, late.replace("[variants.mtp]", '[variants.mtp]\nequal = ["steps"]'))).at("time") == []
+
+
 TYPES = {
     '["mtp.horizon=2"]': ('"mtp.horizon=1"', '7: variants.mtp.sets: must be a list in [ ], found "mtp.horizon=1"; write ["mtp.horizon=1"]'),
     "[1, 2]": ("1", "4: seeds: must be a list in [ ], found 1; write [1]"),

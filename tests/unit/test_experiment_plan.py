@@ -8,7 +8,7 @@ import pytest
 
 from nanoconsole.services import experiment_plan
 from nanoconsole.services.cost import Timing, _hardware
-from nanoconsole.services.experiment_plan import told
+from nanoconsole.services.experiment_plan import notes, told
 from nanocore.compare.experiment import plan
 from nanocore.config.estimate import estimate
 from tests.compared import SPEC
@@ -38,3 +38,10 @@ def test_the_length_is_that_of_runs_like_them_by_the_slots(tmp_path: Path, monke
     names = [item.name for item in plan(spec)]
     assert "; about 2h 10m, by the speed of runs like them" in told(spec, tmp_path, names, 1)
     assert "; about 1h 50m, by the speed of runs like them" in told(spec, tmp_path, names, 2)
+
+
+def test_what_a_variant_never_comes_to_is_told_before_it_is_trained() -> None:
+    late = SPEC.variants["mtp"].model_copy(update={"sets": ["collider.mode=head", f"collider.start_step={SPEC.steps}"]})
+    spec = SPEC.model_copy(update={"variants": {**SPEC.variants, "late": late}, "equal": ["steps"]})
+    (note,) = notes(spec)
+    assert note.startswith("variant late: collider.start_step:") and "no token is ever filtered" in note

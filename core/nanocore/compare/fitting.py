@@ -22,6 +22,8 @@ RESERVED = (
 Fault = tuple[str, str]  # the key that it comes from ("": a preset's file, which names itself); what is wrong
 _OPTION = "--set: "  # how `resolve` names the place of a faulty override
 _SAME = "changes nothing beside the baseline"
+_LATE = "collider.start_step: its step is timed from the first on, where nothing is filtered yet; set it to 0"
+_UNTIMED = 'or give the variant equal = ["steps"]'
 
 
 def file_faults(spec: Spec, where: str, known: Mapping[str, str]) -> list[str]:
@@ -34,7 +36,8 @@ def file_faults(spec: Spec, where: str, known: Mapping[str, str]) -> list[str]:
     own = [line("", fault) for fault in _faults(spec.preset, spec.sets)]
     own = own or [line(f"variants.{name}.", fault) for name, fault in _of_variants(spec)]
     fix = "give it another value, or leave the variant out"
-    return own or [line(f"variants.{name}.", (key, f"{_SAME}; {fix}")) for name, key in _same(spec)]
+    own = own or [line(f"variants.{name}.", (key, f"{_SAME}; {fix}")) for name, key in _same(spec)]
+    return own or [line(f"variants.{name}.", ("sets", f"{_LATE}, {_UNTIMED}")) for name in _late(spec)]
 
 
 def option_faults(spec: Spec, where: str) -> list[str]:
@@ -44,7 +47,8 @@ def option_faults(spec: Spec, where: str) -> list[str]:
     own = own or [
         f"{where}: variant {name}: {what}; or choose others with --only" for name, (_, what) in _of_variants(spec)
     ]
-    return own or [f"{where}: variant {name}: {_SAME}; choose others with --only" for name, _ in _same(spec)]
+    own = own or [f"{where}: variant {name}: {_SAME}; choose others with --only" for name, _ in _same(spec)]
+    return own or [f"{where}: variant {name}: {_LATE}; choose others with --only" for name in _late(spec)]
 
 
 def _of_variants(spec: Spec) -> Iterator[tuple[str, Fault]]:
@@ -61,6 +65,15 @@ def _same(spec: Spec) -> Iterator[tuple[str, str]]:
         own = resolve(part.preset or spec.preset, [*first, *part.sets])
         if all(key in RESERVED for key, *_ in changed(base, own)):
             yield name, "sets" if part.sets else "preset"
+
+
+def _late(spec: Spec) -> Iterator[str]:
+    """Variants at equal time whose filter begins after the steps that are timed."""
+    for name in spec.at("time"):
+        part = spec.variants[name]
+        collider = resolve(part.preset or spec.preset, [*spec.sets, *part.sets]).collider
+        if collider.mode != "off" and collider.start_step:
+            yield name
 
 
 def _faults(preset: str, sets: Sequence[str]) -> list[Fault]:
