@@ -47,6 +47,7 @@ def chat(
     seed: shared.Seed = 0,
     stop: shared.Stop = None,
     speculate: shared.Speculate = False,
+    exit_threshold: shared.ExitThreshold = None,
     backend: shared.BackendName = "auto",
     threads: shared.Threads = 0,
     step: shared.Step = "latest",

@@ -40,6 +40,7 @@ def generate(
     logprobs: Annotated[
         bool, typer.Option("--logprobs", help="Then list each token with its log-probability.")
     ] = False,
+    exit_threshold: shared.ExitThreshold = None,
     backend: shared.BackendName = "auto",
     threads: shared.Threads = 0,
     step: shared.Step = "latest",

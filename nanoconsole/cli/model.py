@@ -43,11 +43,20 @@ Stop = Annotated[
 Speculate = Annotated[
     bool, typer.Option("--speculate", help="Let prediction heads draft tokens; slower than the native decoder alone.")
 ]
+ExitThreshold = Annotated[
+    float | None,
+    typer.Option(
+        "--exit-threshold",
+        min=0,
+        max=1,
+        help="Of a looped model: a token leaves at this exit probability, in place of the trained setting.",
+    ),
+]
 BackendName = Annotated[Backend, typer.Option("--backend", help="What computes; auto takes the fastest that can.")]
 Threads = Annotated[int, typer.Option("--threads", min=0, max=1024, help="Threads to compute with; 0 chooses.")]
 SETTINGS = (  # options of every verb that writes text, which the worker knows by the same names
     "tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "repetition_window", "seed", "speculate",
-    "backend", "threads",
+    "exit_threshold", "backend", "threads",
 )  # fmt: skip
 
 

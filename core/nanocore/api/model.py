@@ -102,16 +102,19 @@ def load(
     *,
     backend: Choice = "auto",
     threads: int = 0,
+    exit_threshold: float | None = None,
 ) -> Model:
     """A model from a run (its name or folder), a checkpoint's folder, or a GGUF file.
 
     `step` chooses a run's checkpoint; "best" has the lowest held-out loss. `backend` "native" refuses where "auto"
     falls back to torch. `threads` 0 takes as many as this process may use, more are refused; torch's own number is
-    set too. Raises UsageError, CheckpointError or FormatError, each one line; where a damaged checkpoint was passed over
+    set too. `exit_threshold` (0 to 1) is for a looped model: at which exit probability a token leaves, in place of the
+    setting that it was trained with. Raises UsageError, CheckpointError or FormatError, each one line; where a damaged checkpoint was passed over
     for an earlier one, that is a CheckpointWarning.
     """
     one_of(Choice, backend=backend)
-    return Model(open_engine(located(path, step), backend=backend, threads=threads))
+    opened = open_engine(located(path, step), backend=backend, threads=threads, exit_threshold=exit_threshold)
+    return Model(opened)
 
 
 def _request(

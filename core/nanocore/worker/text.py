@@ -1,6 +1,6 @@
 """Worker verbs that write text.
 
-A request names `source` (a run, checkpoint folder or GGUF file) and `step`; `backend`, `threads`; `tokens`, `stop`,
+A request names `source` (a run, checkpoint folder or GGUF file) and `step`; `backend`, `threads`, `exit_threshold`; `tokens`, `stop`,
 `speculate` and what Sampling takes. All but `source` may be left out.
 """
 
@@ -70,7 +70,8 @@ def _opened(request: Record, channel: Channel) -> tuple[Request, Opened]:
     from nanocore.infer.open import open_engine
 
     asked = _asked(request)
-    return asked, open_engine(source, backend=request.get("backend", "auto"), threads=request.get("threads", 0))
+    backend, threads = request.get("backend", "auto"), request.get("threads", 0)
+    return asked, open_engine(source, backend=backend, threads=threads, exit_threshold=request.get("exit_threshold"))
 
 
 def _asked(request: Record) -> Request:
