@@ -8,7 +8,6 @@ document to a cache, so threshold 1 need not be the run's own eval/ce to the las
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +20,8 @@ from nanocore.infer.load import load_model
 from nanocore.model.loop import Leaving
 from nanocore.model.transformer import Transformer
 from nanocore.objective.cross_entropy import linear_cross_entropy
-from nanocore.runs.layout import RunFolder, cache_root
+from nanocore.runs.layout import cache_root
+from tests.bench.copying import newest
 
 THRESHOLDS = (0.0, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.8, 1.0)
 
@@ -65,12 +65,15 @@ def changed(config: Config, section: str, **keys: float) -> Config:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="its name, or its folder")
     parser.add_argument("--tokens", type=int, default=16384)
     options = parser.parse_args()
     print(f"{'run':32} {'threshold':>9} {'held-out':>9} {'turns':>6}")
-    for run in options.runs:
-        model, _, config = load_model(max(RunFolder(run).checkpoints_dir.glob("step-*")))
+    for checkpoint in map(newest, options.runs):
+        run = checkpoint.parents[1]
+        model, _, config = load_model(checkpoint)
+        if config.loop.count == 1:
+            raise SystemExit(f"{run.name}: has no loop to leave; name runs with loop.count above 1")
         config = changed(config, "evaluation", tokens=options.tokens)
         batches = validation_slice(prepare(config.data, cache=cache_root()), config).batches
         for threshold in THRESHOLDS:

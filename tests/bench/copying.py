@@ -14,9 +14,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nanocore.api.source import located
+from nanocore.errors import NanoError
 from nanocore.infer.load import load_model
 from nanocore.runs.layout import RunFolder
 from nanocore.runs.records import read_all
+
+
+def newest(run: str) -> Path:
+    """The newest checkpoint of a run; leaves the program with one line where there is none."""
+    try:
+        return located(run, "latest").path
+    except NanoError as error:
+        raise SystemExit(str(error)) from None
 
 
 def copies(checkpoint: Path, length: int, rows: int) -> tuple[float, float]:
@@ -33,16 +43,16 @@ def copies(checkpoint: Path, length: int, rows: int) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="its name, or its folder")
     parser.add_argument("--length", type=int, default=96)
     parser.add_argument("--rows", type=int, default=32)
     options = parser.parse_args()
     print(f"{'run':32} {'held-out':>9} {'first copy':>11} {'second copy':>12}")
-    for run in options.runs:
-        folder = RunFolder(run)
-        ends = [record["eval/ce"] for record in read_all(folder.metrics_file) if "eval/ce" in record]
-        first, second = copies(max(folder.checkpoints_dir.glob("step-*")), options.length, options.rows)
-        print(f"{run.name:32} {ends[-1]:9.3f} {first:11.3f} {second:12.3f}")
+    for checkpoint in map(newest, options.runs):
+        run = RunFolder(checkpoint.parents[1])
+        ends = [record["eval/ce"] for record in read_all(run.metrics_file) if "eval/ce" in record]
+        first, second = copies(checkpoint, options.length, options.rows)
+        print(f"{run.name:32} {ends[-1] if ends else float('nan'):9.3f} {first:11.3f} {second:12.3f}")
 
 
 if __name__ == "__main__":

@@ -183,7 +183,7 @@ class Galore(Section):
     refresh_every: Positive = Field(default=200, description="Steps between two choices of the subspace.")
     adaptive: bool = Field(
         default=False,
-        description="Wait twice as long while the last five subspaces stayed close to one another (Q-GaLore).",
+        description="Wait twice as long while the leading direction of the last five subspaces stayed (Q-GaLore).",
     )
     projector: Literal["float32", "int8", "int4"] = Field(
         default="float32", description="How the projection matrices are kept."
