@@ -119,6 +119,7 @@ def origin(document: dict[str, Any]) -> dict[str, str]:
     return {
         **_setting(document),
         "processor": _different(map(_processor, found)),
+        "computed in": _precisions(document),
         "versions": _different(map(_versions, found)),
         "revision": _different(_text(one.get("git")) for one in found),
         "command": " ".join(map(_text, command)) if isinstance(command, list) else "",
@@ -130,7 +131,12 @@ def different(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
     one, other = _setting(first), _setting(second)
     found = [f"{key} {one[key] or NONE} and {other[key] or NONE}" for key in one if one[key] != other[key]]
     what = "not of the same training" if first["bench"] == "compare" else "not measured alike"
-    return [f"they are {what}: {', '.join(found)}; the figures do not compare"] if found else []
+    told = [f"they are {what}: {', '.join(found)}; the figures do not compare"] if found else []
+    precisions = [_precisions(document) for document in (first, second)]
+    if all(precisions) and precisions[0] != precisions[1]:
+        told.append(f"A was computed in {precisions[0]}, B in {precisions[1]}")
+    unfinished = [name for name, document in (("A", first), ("B", second)) if document.get("complete") is False]
+    return told + [f"{name} is the report of an experiment that was not complete" for name in unfinished]
 
 
 def _setting(document: dict[str, Any]) -> dict[str, str]:
@@ -161,9 +167,18 @@ def _machines(document: dict[str, Any]) -> list[dict[str, Any]]:
     return [_table(one) for one in found]
 
 
+def _precisions(document: dict[str, Any]) -> str:
+    """The number formats that were computed in; "" where a kind has none, or a report is older than their record."""
+    return _different(_text(_device(one).get("dtype")) for one in _machines(document))
+
+
 def _processor(one: dict[str, Any]) -> str:
-    device = _table(one.get("machine")) or _table(one.get("device")) or one
+    device = _device(one)
     return _text(device.get("device_name") or device.get("cpu"))
+
+
+def _device(one: dict[str, Any]) -> dict[str, Any]:
+    return _table(one.get("machine")) or _table(one.get("device")) or one
 
 
 def _versions(one: dict[str, Any]) -> str:

@@ -51,7 +51,7 @@ def test_figures_stand_side_by_side_with_where_they_come_from(nano: Nano, tmp_pa
     assert (found["verdicts"], found["warnings"]) == ([], [])
     assert found["origins"][0] == {
         "preset": "tiny-cpu", "overrides": "", "rounds": "5",
-        "processor": "A CPU", "versions": "torch 2.13.0", "revision": "abc", "command": "nanoconsole bench train --json"
+        "processor": "A CPU", "computed in": "", "versions": "torch 2.13.0", "revision": "abc", "command": "nanoconsole bench train --json"
     }  # fmt: skip
 
 
@@ -87,6 +87,17 @@ def test_results_that_did_not_measure_the_same_are_warned_of(
 ) -> None:
     assert different(first, second) == [f"they are not measured alike: {told}; the figures do not compare"]
     assert different(first, first) == [] == different(second, second)
+
+
+def test_another_precision_and_an_unfinished_experiment_are_warned_of() -> None:
+    one, other = training(1.0), training(1.0)
+    one["machine"]["device"], other["machine"]["device"] = {"dtype": "float32"}, {"dtype": "bfloat16"}
+    assert different(one, other) == ["A was computed in float32, B in bfloat16"] and different(one, one) == []
+    assert origin(one)["computed in"] == "float32"
+    unfinished = experiment(steps=20, difference=-0.07) | {"complete": False}
+    assert different(experiment(steps=20, difference=-0.07), unfinished) == [
+        "B is the report of an experiment that was not complete"
+    ]
 
 
 def test_the_order_of_overrides_is_no_difference() -> None:
