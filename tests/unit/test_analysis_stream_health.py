@@ -78,6 +78,29 @@ def test_the_flow_through_all_layers_is_judged_too(key: str, value: float, level
     assert judge(FLOWS | {key: value}, [WELL], 1).model.level == level
 
 
+@pytest.mark.parametrize(
+    ("key", "edge", "beyond"),
+    [
+        ("stream_cosine", 0.995, 1.0),
+        ("mhc/closest_cosine", 0.995, 1.0),
+        ("mhc/forward_norm_ratio", 100.0, math.inf),
+        ("mhc/forward_norm_ratio", 0.02, 0.0),
+        ("mhc/backward_norm_ratio", 100.0, math.inf),
+        ("mhc/backward_norm_ratio", 0.02, 0.0),
+        ("gain", 2.0, math.inf),
+        ("gain_backward", 2.0, math.inf),
+        ("least_column_sum", 0.5, 0.0),
+    ],
+)
+def test_a_measure_is_healthy_up_to_the_threshold_of_the_page_and_not_beyond(
+    key: str, edge: float, beyond: float
+) -> None:
+    def level(value: float) -> str:
+        return judge(FLOWS | {key: value}, [WELL | {key: value}], 200).model.level
+
+    assert (level(edge), level(math.nextafter(edge, beyond))) == ("healthy", "warning")
+
+
 def test_the_model_is_as_ill_as_its_worst_part_and_the_reason_names_it() -> None:
     health = judge(FLOWS, [WELL, WELL | {"name": "b", "gain": 20.0}, WELL | {"name": "c", "gain": 3.0}], 200)
     assert [health.sub_layers[name].level for name in "abc"] == ["healthy", "sick", "warning"]

@@ -28,6 +28,12 @@ def test_composite_gains_are_the_largest_row_and_column_sum() -> None:
     assert composite_gains(None) == (1.0, 1.0)
 
 
+def test_the_gain_is_taken_token_by_token_so_that_opposite_signs_do_not_cancel() -> None:
+    one, other = torch.tensor([[1.0, 0.0], [0.0, 3.0]]), torch.tensor([[-4.0, -2.0], [0.0, -1.0]])
+    assert (composite_gains(one), composite_gains(other)) == ((3.0, 3.0), (6.0, 4.0))
+    assert composite_gains(torch.stack((one, other))) == ((3 + 6) / 2, (3 + 4) / 2)
+
+
 def test_the_least_column_sum_is_that_of_the_worst_token() -> None:
     assert least_column_sum(torch.stack((torch.eye(2), torch.tensor([[0.9, 0.1], [0.9, 0.1]])))) == pytest.approx(0.2)
     assert least_column_sum(None) == 1.0

@@ -59,6 +59,13 @@ def test_every_variant_differs_from_the_baseline_in_what_it_says() -> None:
     assert all(keys[name] for name in NAMES)
 
 
+def test_galores_in_every_form_choose_their_subspace_equally_often_and_of_one_rank() -> None:
+    planned = plan(e3(seeds=[1], only=["galore", "galore-8bit", "everything"]))
+    chosen = {item.variant: item.config.galore for item in planned if item.config.galore.rank_fraction}
+    assert chosen.keys() == {"galore", "galore-8bit", "everything"}
+    assert len({(form.refresh_every, form.rank_fraction) for form in chosen.values()}) == 1
+
+
 def test_cadences_keep_their_share_of_the_run() -> None:
     steps = {item.variant: item.config for item in plan(e3(steps=6000, seeds=[1], only=["galore"]))}
     assert (steps["galore"].evaluation.every, steps["galore"].checkpoint.every) == (1000, 2000)

@@ -10,11 +10,12 @@ import pytest
 from nanocore.compare.load import busy, load
 from nanocore.compare.markdown import markdown
 from nanocore.compare.report import report
-from nanocore.compare.results import Comparison, Result, compare
+from nanocore.compare.results import Comparison, Result, compare, stand_in
 from nanocore.compare.statistics import paired
 from nanocore.compare.verdicts import power, power_words, verdict
 from nanocore.runs import create
 from nanocore.runs.layout import RunFolder
+from nanocore.runs.pace import StepTimes
 from tests.compared import SPEC, built, rows
 
 SEEDS = (1, 2, 3)
@@ -78,6 +79,15 @@ def test_a_run_that_stands_for_another_is_counted_once() -> None:
     found = load([run, stand_in])
     assert (found["runs"], found["crowded"], found["starved"]) == (1, 1, 0)
     assert "1 of 1 runs began with more work waiting" in busy(found)[0]
+
+
+@pytest.mark.parametrize(("step", "run"), [(0, "smooth-s1"), (5, "smooth-s1-time")], ids=["not begun", "begun"])
+def test_a_run_at_equal_time_that_has_begun_is_not_replaced(step: int, run: str) -> None:
+    same = StepTimes(baseline=0.1, ratio=1.0, low=1.0, high=1.0)
+    calibration = Result("smooth-calibration", "smooth", 0, "calibration", "finished", "", times=same)
+    at_time = Result("smooth-s1-time", "smooth", 1, "time", "crashed", "", step=step)
+    found = stand_in([calibration, ended("smooth", 1, 2.0), at_time], tolerance=0.03)
+    assert [one.run for one in found if one.kind == "time"] == [run]
 
 
 @pytest.mark.parametrize("damage", ["a processor", ["a processor"], 3, None])

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from nanocore.config.schema import Config
 from nanocore.model.attention import Attention, Context
 from nanocore.model.convolution import ShortConvolution
-from nanocore.model.delta_net import DeltaNet
+from nanocore.model.delta_net import DeltaNet, _unit
 from nanocore.model.delta_rule import recurrent
 from nanocore.model.rotary import Rotation
 from nanocore.model.transformer import Transformer
@@ -237,6 +237,14 @@ def test_a_small_hybrid_learns(autocast: bool) -> None:
         descend(model, 5e-3)
         losses.append(float(loss.detach()))
     assert losses[-1] < losses[0] * 0.8
+
+
+def test_queries_and_keys_in_bfloat16_become_unit_vectors_in_float32() -> None:
+    x = torch.randn(3, 5, 16).bfloat16()
+    found = _unit(x)
+    assert found.dtype == torch.float32
+    assert float((found.double().norm(dim=-1) - 1).abs().max()) < 1e-6
+    assert relative_error(found, F.normalize(x.double(), dim=-1)) < 1e-6
 
 
 def test_strength_and_decay_stay_in_high_precision_under_autocast() -> None:

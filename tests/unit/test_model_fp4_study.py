@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from nanocore.config.schema import Config
+from nanocore.model import fp4_study
 from nanocore.model.bitlinear import BitLinear, FloatLinear, make_linear, project
-from nanocore.model.fp4 import fake_quantise
+from nanocore.model.fp4 import fake_quantise, hadamard
 from nanocore.model.fp4_study import Fp4Study, begin_step, make_study
 from nanocore.model.transformer import Transformer
 from nanokernels.plain import token_codes
@@ -116,6 +117,25 @@ def test_stochastic_rounding_leaves_the_input_gradient_unbiased() -> None:
     assert distance(total / draws, exact) < 1.3 * one / draws**0.5
     nearest = run(layer(fp4_config(**NEAREST)))[1]
     assert distance(nearest, exact) > 3 * distance(total / draws, exact)
+
+
+def test_operands_of_both_gradients_are_unbiased_where_nearest_rounding_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The transform is held, so that X is rounded the same each time and only dY is left to chance."""
+    monkeypatch.setattr(fp4_study, "random_rotation", lambda _: hadamard(16))
+    rows, x, draws = normal(16, 32, seed=1), normal(16, 8, seed=2), 100
+    nearest, study = make_study(fp4_config(stochastic_rounding=False)), make_study(fp4_config())
+    assert nearest is not None and study is not None
+
+    def gradients(of: Fp4Study, step: int) -> tuple[Tensor, Tensor]:
+        of.begin(step, rank=0, matrix=0)
+        left, right = of.weight_gradient_operands(rows, x)
+        return of.gradient(rows), left.mT @ right
+
+    exact = rows, rows.mT @ hadamard(16).mT @ nearest.weight_gradient_operands(rows, x)[1]
+    drawn = zip(*(gradients(study, step) for step in range(draws)), strict=True)
+    means = [torch.stack(each).mean(0) for each in drawn]
+    for mean, rounded, expected in zip(means, gradients(nearest, 0), exact, strict=True):
+        assert distance(mean, expected) < distance(rounded, expected) / 4
 
 
 def test_the_hadamard_transform_is_another_one_each_time_and_touches_the_weight_gradient_alone() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -103,6 +104,15 @@ def test_the_gate_learns_to_go_on_where_it_helps_and_nothing_else_moves() -> Non
     losses = torch.tensor([[2.0, 2.0], [1.0, 2.0]], dtype=torch.float64)  # another turn helps the first token only
     gate_loss(gates, losses).sum().backward()
     assert gates.grad is not None and gates.grad[0, 0] > 0 > gates.grad[0, 1]  # less, and more, leaving
+
+
+@pytest.mark.parametrize("gain", [-1.0, 0.0, 0.005, 0.03])
+def test_the_label_to_go_on_is_a_soft_threshold_on_the_gain_of_another_turn(gain: float) -> None:
+    gates = torch.zeros(2, 1, dtype=torch.float64, requires_grad=True)
+    gate_loss(gates, torch.tensor([[2.0], [2.0 - gain]], dtype=torch.float64)).sum().backward()
+    assert gates.grad is not None
+    label = 0.5 + float(gates.grad[0, 0])  # at even odds the gradient by the gate is the label less a half
+    assert label == pytest.approx(1 / (1 + math.exp(-50 * (max(0.0, gain) - 0.005))))
 
 
 MODELS = [{}, {"mhc": {"streams": 2}}, {"model": {"linear": "float", "d_model": 16, "n_kv_heads": 4}}]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import cast
+import math
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
@@ -10,9 +13,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from nanocore.model.router import Router, apply_balance, load_report, take_balance_loss, take_loads
+from nanocore.model.router import Router, apply_balance, load_report, routers, take_balance_loss, take_loads
+from nanocore.objective.goal import Goal
+from nanocore.train.distributed import World
+from nanocore.train.hardware import Machine
+from nanocore.train.step import StepResult, always, never, take_step
 from tests.experts import inputs, layer, make_model, moe_config
 from tests.models import relative_error
+from tests.unit.test_objective_token_filter import batch
 
 
 def skewed_violation(balance: str, updates: int) -> float:
@@ -50,6 +58,24 @@ def test_the_bias_moves_by_its_rate_against_the_load_and_has_no_gradient() -> No
     assert torch.equal(routing.experts, (scores + experts.router.bias).topk(2).indices)
     chosen = scores.gather(-1, routing.experts)
     assert torch.allclose(routing.weights, chosen / chosen.sum(-1, keepdim=True))
+
+
+@pytest.mark.parametrize(
+    ("norm", "admit", "made"),
+    [(1.0, always, True), (1.0, never, False), (math.nan, always, False)],
+    ids=["made", "refused", "not finite"],
+)
+def test_the_bias_moves_only_with_an_update_that_is_made(
+    norm: float, admit: Callable[[StepResult], bool], made: bool
+) -> None:
+    model, of, device = make_model(bias_rate=0.5), batch(), torch.device("cpu")
+    idle: Any = SimpleNamespace(zero_grad=model.zero_grad, clip=lambda _: norm, step=lambda *_: None)
+    result = take_step(
+        model, Goal(model, model.config, of), idle, of, machine=Machine(device, torch.float32, 1, "test", None),
+        world=World(0, 1, device), accumulation=1, grad_clip=1.0, lr_factor=1.0, weight_decay_factor=1.0, admit=admit,
+    )  # fmt: skip
+    assert result.applied == made
+    assert [bool(router.bias.any()) for router in routers(model).values()] == [made, made]
 
 
 def test_loads_count_what_learns_and_only_once() -> None:

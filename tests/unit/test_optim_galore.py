@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -69,6 +71,15 @@ def test_a_quantised_projector_is_nearly_orthonormal(form: str) -> None:
     momentum.direction(low_rank((64, 96), 20).float(), state, 0.9, True)
     basis = store.read(state, torch.float32)
     assert (basis @ basis.mT - torch.eye(8)).abs().max() < (0.02 if form == "int8" else 0.15)
+
+
+def test_a_gradient_is_projected_by_the_quantised_basis_that_lifts_its_update() -> None:
+    momentum = subspace((16, 24), 4, basis=Codes("projector", (4, 16), "int4", 16))
+    gradient = gradients((16, 24), 1)[0]
+    state = momentum.slots(gradient)
+    found = momentum.direction(gradient, state, decay=0.0, nesterov=False)  # remembers nothing before
+    lifting = momentum.lift(torch.eye(4, dtype=torch.float64), state)
+    torch.testing.assert_close(found, lifting.mT @ gradient)
 
 
 @pytest.mark.parametrize("nesterov", [True, False])
@@ -161,6 +172,20 @@ def test_a_subspace_that_stays_is_looked_for_less_often() -> None:
         gradient[number % 12] *= 100  # the leading vector is another one each time
     assert refreshes(subspace((12, 30), 4, every=1, adaptive=True), turning) == list(range(40))
     assert refreshes(subspace((12, 30), 4, every=1), steady) == list(range(40))
+
+
+@pytest.mark.parametrize(("cosine", "steps"), [(0.5, [0, 1, 2, 3, 4, 5, 7, 11]), (0.3, list(range(12)))])
+def test_leading_vectors_are_close_from_a_mean_cosine_of_four_tenths(
+    cosine: float, steps: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    angles = iter(turn * math.acos(cosine) for turn in range(12))
+
+    def turned(matrix: Tensor, rank: int) -> Tensor:
+        angle = next(angles)
+        return torch.tensor([[math.cos(angle), math.sin(angle)]], dtype=matrix.dtype)
+
+    monkeypatch.setattr(galore, "leading_basis", turned)
+    assert refreshes(subspace((2, 5), 1, every=1, adaptive=True), gradients((2, 5), 12)) == steps
 
 
 def test_the_sign_of_a_singular_vector_means_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

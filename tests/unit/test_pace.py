@@ -11,7 +11,7 @@ from nanocore.config.schema import Config
 from nanocore.runs.create import create_run
 from nanocore.runs.documents import write_document
 from nanocore.runs.layout import RunFolder
-from nanocore.runs.pace import BASELINE_PACE, OWN_PACE, Pace, interval_rank, needless, step_times
+from nanocore.runs.pace import BASELINE_PACE, OWN_PACE, Pace, interval_rank, needless, step_times, steps_at_pace
 from nanocore.runs.records import RecordWriter
 from nanocore.runs.status import Status
 
@@ -42,6 +42,14 @@ def test_a_ratio_has_the_spread_of_its_rounds(tmp_path: Path) -> None:
     found = step_times(RunFolder(tmp_path / "c"))
     assert found is not None
     assert (found.ratio, found.low, found.high) == (pytest.approx(1.115), pytest.approx(1.05), pytest.approx(1.25))
+
+
+@pytest.mark.parametrize(("ratio", "steps"), [(1.25, 80), (0.8, 125), (300.0, 1)])
+def test_a_slower_variant_makes_fewer_steps_in_the_same_time_and_at_least_one(
+    tmp_path: Path, ratio: float, steps: int
+) -> None:
+    calibration(tmp_path, [ratio] * 6)
+    assert steps_at_pace(tmp_path, Pace(100, "c")) == steps
 
 
 @pytest.mark.parametrize(
