@@ -93,6 +93,13 @@ async def test_escape_gives_an_edited_value_back(root: Path) -> None:
         assert isinstance(app.focused, Form)
 
 
+async def test_a_second_search_begins_anew(root: Path) -> None:
+    app = console(root)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("2", "slash", *"loop", "enter", "slash", *"moe")
+        assert app.screen.query_one("#search", Input).value == "moe"
+
+
 async def test_search_finds_fields_by_key_and_meaning(root: Path) -> None:
     app = console(root)
     async with app.run_test(size=SIZE) as pilot:

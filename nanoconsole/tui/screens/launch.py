@@ -55,7 +55,7 @@ class LaunchScreen(DraftText, DraftActions, DraftSides, DraftCosts):
                     placeholder="search: words of a key or its meaning",
                     id="search",
                     compact=True,
-                    select_on_focus=False,
+                    select_on_focus=True,  # another search begins anew
                 )
                 yield Form()
                 yield FieldEditor()
