@@ -84,7 +84,7 @@ def a_subspace_that_is_chosen_once(patch: Patch) -> None:
     right = SubspaceMomentum.__init__
 
     def wrong(self: SubspaceMomentum, *parts: Any) -> None:
-        right(self, *parts[:4], 10**6, *parts[5:])
+        right(self, *parts[:3], 10**6, *parts[4:])
 
     patch.setattr(SubspaceMomentum, "__init__", wrong)
 
