@@ -26,7 +26,7 @@ unit: .venv/.ready-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8
 
 test-slow: .venv/.ready-test
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "slow and not gpu"
 
 test-gpu: .venv/.ready-test
 	$(BIN)/python -m pytest -m gpu
