@@ -34,11 +34,9 @@ def told(spec: Spec, root: Path, queued: Collection[str], slots: int) -> str:
 
 def notes(spec: Spec) -> list[str]:
     """What is allowed in a variant and probably not meant: the advice on its configuration that is none on the baseline's."""
-    configs = {item.variant: item.config for item in plan(spec) if item.kind == "steps"}
+    configs = {item.variant: item.config for item in plan(spec) if item.kind != "calibration"}
     known = set(advice(configs[BASELINE]))
-    found = {
-        name: [line for line in advice(configs[name]) if line not in known] for name in spec.variants if name in configs
-    }
+    found = {name: [line for line in advice(configs[name]) if line not in known] for name in spec.variants}
     return [f"variant {name}: {line}" for name, lines in found.items() for line in lines]
 
 

@@ -44,4 +44,7 @@ def test_what_a_variant_never_comes_to_is_told_before_it_is_trained() -> None:
     late = SPEC.variants["mtp"].model_copy(update={"sets": ["collider.mode=head", f"collider.start_step={SPEC.steps}"]})
     spec = SPEC.model_copy(update={"variants": {**SPEC.variants, "late": late}, "equal": ["steps"]})
     (note,) = notes(spec)
+    fire = SPEC.variants["mtp"].model_copy(update={"sets": [f"fire.at_step={SPEC.steps}"]})  # also at equal time alone
+    timed = SPEC.model_copy(update={"variants": {"fire": fire}, "equal": ["time"]})
+    assert any(line.startswith("variant fire: fire.at_step:") for line in notes(timed))
     assert note.startswith("variant late: collider.start_step:") and "no token is ever filtered" in note

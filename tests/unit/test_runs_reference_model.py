@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from nanocore.config.schema import Config
+from nanocore.config.toml import load
 from nanocore.errors import UsageError
 from nanocore.runs.create import create_run
-from nanocore.runs.reference_model import refuse_unfit
+from nanocore.runs.reference_model import reference_path, refuse_unfit
 from tests.reference_checkpoint import saying, trained
 
 
@@ -42,12 +43,12 @@ def test_what_does_not_fit_the_run_is_refused_before_it_is_made(
 
 def test_one_that_fits_or_whose_vocabulary_is_a_file_passes(tmp_path: Path) -> None:
     reference = trained(tmp_path, {"model": {"context_length": 512}, **BPE})
-    refuse_unfit(scored_by(reference, BPE))
+    run = create_run(tmp_path / "runs", scored_by(reference, BPE))
+    assert load(run.config_file).collider.reference == str(reference)
     (tmp_path / "tokenizer.json").write_text("{}")
-    refuse_unfit(
-        scored_by(reference, {"data": {"tokenizer": "file", "tokenizer_file": str(tmp_path / "tokenizer.json")}})
-    )
-    refuse_unfit(Config.model_validate({"collider": {"mode": "head"}}))  # scores by its own loss
+    filed = {"data": {"tokenizer": "file", "tokenizer_file": str(tmp_path / "tokenizer.json")}}
+    assert load(create_run(tmp_path / "runs", scored_by(reference, filed)).config_file).data.tokenizer == "file"
+    assert reference_path(Config.model_validate({"collider": {"mode": "head"}})) is None  # scores by its own loss
 
 
 def test_a_folder_that_is_no_checkpoint_is_told_as_such(tmp_path: Path) -> None:
